@@ -1,0 +1,34 @@
+// The program behind bin/atoll and npm start: reads the command line and hands over to the command. Every failure
+// of the surroundings ends in one sentence and an exit code that is not 0.
+import { readFileSync } from "node:fs";
+import { EnvironmentError } from "@atoll/types/errors";
+import { parseCommand, USAGE } from "./options.ts";
+
+async function main(args: readonly string[]): Promise<void> {
+  const command = parseCommand(args);
+  switch (command.kind) {
+    case "help":
+      process.stdout.write(`${USAGE}\n`);
+      return;
+    case "version":
+      process.stdout.write(`${packageVersion()}\n`);
+      return;
+    case "start": {
+      const { start } = await import("./start.ts");
+      await start(command.options, packageVersion());
+    }
+  }
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL("../../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof EnvironmentError)) throw error;
+  process.stderr.write(`atoll: ${error.message}\n`);
+  process.exit(1);
+}

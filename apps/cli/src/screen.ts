@@ -1,0 +1,65 @@
+// What a person sees in the terminal: where the network is, what canisters print, why calls failed. With --json
+// standard output carries one line when ready, and everything else goes to standard error.
+import { type ExecutedRound } from "@atoll/replica";
+import { type CanisterId, type LogPort, principalToText } from "@atoll/types";
+import type { StartOptions } from "./options.ts";
+
+export interface ReadyFacts {
+  readonly url: string;
+  readonly rootKey: string;
+  readonly stateDir: string;
+  readonly sampleId: CanisterId | undefined;
+  /** From the start of the process to the first good answer of /api/v2/status. */
+  readonly statusAfterMs: number;
+}
+
+export interface Screen {
+  readonly log: LogPort;
+  showRound(round: ExecutedRound): void;
+  showReady(facts: ReadyFacts): void;
+}
+
+export function createScreen({ json }: Pick<StartOptions, "json">): Screen {
+  const out = (line: string): void => void (json ? process.stderr : process.stdout).write(`${line}\n`);
+  const decoder = new TextDecoder();
+  return {
+    log: { log: (level, message) => level !== "debug" && process.stderr.write(`atoll: ${level}: ${message}\n`) },
+    showRound(round) {
+      for (const event of round.events) {
+        const where = `[${principalToText(event.canister)} ${event.method} @${round.height}]`;
+        const what = event.kind === "canister-log" ? decoder.decode(event.text) : `failed: ${event.message}`;
+        out(`${where} ${printable(what)}`);
+      }
+    },
+    showReady(facts) {
+      if (json) {
+        const line = { gateway_url: facts.url, root_key: facts.rootKey, state_dir: facts.stateDir, pid: process.pid };
+        process.stdout.write(`${JSON.stringify(line)}\n`);
+        return;
+      }
+      out(readyText(facts));
+    },
+  };
+}
+
+function readyText({ url, rootKey, stateDir, sampleId, statusAfterMs }: ReadyFacts): string {
+  const lines = ["", "  Atoll is running: an Internet Computer on your machine.", "", `  gateway       ${url}`];
+  if (sampleId !== undefined) {
+    const { port } = new URL(url);
+    lines.push(`  sample page   http://${principalToText(sampleId)}.localhost:${port}/`);
+  }
+  lines.push(
+    `  root key      ${rootKey}`,
+    `  state folder  ${stateDir}`,
+    `  ready after   ${statusAfterMs} ms`,
+    "",
+    "  Ctrl+C stops it; everything is kept.",
+    "",
+  );
+  return lines.join("\n");
+}
+
+/** Canister output without control characters: it must not take over the terminal. */
+function printable(text: string): string {
+  return [...text].map((c) => ((c < " " && c !== "\t") || (c >= "\x7f" && c < "\xa0") ? " " : c)).join("");
+}

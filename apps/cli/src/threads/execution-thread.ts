@@ -1,0 +1,63 @@
+// The thread that executes: it owns the state and its files. One message in, one round out; it never waits.
+import { parentPort, workerData } from "node:worker_threads";
+import { crc32 } from "node:zlib";
+import { NodeStorage, sha256 } from "@atoll/host-node";
+import { type ExecutedRound, StateManager } from "@atoll/replica";
+import { PageStore } from "@atoll/state";
+import { EnvironmentError } from "@atoll/types";
+import type { ExecutionThreadData, FromExecution, ToExecution, ToReader } from "./thread-messages.ts";
+
+const { config, rootKey, storagePath, deltas } = workerData as ExecutionThreadData;
+const main = parentPort;
+if (main === null) throw new Error("execution-thread.ts runs as a worker thread only");
+const answer = (message: FromExecution): void => main.postMessage(message);
+const tellReader = (message: ToReader): void => deltas.postMessage(message);
+
+// A trap is an exception that nobody looks at: collecting its stack would cost more than the rest of the message.
+Error.stackTraceLimit = 0;
+const pages = new PageStore({ shared: true });
+pages.onNewSlab = (slab) => tellReader({ kind: "slab", slab });
+tellReader({ kind: "heights", heights: pages.heights });
+let manager: StateManager | undefined;
+
+main.on("message", (message: ToExecution) => {
+  try {
+    serve(message);
+  } catch (error) {
+    if (!(error instanceof EnvironmentError)) throw error;
+    answer({ kind: "failed", code: error.code, message: error.message });
+  }
+});
+
+function serve(message: ToExecution): void {
+  switch (message.kind) {
+    case "start":
+      manager = openState();
+      send(manager.start());
+      break;
+    case "execute":
+      if (manager !== undefined) send(manager.execute(message.batch));
+      break;
+    case "stop":
+      manager?.close();
+      answer({ kind: "stopped" });
+      break;
+  }
+}
+
+function openState(): StateManager {
+  return new StateManager(
+    { config, rootKey, pages },
+    {
+      storage: new NodeStorage(storagePath),
+      crypto: { sha256 },
+      log: { log: (level, text) => answer({ kind: "log", level, message: text }) },
+      crc32,
+    },
+  );
+}
+
+function send({ delta, ...round }: ReturnType<StateManager["start"]>): void {
+  tellReader({ kind: "delta", delta });
+  answer({ kind: "round", round: round satisfies ExecutedRound });
+}

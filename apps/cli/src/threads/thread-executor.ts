@@ -1,0 +1,111 @@
+// The main thread's end of the two others: an Executor whose rounds and queries run elsewhere. Queries that arrive
+// in the same turn of the event loop travel in one message.
+import { MessageChannel, Worker } from "node:worker_threads";
+import type { ExecutedRound, Executor } from "@atoll/replica";
+import type { SubnetConfig } from "@atoll/state";
+import { EnvironmentError, type LogPort, type QueryResult, type UserError } from "@atoll/types";
+import type { ExecutionThreadData, FromExecution, FromQuery, QueryThreadData, ToExecution, ToQuery } from "./thread-messages.ts";
+
+/** Our own depth counter decides how deep a canister may call; the engine's stack must be larger than that. */
+const RESOURCE_LIMITS = { stackSizeMb: 64, maxOldGenerationSizeMb: 8192 };
+
+export interface ThreadExecutorOptions {
+  readonly config: SubnetConfig;
+  readonly rootKey: Uint8Array;
+  readonly storagePath: string;
+  readonly log: LogPort;
+  /** A thread ended by itself: nothing can be done but to end the process. */
+  readonly onCrash: (error: Error) => void;
+}
+
+export function createThreadExecutor(options: ThreadExecutorOptions): Executor {
+  const { port1, port2 } = new MessageChannel();
+  const { config, rootKey, storagePath } = options;
+  const execution = startThread("execution-thread.ts", { config, rootKey, storagePath, deltas: port1 } satisfies ExecutionThreadData, port1);
+  const query = startThread("query-thread.ts", { config, rootKey, deltas: port2 } satisfies QueryThreadData, port2);
+  for (const thread of [execution, query]) thread.on("error", options.onCrash);
+  const rounds = roundCalls(execution, options.log);
+  const queries = queryCalls(query);
+  return {
+    start: () => rounds({ kind: "start" }) as Promise<ExecutedRound>,
+    execute: (batch) => rounds({ kind: "execute", batch }) as Promise<ExecutedRound>,
+    advance: (height) => queries.tell({ kind: "advance", height }),
+    query: (call) => queries.ask((id) => ({ kind: "query", id, call })) as Promise<QueryResult>,
+    filter: (message) => queries.ask((id) => ({ kind: "filter", id, message })) as Promise<UserError | undefined>,
+    async stop() {
+      await rounds({ kind: "stop" });
+      await Promise.all([execution.terminate(), query.terminate()]);
+    },
+  };
+}
+
+function startThread(file: string, workerData: object, port: ReturnType<typeof Object>): Worker {
+  return new Worker(new URL(file, import.meta.url), {
+    workerData,
+    transferList: [port as never],
+    resourceLimits: RESOURCE_LIMITS,
+    stdout: false,
+    stderr: false,
+  });
+}
+
+/** One call at a time, answered in order. */
+function roundCalls(thread: Worker, log: LogPort): (message: ToExecution) => Promise<ExecutedRound | undefined> {
+  const waiting: { resolve(round: ExecutedRound | undefined): void; reject(error: Error): void }[] = [];
+  thread.on("message", (message: FromExecution) => {
+    switch (message.kind) {
+      case "log":
+        log.log(message.level, message.message);
+        break;
+      case "round":
+        waiting.shift()?.resolve(message.round);
+        break;
+      case "stopped":
+        waiting.shift()?.resolve(undefined);
+        break;
+      case "failed":
+        waiting.shift()?.reject(new EnvironmentError(message.code, message.message));
+        break;
+    }
+  });
+  return (message) =>
+    new Promise((resolve, reject) => {
+      waiting.push({ resolve, reject });
+      thread.postMessage(message);
+    });
+}
+
+interface QueryCalls {
+  tell(message: ToQuery): void;
+  ask(message: (id: number) => ToQuery): Promise<QueryResult | UserError | undefined>;
+}
+
+function queryCalls(thread: Worker): QueryCalls {
+  const waiting = new Map<number, (answer: QueryResult | UserError | undefined) => void>();
+  let outgoing: ToQuery[] = [];
+  let nextId = 0;
+  thread.on("message", (answers: readonly FromQuery[]) => {
+    for (const answer of answers) {
+      waiting.get(answer.id)?.(answer.kind === "result" ? answer.result : answer.error);
+      waiting.delete(answer.id);
+    }
+  });
+  const tell = (message: ToQuery): void => {
+    if (outgoing.length === 0) {
+      setImmediate(() => {
+        thread.postMessage(outgoing);
+        outgoing = [];
+      });
+    }
+    outgoing.push(message);
+  };
+  return {
+    tell,
+    ask: (message) =>
+      new Promise((resolve) => {
+        const id = nextId++;
+        waiting.set(id, resolve);
+        tell(message(id));
+      }),
+  };
+}

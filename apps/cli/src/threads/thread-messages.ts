@@ -1,0 +1,45 @@
+// What the threads of a node tell each other. Three of them: the main thread (HTTP, blocks, certificates), one that
+// executes, one that answers queries. Memory pages are shared; everything else is copied in these messages.
+import type { ExecutedRound } from "@atoll/replica";
+import type { QueryCall, StateDelta } from "@atoll/execution";
+import type { SubnetConfig } from "@atoll/state";
+import type { Batch, Height, IngressMessage, LogLevel, QueryResult, UserError } from "@atoll/types";
+import type { MessagePort } from "node:worker_threads";
+
+export interface ExecutionThreadData {
+  readonly config: SubnetConfig;
+  readonly rootKey: Uint8Array;
+  /** Folder of the subnet's files. */
+  readonly storagePath: string;
+  /** Deltas and page slabs for the query thread. */
+  readonly deltas: MessagePort;
+}
+
+export interface QueryThreadData {
+  readonly config: SubnetConfig;
+  readonly rootKey: Uint8Array;
+  readonly deltas: MessagePort;
+}
+
+export type ToExecution = { readonly kind: "start" } | { readonly kind: "execute"; readonly batch: Batch } | { readonly kind: "stop" };
+
+export type FromExecution =
+  | { readonly kind: "round"; readonly round: ExecutedRound }
+  | { readonly kind: "stopped" }
+  | { readonly kind: "log"; readonly level: LogLevel; readonly message: string }
+  | { readonly kind: "failed"; readonly code: string; readonly message: string };
+
+/** On the deltas port. `heights` comes once, before everything else. */
+export type ToReader =
+  | { readonly kind: "heights"; readonly heights: Int32Array }
+  | { readonly kind: "slab"; readonly slab: Uint8Array }
+  | { readonly kind: "delta"; readonly delta: StateDelta };
+
+export type ToQuery =
+  | { readonly kind: "advance"; readonly height: Height }
+  | { readonly kind: "query"; readonly id: number; readonly call: QueryCall }
+  | { readonly kind: "filter"; readonly id: number; readonly message: IngressMessage };
+
+export type FromQuery =
+  | { readonly kind: "result"; readonly id: number; readonly result: QueryResult }
+  | { readonly kind: "filtered"; readonly id: number; readonly error: UserError | undefined };

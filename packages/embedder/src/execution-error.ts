@@ -1,0 +1,223 @@
+// Why a canister's execution failed, as a value, and how a user gets to read it. The wording is part of the
+// interface in practice: projects match on substrings of it. Checklist 6.4.
+import { type CanisterId, ErrorCode, principalToText, type UserError, userError } from "@atoll/types";
+
+export type TrapCode =
+  | "stack overflow"
+  | "heap out of bounds"
+  | "stable memory out of bounds"
+  | "32 bit stable memory api used on a memory larger than 4GB"
+  | "integer division by 0"
+  | "unreachable"
+  | "table out of bounds"
+  | "cycles amount exceeds 64-bit representation"
+  | "unknown";
+
+export type ExecutionError =
+  | { readonly kind: "trapped"; readonly trap: TrapCode }
+  | { readonly kind: "called-trap"; readonly message: string }
+  | { readonly kind: "contract-violation"; readonly error: string; readonly suggestion?: string; readonly topic?: string }
+  | { readonly kind: "instruction-limit"; readonly limit: number }
+  | { readonly kind: "slice-overrun"; readonly instructions: number; readonly limit: number }
+  | { readonly kind: "memory-access-limit"; readonly detail: string }
+  | { readonly kind: "out-of-memory" }
+  | { readonly kind: "wasm-memory-limit"; readonly bytes: bigint; readonly limit: bigint }
+  | { readonly kind: "cycles-in-memory-grow"; readonly bytes: number; readonly missing: bigint }
+  | { readonly kind: "insufficient-cycles"; readonly message: string }
+  | { readonly kind: "function-not-found"; readonly index: number }
+  | { readonly kind: "method-not-found"; readonly methodKind: "update" | "query" | "composite_query"; readonly name: string }
+  | { readonly kind: "no-module" }
+  | { readonly kind: "invalid-wasm"; readonly detail: string }
+  | { readonly kind: "message-rejected" }
+  | { readonly kind: "engine"; readonly detail: string }
+  | { readonly kind: "cleanup"; readonly callback: ExecutionError; readonly cleanup: ExecutionError };
+
+/** Thrown by a system call to end the execution; caught by `runFunction`, never seen outside this package. */
+export class Trap extends Error {
+  readonly error: ExecutionError;
+  constructor(error: ExecutionError) {
+    super(error.kind);
+    this.error = error;
+  }
+}
+
+export function contractViolation(error: string, suggestion?: string, topic?: string): Trap {
+  return new Trap({
+    kind: "contract-violation",
+    error,
+    ...(suggestion === undefined ? {} : { suggestion }),
+    ...(topic === undefined ? {} : { topic }),
+  });
+}
+
+const DOCUMENTATION = "https://internetcomputer.org/docs/current/references/execution-errors#";
+const TOOLCHAIN =
+  "If you are running this canister in a test environment (e.g., dfx), make sure the test environment is up to date. " +
+  "Otherwise, this is likely an error with the compiler/CDK toolchain being used to build the canister. Please report " +
+  "the error to IC devs on the forum: https://forum.dfinity.org and include which language/CDK was used to create the " +
+  "canister.";
+
+/** The error as callers of `canister` see it: code and "Error from Canister <id>: <what>.\n<what to do>". */
+export function toUserError(error: ExecutionError, canister: CanisterId): UserError {
+  return userError(codeOf(error), `Error from Canister ${principalToText(canister)}: ${withHelp(error)}`);
+}
+
+function withHelp(error: ExecutionError): string {
+  const what = describe(error);
+  const sentence = what.endsWith(".") ? what : `${what}.`;
+  const help = helpFor(error);
+  if (help === undefined) return sentence;
+  return help.topic === undefined
+    ? `${sentence}\n${help.suggestion}`
+    : `${sentence}\n${help.suggestion} See documentation: ${DOCUMENTATION}${help.topic}`;
+}
+
+export function codeOf(error: ExecutionError): ErrorCode {
+  switch (error.kind) {
+    case "trapped":
+      return ErrorCode.CanisterTrapped;
+    case "called-trap":
+      return ErrorCode.CanisterCalledTrap;
+    case "contract-violation":
+      return ErrorCode.CanisterContractViolation;
+    case "instruction-limit":
+    case "slice-overrun":
+      return ErrorCode.CanisterInstructionLimitExceeded;
+    case "memory-access-limit":
+      return ErrorCode.CanisterMemoryAccessLimitExceeded;
+    case "out-of-memory":
+      return ErrorCode.CanisterOutOfMemory;
+    case "wasm-memory-limit":
+      return ErrorCode.CanisterWasmMemoryLimitExceeded;
+    case "cycles-in-memory-grow":
+      return ErrorCode.InsufficientCyclesInMemoryGrow;
+    case "insufficient-cycles":
+      return ErrorCode.InsufficientCyclesInCall;
+    case "function-not-found":
+      return ErrorCode.CanisterFunctionNotFound;
+    case "method-not-found":
+      return ErrorCode.CanisterMethodNotFound;
+    case "no-module":
+      return ErrorCode.CanisterWasmModuleNotFound;
+    case "invalid-wasm":
+      return ErrorCode.CanisterInvalidWasm;
+    case "message-rejected":
+      return ErrorCode.CanisterRejectedMessage;
+    case "engine":
+      return ErrorCode.CanisterWasmEngineError;
+    case "cleanup":
+      return codeOf(error.callback);
+  }
+}
+
+export function describe(error: ExecutionError): string {
+  switch (error.kind) {
+    case "trapped":
+      return `Canister trapped: ${error.trap}`;
+    case "called-trap":
+      return `Canister called \`ic0.trap\` with message: '${error.message}'`;
+    case "contract-violation":
+      return `Canister violated contract: ${error.error}`;
+    case "instruction-limit":
+      return `Canister exceeded the limit of ${error.limit} instructions for single message execution.`;
+    case "slice-overrun":
+      return (
+        `Canister attempted to perform a large memory operation that used ${error.instructions} instructions and ` +
+        `exceeded the slice limit ${error.limit}.`
+      );
+    case "memory-access-limit":
+      return `Canister exceeded memory access limits: ${error.detail}`;
+    case "out-of-memory":
+      return "Canister cannot grow its memory usage.";
+    case "wasm-memory-limit":
+      return (
+        `Canister exceeded its current Wasm memory limit of ${error.limit} bytes. The peak Wasm memory usage was ` +
+        `${error.bytes} bytes. If the canister reaches 4GiB, then it may stop functioning and may become ` +
+        "unrecoverable. Please reach out to the canister owner to investigate the reason for the increased memory " +
+        "usage. It might be necessary to move data from the Wasm memory to the stable memory. If such high Wasm memory " +
+        "usage is expected and safe, then the developer can increase the Wasm memory limit in the canister settings."
+      );
+    case "cycles-in-memory-grow":
+      return `Canister cannot grow memory by ${error.bytes} bytes due to insufficient cycles.`;
+    case "insufficient-cycles":
+      return error.message;
+    case "function-not-found":
+      return `Canister requested to invoke a non-existent Wasm function ${error.index} from table 0`;
+    case "method-not-found":
+      return `Canister has no ${error.methodKind} method '${error.name}'.`;
+    case "no-module":
+      return "Attempted to execute a message, but the canister contains no Wasm module.";
+    case "invalid-wasm":
+      return `Canister's Wasm module is not valid: ${error.detail}`;
+    case "message-rejected":
+      return "Canister rejected the message";
+    case "engine":
+      return `Canister encountered a Wasm engine error: ${error.detail}`;
+    case "cleanup":
+      return `${describe(error.callback)}\n\ncall_on_cleanup also failed:\n\n${describe(error.cleanup)}`;
+  }
+}
+
+interface Help {
+  readonly suggestion: string;
+  readonly topic?: string;
+}
+
+const FAILURES = "Consider gracefully handling failures from this canister or altering the canister to handle exceptions.";
+
+function helpFor(error: ExecutionError): Help | undefined {
+  switch (error.kind) {
+    case "trapped":
+      return { suggestion: FAILURES, topic: "trapped" };
+    case "called-trap":
+      return { suggestion: FAILURES, topic: "trapped-explicitly" };
+    case "contract-violation":
+      if (error.suggestion === undefined) return { suggestion: TOOLCHAIN };
+      return { suggestion: error.suggestion, ...(error.topic === undefined ? {} : { topic: error.topic }) };
+    case "function-not-found":
+      return { suggestion: TOOLCHAIN };
+    case "instruction-limit":
+      return {
+        suggestion:
+          "Try optimizing this method to consume fewer instructions or split the work across multiple messages.",
+        topic: "instruction-limit-exceeded",
+      };
+    case "slice-overrun":
+      return {
+        suggestion: "Try breaking up large copies within the canister code into smaller chunks.",
+        topic: "slice-overrun",
+      };
+    case "memory-access-limit":
+      return {
+        suggestion:
+          "Try optimizing the use of stable memory so that individual messages don't need to access as much stable memory.",
+        topic: "memory-access-limit-exceeded",
+      };
+    case "out-of-memory":
+      return {
+        suggestion:
+          "Check the canister's memory usage against its allocation and the system wide limits to determine why more " +
+          "memory cannot be allocated.",
+        topic: "out-of-memory",
+      };
+    case "cycles-in-memory-grow":
+      return { suggestion: "Try topping up the canister.", topic: "insufficient-cycles-in-memory-grow" };
+    case "wasm-memory-limit":
+      return {
+        suggestion: "Try reducing the memory usage of the canister or raise its Wasm memory limit in the settings.",
+        topic: "wasm-memory-limit-exceeded",
+      };
+    case "method-not-found":
+      return {
+        suggestion: "Check that the method being called is exported by the target canister.",
+        topic: "method-not-found",
+      };
+    case "no-module":
+      return {
+        suggestion: "Please install code to this canister before calling it.",
+        topic: "wasm-module-not-found",
+      };
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,214 @@
+// One execution under way: the object that every system call works on. It owns the call under construction, the
+// reply being built, the balance as it changes, and the bridge to the canister's heap.
+import {
+  addCycles,
+  type Cycles,
+  MAX_LOG_TEXT_BYTES,
+  principalToBytes,
+  subtractCycles,
+} from "@atoll/types";
+import { contractViolation, Trap } from "./execution-error.ts";
+import type { Effects, ExecutionInput, OutgoingCall } from "./execution-input.ts";
+import { Mode, modeName, type Modes } from "./modes.ts";
+import type { StableMemory } from "./stable-memory.ts";
+
+/** A Wasm argument or result as JavaScript sees it. */
+export type Value = number | bigint;
+
+/** The instance that an execution runs on. */
+export interface Heap {
+  readonly is64: boolean;
+  /** Current bytes of the heap; empty when the module has no memory. Refreshed after each growth. */
+  bytes(): Uint8Array;
+  /** The host wrote [offset, offset + size): remember the pages. */
+  markDirty(offset: number, size: number): void;
+  /** Takes `instructions` off the counter and returns what is left (negative: used up). */
+  charge(instructions: number): number;
+}
+
+/** A call being built between call_new and call_perform. */
+export interface CallUnderConstruction {
+  readonly receiver: Uint8Array;
+  readonly methodName: string;
+  readonly onReply: OutgoingCall["onReply"];
+  readonly onReject: OutgoingCall["onReject"];
+  onCleanup: OutgoingCall["onCleanup"];
+  payload: Uint8Array[];
+  payloadBytes: number;
+  readonly methodNameBytes: number;
+  cycles: Cycles;
+  timeoutSeconds: number | undefined;
+}
+
+export class Execution {
+  readonly input: ExecutionInput;
+  readonly heap: Heap;
+  readonly stable: StableMemory;
+  readonly effects: Effects;
+  readonly caller: Uint8Array;
+  call: CallUnderConstruction | undefined;
+  replyParts: Uint8Array[] = [];
+  replyBytes = 0;
+  /** Cycles of the incoming call not accepted yet. */
+  available: Cycles;
+  logBytesUsed = 0;
+  acceptCalled = false;
+
+  constructor(input: ExecutionInput, heap: Heap, stable: StableMemory) {
+    this.input = input;
+    this.heap = heap;
+    this.stable = stable;
+    this.caller = principalToBytes(input.caller);
+    this.available = input.cyclesAvailable;
+    this.effects = {
+      answer: undefined,
+      calls: [],
+      cycles: input.canister.cycles,
+      cyclesAccepted: 0n,
+      cyclesBurned: 0n,
+      certifiedData: undefined,
+      globalTimer: undefined,
+      logs: [],
+      accepted: false,
+    };
+  }
+
+  /** Throws the trap for a system call that this kind of execution may not make. */
+  require(name: string, modes: Modes): void {
+    if ((this.input.mode & modes) !== 0) return;
+    throw contractViolation(
+      `"ic0_${name}" cannot be executed in ${modeName(this.input.mode)} mode`,
+      "Check the ICP documentation to make sure APIs are being called in the correct message types.",
+      "calling-a-system-api-from-the-wrong-mode",
+    );
+  }
+
+  charge(instructions: number): void {
+    if (this.heap.charge(instructions) < 0) throw this.outOfInstructions();
+  }
+
+  outOfInstructions(): Trap {
+    return new Trap({ kind: "instruction-limit", limit: this.input.instructionLimit });
+  }
+
+  /** A pointer or size argument as a number; beyond 2^53 it is merely large, which every check refuses. */
+  size(value: Value): number {
+    return typeof value === "number" ? value >>> 0 : Number(BigInt.asUintN(64, value));
+  }
+
+  /** A pointer-sized result. */
+  pointer(value: number): Value {
+    return this.heap.is64 ? BigInt(value) : value;
+  }
+
+  /** A copy of heap bytes; traps when out of bounds. */
+  readHeap(source: Value, size: Value): Uint8Array {
+    const [at, length] = this.range(source, size);
+    return this.heap.bytes().slice(at, at + length);
+  }
+
+  writeHeap(target: Value, bytes: Uint8Array): void {
+    const [at, length] = this.range(target, bytes.length);
+    if (length === 0) return;
+    this.heap.bytes().set(bytes, at);
+    this.heap.markDirty(at, length);
+  }
+
+  /** Copies `source[offset, offset + size)` to the heap, as all `*_copy` calls do. */
+  copyToHeap(name: string, source: Uint8Array, target: Value, offset: Value, size: Value): void {
+    const length = this.size(size);
+    const from = this.size(offset);
+    const [at] = this.range(target, size);
+    if (from + length > source.length) {
+      throw contractViolation(
+        `ic0.${name} payload: src=${from} + length=${length} exceeds the slice size=${source.length}`,
+      );
+    }
+    if (length === 0) return;
+    this.heap.bytes().set(source.subarray(from, from + length), at);
+    this.heap.markDirty(at, length);
+  }
+
+  range(at: Value, size: Value): [at: number, size: number] {
+    const start = this.size(at);
+    const length = this.size(size);
+    if (start + length > this.heap.bytes().length) throw new Trap({ kind: "trapped", trap: "heap out of bounds" });
+    return [start, length];
+  }
+
+  /** Writes a 128-bit amount, 16 bytes little-endian. */
+  writeCycles(target: Value, amount: Cycles): void {
+    const bytes = new Uint8Array(16);
+    const view = new DataView(bytes.buffer);
+    view.setBigUint64(0, amount & 0xffffffffffffffffn, true);
+    view.setBigUint64(8, amount >> 64n, true);
+    this.writeHeap(target, bytes);
+  }
+
+  /** An amount for the 64-bit system calls. */
+  cycles64(amount: Cycles): bigint {
+    if (amount > 0xffffffffffffffffn) {
+      throw new Trap({ kind: "trapped", trap: "cycles amount exceeds 64-bit representation" });
+    }
+    return amount;
+  }
+
+  /** Memory of the canister at this point of the execution, in bytes. */
+  memoryBytes(): number {
+    return this.heap.bytes().length + this.stable.bytes + this.input.canister.otherMemoryBytes;
+  }
+
+  /** What may be spent without freezing the canister. */
+  liquidCycles(): Cycles {
+    return subtractCycles(this.effects.cycles, this.input.fees.freezingThreshold(this.memoryBytes()));
+  }
+
+  /** Accepts up to `max` of the incoming cycles and returns how many. */
+  acceptCycles(max: Cycles): Cycles {
+    if (this.input.responded || this.effects.answer !== undefined) return 0n;
+    const accepted = max < this.available ? max : this.available;
+    this.available -= accepted;
+    this.effects.cyclesAccepted += accepted;
+    this.effects.cycles = addCycles(this.effects.cycles, accepted);
+    return accepted;
+  }
+
+  /** Gives back what an abandoned call held. */
+  discardCall(): void {
+    if (this.call === undefined) return;
+    this.effects.cycles = addCycles(this.effects.cycles, this.call.cycles);
+    this.call = undefined;
+  }
+
+  /** Instructions for logging `bytes` bytes of text (instruction-costs 4). */
+  logCharge(bytes: number): number {
+    const capacity = this.input.canister.logBytes;
+    const remaining = Math.max(0, capacity - this.logBytesUsed);
+    return 2 * Math.min(bytes, capacity) + 50 * Math.min(bytes, remaining);
+  }
+
+  log(text: Uint8Array): void {
+    if (!this.input.replicated) return;
+    const cut = text.subarray(0, MAX_LOG_TEXT_BYTES);
+    this.logBytesUsed += cut.length;
+    this.effects.logs.push(cut.slice());
+  }
+
+  /** The rules for growing heap or stable memory by `bytes` (checklist 3.5); throws when they forbid it. */
+  checkGrowth(bytes: number, isHeap: boolean): void {
+    const { mode, canister, fees } = this.input;
+    const limited = Mode.init | Mode.start | Mode.update;
+    if (isHeap && (mode & limited) !== 0 && canister.wasmMemoryLimit !== 0n) {
+      const after = BigInt(this.heap.bytes().length + bytes);
+      if (after > canister.wasmMemoryLimit) {
+        throw new Trap({ kind: "wasm-memory-limit", bytes: after, limit: canister.wasmMemoryLimit });
+      }
+    }
+    if ((mode & (Mode.update | Mode.task)) === 0) return;
+    const threshold = fees.freezingThreshold(this.memoryBytes() + bytes);
+    if (this.effects.cycles < threshold) {
+      throw new Trap({ kind: "cycles-in-memory-grow", bytes, missing: threshold - this.effects.cycles });
+    }
+  }
+}
+

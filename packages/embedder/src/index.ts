@@ -1,0 +1,9 @@
+// Wasm on the Internet Computer: which modules are accepted, how they are rewritten, how one entry point runs.
+export * from "./execution-error.ts";
+export * from "./execution-input.ts";
+export { InstancePool, type InstanceSource } from "./instance-pool.ts";
+export type { LiveInstance } from "./live-instance.ts";
+export * from "./modes.ts";
+export * from "./prepared-module.ts";
+export * from "./run-function.ts";
+export { type MemoryPages, StableMemory } from "./stable-memory.ts";

@@ -1,0 +1,81 @@
+// The live instances of one thread, least recently used ones thrown away. An instance is a cache of committed
+// state: dropping one at any time between executions changes nothing but speed. Each memory reserves 8 to 16 GiB
+// of address space, so the number of live ones must stay far below what a process can map.
+import type { GlobalValue, StoredModule } from "@atoll/state";
+import type { CanisterId } from "@atoll/types";
+import { DirtyMap } from "./dirty-map.ts";
+import { LiveInstance } from "./live-instance.ts";
+import { describeModule } from "./prepared-module.ts";
+import type { MemoryPages } from "./stable-memory.ts";
+
+export interface InstanceSource {
+  readonly module: StoredModule;
+  readonly heap: MemoryPages;
+  readonly globals: readonly GlobalValue[];
+}
+
+export class InstancePool {
+  readonly #maxInstances: number;
+  readonly #maxModules: number;
+  readonly #dirty = new DirtyMap();
+  readonly #instances = new Map<CanisterId, LiveInstance>();
+  readonly #modules = new Map<string, WebAssembly.Module>();
+
+  constructor(options: { maxInstances?: number; maxModules?: number } = {}) {
+    this.#maxInstances = options.maxInstances ?? 1000;
+    this.#maxModules = options.maxModules ?? 1000;
+  }
+
+  /** The instance of a canister, made from its committed state when there is none. */
+  get(id: CanisterId, source: InstanceSource): LiveInstance {
+    const known = this.#instances.get(id);
+    if (known !== undefined) {
+      this.#instances.delete(id);
+      this.#instances.set(id, known);
+      return known;
+    }
+    const live = this.fresh(source);
+    if (source.globals.length > 0) live.writeGlobals(source.globals);
+    this.put(id, live);
+    return live;
+  }
+
+  /** An instance that is not in the pool: for code being installed. Its globals have their initial values. */
+  fresh(source: Pick<InstanceSource, "module" | "heap">): LiveInstance {
+    return new LiveInstance(this.#compile(source.module), describeModule(source.module), this.#dirty, source.heap);
+  }
+
+  put(id: CanisterId, live: LiveInstance): void {
+    this.#instances.delete(id);
+    this.#instances.set(id, live);
+    for (const oldest of this.#instances.keys()) {
+      if (this.#instances.size <= this.#maxInstances) break;
+      this.#instances.delete(oldest);
+    }
+  }
+
+  has(id: CanisterId): boolean {
+    return this.#instances.has(id);
+  }
+
+  peek(id: CanisterId): LiveInstance | undefined {
+    return this.#instances.get(id);
+  }
+
+  drop(id: CanisterId): void {
+    this.#instances.delete(id);
+  }
+
+  #compile(module: StoredModule): WebAssembly.Module {
+    let compiled = this.#modules.get(module.hash);
+    if (compiled === undefined) {
+      compiled = new WebAssembly.Module(module.prepared);
+      for (const oldest of this.#modules.keys()) {
+        if (this.#modules.size < this.#maxModules) break;
+        this.#modules.delete(oldest);
+      }
+      this.#modules.set(module.hash, compiled);
+    }
+    return compiled;
+  }
+}

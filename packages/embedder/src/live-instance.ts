@@ -1,0 +1,189 @@
+// A canister's module instantiated over a real Wasm memory, ready to run. Between executions it holds exactly the
+// committed heap and globals; after an execution its owner either commits or rolls back. Growing cannot be undone
+// in the engine, so an instance whose heap grew in vain is thrown away.
+import type { GlobalValue } from "@atoll/state";
+import { invariant, OS_PAGE_BYTES, WASM_PAGE_BYTES } from "@atoll/types";
+import type { DirtyMap } from "./dirty-map.ts";
+import type { Execution, Heap } from "./execution.ts";
+import { Trap } from "./execution-error.ts";
+import type { ModuleDescription } from "./prepared-module.ts";
+import type { MemoryPages } from "./stable-memory.ts";
+import { systemImports } from "./system-api/index.ts";
+
+type Export = (...args: (number | bigint)[]) => unknown;
+
+export class LiveInstance implements Heap {
+  readonly description: ModuleDescription;
+  readonly is64: boolean;
+  readonly #module: WebAssembly.Module;
+  readonly #memory: WebAssembly.Memory | undefined;
+  readonly #dirty: DirtyMap;
+  #instance: WebAssembly.Instance;
+  #bytes: Uint8Array;
+  #execution: Execution | undefined;
+  #charge: (amount: number) => number;
+  #reset: (instructions: number) => void;
+  #counter: () => number;
+
+  constructor(module: WebAssembly.Module, description: ModuleDescription, dirty: DirtyMap, heap: MemoryPages) {
+    this.#module = module;
+    this.description = description;
+    this.is64 = description.memory64;
+    this.#dirty = dirty;
+    this.#memory = description.memory === undefined ? undefined : loadMemory(description.memory, heap);
+    this.#bytes = this.#memory === undefined ? new Uint8Array() : new Uint8Array(this.#memory.buffer);
+    this.#instance = this.#instantiate();
+    this.#charge = this.#function("atoll charge") as (amount: number) => number;
+    this.#reset = this.#function("atoll reset") as (instructions: number) => void;
+    this.#counter = this.#function("atoll counter") as () => number;
+  }
+
+  bytes(): Uint8Array {
+    if (this.#bytes.length === 0 && this.#memory !== undefined) this.#bytes = new Uint8Array(this.#memory.buffer);
+    return this.#bytes;
+  }
+
+  get wasmPages(): number {
+    return this.bytes().length / WASM_PAGE_BYTES;
+  }
+
+  markDirty(offset: number, size: number): void {
+    this.#dirty.mark(offset, size);
+  }
+
+  charge(instructions: number): number {
+    return this.#charge(instructions);
+  }
+
+  /** Instructions left; negative when used up. */
+  remaining(): number {
+    return this.#counter();
+  }
+
+  /** Starts an execution; `end` must follow. */
+  begin(execution: Execution): void {
+    invariant(this.#execution === undefined, "two executions at once on one instance");
+    this.#execution = execution;
+    this.#reset(execution.input.instructionLimit);
+  }
+
+  /** Ends the execution and tells which 4 KiB pages it wrote. */
+  end(base: MemoryPages): number[] {
+    this.#execution = undefined;
+    const bytes = this.bytes();
+    const pages = bytes.length / OS_PAGE_BYTES;
+    return addStraddled(this.#dirty.take(pages), bytes, base);
+  }
+
+  exported(name: string): Export | undefined {
+    const value = this.#instance.exports[name];
+    return typeof value === "function" ? (value as Export) : undefined;
+  }
+
+  /** The function at `index` of table 0, or undefined. */
+  tableFunction(index: number | bigint): Export | undefined {
+    const { table } = this.description;
+    if (table === undefined) return undefined;
+    const at = typeof index === "bigint" ? BigInt.asUintN(64, index) : BigInt(index >>> 0);
+    const wasmTable = this.#instance.exports["table"] as WebAssembly.Table;
+    if (at >= BigInt(wasmTable.length)) return undefined;
+    const found: unknown = wasmTable.get((table.is64 ? at : Number(at)) as number);
+    return typeof found === "function" ? (found as Export) : undefined;
+  }
+
+  readGlobals(): GlobalValue[] {
+    return this.description.globals.map((access) => {
+      if ("name" in access) {
+        return (this.#instance.exports[access.name] as WebAssembly.Global).value as GlobalValue;
+      }
+      return this.#function(access.get)() as GlobalValue;
+    });
+  }
+
+  writeGlobals(values: readonly GlobalValue[]): void {
+    this.description.globals.forEach((access, i) => {
+      const value = values[i];
+      invariant(value !== undefined, "a mutable global has no saved value");
+      if ("name" in access) {
+        (this.#instance.exports[access.name] as WebAssembly.Global).value = value;
+      } else {
+        this.#function(access.set)(...((typeof value === "object" ? value : [value]) as (number | bigint)[]));
+      }
+    });
+  }
+
+  /** Makes the next execution begin with all passive segments again, if this one dropped any. */
+  restoreSegments(): void {
+    if (!this.description.dropsSegments) return;
+    if ((this.#instance.exports["atoll dropped"] as WebAssembly.Global).value === 0) return;
+    const globals = this.readGlobals();
+    this.#instance = this.#instantiate();
+    this.#charge = this.#function("atoll charge") as (amount: number) => number;
+    this.#reset = this.#function("atoll reset") as (instructions: number) => void;
+    this.#counter = this.#function("atoll counter") as () => number;
+    this.writeGlobals(globals);
+  }
+
+  #function(name: string): Export {
+    const found = this.exported(name);
+    invariant(found !== undefined, `the rewritten module does not export "${name}"`);
+    return found;
+  }
+
+  #instantiate(): WebAssembly.Instance {
+    const current = (): Execution => {
+      invariant(this.#execution !== undefined, "a system call outside of any execution");
+      return this.#execution;
+    };
+    const hooks = {
+      ...(this.#memory === undefined ? {} : { memory: this.#memory, dirty: this.#dirty.memory }),
+      out_of_instructions: () => {
+        throw current().outOfInstructions();
+      },
+      stack_overflow: () => {
+        throw new Trap({ kind: "trapped", trap: "stack overflow" });
+      },
+      try_grow_wasm_memory: (_current: number, requested: number) => {
+        if (requested < 0) throw new Trap({ kind: "out-of-memory" });
+        if (requested > 0) current().checkGrowth(requested * WASM_PAGE_BYTES, true);
+        return 1;
+      },
+    };
+    return new WebAssembly.Instance(this.#module, {
+      atoll: hooks,
+      ic0: systemImports(this.description.systemImports, current),
+    } as WebAssembly.Imports);
+  }
+}
+
+function loadMemory(info: NonNullable<ModuleDescription["memory"]>, heap: MemoryPages): WebAssembly.Memory {
+  const initial = Math.max(info.initialPages, heap.wasmPages);
+  const memory = info.memory64
+    ? new WebAssembly.Memory({
+        address: "i64",
+        initial: BigInt(initial),
+        maximum: BigInt(info.maximumPages),
+      } as unknown as WebAssembly.MemoryDescriptor)
+    : new WebAssembly.Memory({ initial, maximum: info.maximumPages });
+  const bytes = new Uint8Array(memory.buffer);
+  for (const [page, content] of heap.pages()) bytes.set(content, page * OS_PAGE_BYTES);
+  return memory;
+}
+
+/** A store across a page border marks its first page only: look whether the page after a dirty one changed too. */
+function addStraddled(dirty: readonly number[], bytes: Uint8Array, base: MemoryPages): number[] {
+  const all: number[] = [];
+  const pages = bytes.length / OS_PAGE_BYTES;
+  dirty.forEach((page, i) => {
+    all.push(page);
+    const next = page + 1;
+    if (next < pages && dirty[i + 1] !== next && !sameStart(bytes, next, base.read(next))) all.push(next);
+  });
+  return all;
+}
+
+function sameStart(bytes: Uint8Array, page: number, committed: Uint8Array | undefined): boolean {
+  const at = page * OS_PAGE_BYTES;
+  for (let i = 0; i < 16; i++) if (bytes[at + i] !== (committed?.[i] ?? 0)) return false;
+  return true;
+}

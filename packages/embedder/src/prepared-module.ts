@@ -1,0 +1,133 @@
+// From the bytes a user uploads to a module that this subnet can run: unpack, validate, rewrite. Done once, at
+// install time; the result is kept beside the original. Checklist 3.1, instruction-costs 7.
+import type { StoredModule } from "@atoll/state";
+import { type CryptoPort, MAX_WASM_MODULE_BYTES, toHex } from "@atoll/types";
+import { Gunzip } from "fflate";
+import type { ExecutionError } from "./execution-error.ts";
+import { type GlobalAccess, instrument, type MemoryInfo, type ModuleInfo, type TableInfo, validateModule } from "./wasm/index.ts";
+
+/** Part of every key under which rewritten bytes are kept: a new rewriter rewrites again. */
+export const REWRITER_VERSION = 1;
+
+/** What the host must know to run a rewritten module. Plain data: kept on disk, sent to query threads. */
+export interface ModuleDescription {
+  readonly rewriterVersion: number;
+  readonly memory64: boolean;
+  readonly memory: MemoryInfo | undefined;
+  readonly table: TableInfo | undefined;
+  readonly methods: ModuleInfo["methods"];
+  readonly entryPoints: ModuleInfo["entryPoints"];
+  readonly systemImports: readonly string[];
+  readonly globals: readonly GlobalAccess[];
+  readonly dropsSegments: boolean;
+  readonly customSectionBytes: number;
+  /** Its private or public section `enhanced-orthogonal-persistence` says that the heap survives upgrades. */
+  readonly orthogonalPersistence: boolean;
+}
+
+export interface PreparedModule {
+  readonly stored: StoredModule;
+  readonly description: ModuleDescription;
+  /** Active data segments: written to the heap at install, not kept. */
+  readonly dataSegments: ModuleInfo["dataSegments"];
+  /** Operators to charge compilation for. */
+  readonly compiledOperators: number;
+}
+
+export type PreparationResult =
+  | { readonly ok: true; readonly module: PreparedModule }
+  | { readonly ok: false; readonly error: ExecutionError; /** Size the failed work is charged for. */ readonly bytes: number };
+
+export function prepareModule(uploaded: Uint8Array, crypto: Pick<CryptoPort, "sha256">): PreparationResult {
+  const unpacked = unpack(uploaded);
+  if (!unpacked.ok) return invalid(unpacked.error, unpacked.bytes);
+  const validation = validateModule(unpacked.wasm);
+  if (!validation.ok) return invalid(validation.error, Math.max(unpacked.wasm.length, uploaded.length));
+  const { info } = validation;
+  const rewritten = instrument(unpacked.wasm, info);
+  const description: ModuleDescription = {
+    rewriterVersion: REWRITER_VERSION,
+    memory64: info.memory64,
+    memory: rewritten.memory,
+    table: rewritten.table,
+    methods: info.methods,
+    entryPoints: info.entryPoints,
+    systemImports: [...new Set(info.systemImports)],
+    globals: rewritten.globals,
+    dropsSegments: rewritten.dropsSegments,
+    customSectionBytes: info.customSections.reduce((sum, section) => sum + section.name.length + section.content.length, 0),
+    orthogonalPersistence: info.customSections.some((section) => section.name === "enhanced-orthogonal-persistence"),
+  };
+  const stored: StoredModule = {
+    hash: toHex(crypto.sha256(uploaded)),
+    uploaded,
+    prepared: rewritten.wasm,
+    description,
+    summary: {
+      hasHeartbeat: info.entryPoints.heartbeat,
+      metadata: info.customSections.map((section) => ({
+        name: section.name,
+        isPublic: section.visibility === "public",
+        content: section.content.slice(),
+      })),
+    },
+  };
+  return {
+    ok: true,
+    module: { stored, description, dataSegments: info.dataSegments, compiledOperators: info.compiledOperators },
+  };
+}
+
+export function describeModule(stored: StoredModule): ModuleDescription {
+  return stored.description as ModuleDescription;
+}
+
+function invalid(detail: string, bytes: number): PreparationResult {
+  return { ok: false, error: { kind: "invalid-wasm", detail }, bytes };
+}
+
+type Unpacked = { ok: true; wasm: Uint8Array } | { ok: false; error: string; bytes: number };
+
+function unpack(uploaded: Uint8Array): Unpacked {
+  const magic = String.fromCharCode(...uploaded.subarray(0, 4));
+  if (magic === "\0asm") {
+    return uploaded.length > MAX_WASM_MODULE_BYTES ? tooLarge(uploaded.length) : { ok: true, wasm: uploaded };
+  }
+  if (magic.startsWith("\x1f\x8b\x08")) return gunzip(uploaded);
+  return { ok: false, error: "unsupported canister module format", bytes: uploaded.length };
+}
+
+/** The trailer states the size; the stream is stopped as soon as it exceeds it, whatever it could become. */
+function gunzip(uploaded: Uint8Array): Unpacked {
+  if (uploaded.length < 18) return { ok: false, error: "the gzip file is truncated", bytes: uploaded.length };
+  const size = new DataView(uploaded.buffer, uploaded.byteOffset).getUint32(uploaded.length - 4, true);
+  if (size > MAX_WASM_MODULE_BYTES) return tooLarge(size);
+  const wasm = new Uint8Array(size);
+  let length = 0;
+  const collect = (chunk: Uint8Array) => {
+    if (length + chunk.length > size) throw new RangeError("the content is larger than the gzip trailer says");
+    wasm.set(chunk, length);
+    length += chunk.length;
+  };
+  try {
+    const stream = new Gunzip(collect);
+    // Small pieces of input bound what one step can unpack to before the check above sees it.
+    for (let at = 0; at < uploaded.length; at += 16_384) {
+      stream.push(uploaded.subarray(at, at + 16_384), at + 16_384 >= uploaded.length);
+    }
+  } catch (error) {
+    return { ok: false, error: `failed to decompress the module: ${(error as Error).message}`, bytes: size };
+  }
+  if (length !== size) {
+    return { ok: false, error: `the module unpacks to ${length} bytes, its gzip trailer says ${size}`, bytes: size };
+  }
+  return { ok: true, wasm };
+}
+
+function tooLarge(bytes: number): Unpacked {
+  return {
+    ok: false,
+    error: `the module has ${bytes} bytes after decompression, the maximum is ${MAX_WASM_MODULE_BYTES}`,
+    bytes,
+  };
+}

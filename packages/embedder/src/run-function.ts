@@ -1,0 +1,148 @@
+// Runs one entry point of a canister to its end and says what happened. Neither commits nor rolls back: the caller
+// decides, because a failed message leaves no trace, a query never does, and a composite query does until it ends.
+import { OS_PAGE_BYTES, type Height } from "@atoll/types";
+import type { GlobalValue, PagedMemory, WasmClosure } from "@atoll/state";
+import { type ExecutionError, Trap, type TrapCode } from "./execution-error.ts";
+import { Execution } from "./execution.ts";
+import type { Effects, ExecutionInput } from "./execution-input.ts";
+import type { LiveInstance } from "./live-instance.ts";
+import { DISCARDING, Mode } from "./modes.ts";
+import type { MemoryPages, StableMemory } from "./stable-memory.ts";
+import { utf8 } from "./system-api/api-function.ts";
+
+export type EntryPoint =
+  /** No code at all: collects what the host itself wrote. */
+  | { readonly kind: "nothing" }
+  | { readonly kind: "export"; readonly name: string }
+  | { readonly kind: "closure"; readonly closure: WasmClosure };
+
+export interface RunResult {
+  readonly error: ExecutionError | undefined;
+  /** Charged instructions, heap pages included; at most the limit. */
+  readonly instructions: number;
+  readonly effects: Effects;
+  /** Heap pages (4 KiB) that differ from the committed ones, at most. */
+  readonly dirtyPages: readonly number[];
+  readonly stable: StableMemory;
+}
+
+/** `committed` is the heap as it was before, for finding changed pages. */
+export function runFunction(
+  live: LiveInstance,
+  entry: EntryPoint,
+  input: ExecutionInput,
+  stable: StableMemory,
+  committed: MemoryPages,
+): RunResult {
+  const execution = new Execution(input, live, stable);
+  live.begin(execution);
+  let error: ExecutionError | undefined;
+  try {
+    call(live, entry);
+  } catch (thrown) {
+    error = classify(thrown);
+    execution.log(trapLine(error));
+  }
+  if (error === undefined) execution.discardCall();
+  const used = input.instructionLimit - live.remaining();
+  const dirtyPages = live.end(committed);
+  const isFree = (input.mode & (DISCARDING & ~(Mode.compositeQuery | Mode.compositeReply | Mode.compositeReject))) !== 0;
+  const pageCharge = isFree ? 0 : dirtyPages.length * (live.is64 ? 4000 : 1000);
+  const instructions = Math.min(input.instructionLimit, used + pageCharge);
+  return { error, instructions, effects: execution.effects, dirtyPages, stable };
+}
+
+/** Makes what the execution wrote the committed state of both memories; gives the globals to keep. */
+export function commitMemories(
+  live: LiveInstance,
+  result: RunResult,
+  heap: PagedMemory,
+  stable: PagedMemory,
+  height: Height,
+): readonly GlobalValue[] {
+  const bytes = live.bytes();
+  for (const page of result.dirtyPages) {
+    heap.write(page, bytes.subarray(page * OS_PAGE_BYTES, (page + 1) * OS_PAGE_BYTES), height);
+  }
+  heap.wasmPages = live.wasmPages;
+  for (const [page, content] of result.stable.written) stable.write(page, content, height);
+  stable.wasmPages = result.stable.wasmPages;
+  live.restoreSegments();
+  return live.readGlobals();
+}
+
+/** Puts the heap back as it was. False: it grew, and the instance must be thrown away. */
+export function rollBack(
+  live: LiveInstance,
+  dirtyPages: readonly number[],
+  heap: MemoryPages,
+  globals: readonly GlobalValue[],
+): boolean {
+  if (live.wasmPages !== Math.max(heap.wasmPages, live.description.memory?.initialPages ?? 0)) return false;
+  const bytes = live.bytes();
+  for (const page of dirtyPages) {
+    const committed = heap.read(page);
+    if (committed === undefined) bytes.fill(0, page * OS_PAGE_BYTES, (page + 1) * OS_PAGE_BYTES);
+    else bytes.set(committed, page * OS_PAGE_BYTES);
+  }
+  live.writeGlobals(globals);
+  live.restoreSegments();
+  return true;
+}
+
+function call(live: LiveInstance, entry: EntryPoint): void {
+  if (entry.kind === "nothing") return;
+  if (entry.kind === "export") {
+    const found = live.exported(entry.name);
+    if (found === undefined) throw new Trap({ kind: "engine", detail: `no export ${entry.name}` });
+    found();
+    return;
+  }
+  const { functionIndex, env } = entry.closure;
+  const found = live.tableFunction(functionIndex);
+  if (found === undefined) throw new Trap({ kind: "function-not-found", index: Number(functionIndex) });
+  if (found.length !== 1) throw wrongSignature();
+  let result: unknown;
+  try {
+    result = found(env);
+  } catch (thrown) {
+    // A number where the function takes an i64, or the reverse: the engine refuses before running anything.
+    if (thrown instanceof TypeError) throw wrongSignature();
+    throw thrown;
+  }
+  if (result !== undefined) throw wrongSignature();
+}
+
+function wrongSignature(): Trap {
+  return new Trap({
+    kind: "contract-violation",
+    error: "function invoked with unexpected signature",
+  });
+}
+
+function classify(thrown: unknown): ExecutionError {
+  if (thrown instanceof Trap) return thrown.error;
+  if (thrown instanceof WebAssembly.RuntimeError) return { kind: "trapped", trap: trapCode(thrown.message) };
+  // The engine's own stack ran out before our depth counter did: same outcome for the canister.
+  if (thrown instanceof RangeError) return { kind: "trapped", trap: "stack overflow" };
+  throw thrown;
+}
+
+function trapCode(message: string): TrapCode {
+  if (message.includes("unreachable")) return "unreachable";
+  if (message.includes("memory access out of bounds") || message.includes("data segment")) return "heap out of bounds";
+  if (message.includes("by zero")) return "integer division by 0";
+  if (message.includes("table index is out of bounds") || message.includes("table access")) return "table out of bounds";
+  return "unknown";
+}
+
+function trapLine(error: ExecutionError): Uint8Array {
+  switch (error.kind) {
+    case "called-trap":
+      return utf8(`[TRAP]: ${error.message === "" ? "(no message)" : error.message}`);
+    case "trapped":
+      return utf8(`[TRAP]: ${error.trap}`);
+    default:
+      return utf8(`[TRAP]: ${error.kind}`);
+  }
+}

@@ -1,0 +1,190 @@
+// Calls to other canisters: built piece by piece, then performed. Nothing leaves before the execution has
+// succeeded; call_perform only checks that the call could be sent and takes its cycles. Checklist 3.4.
+import {
+  DEFAULT_QUEUE_CAPACITY,
+  MAX_CALL_TIMEOUT_SECONDS,
+  MAX_LOCAL_PAYLOAD_BYTES,
+  MAX_METHOD_NAME_BYTES,
+  MAX_PRINCIPAL_BYTES,
+  principalFromBytes,
+  RejectCode,
+} from "@atoll/types";
+import { contractViolation, Trap } from "../execution-error.ts";
+import type { CallUnderConstruction, Execution, Value } from "../execution.ts";
+import { CALLING, Mode } from "../modes.ts";
+import { type ApiTable, perByte, strictText } from "./api-function.ts";
+
+const PAYING = Mode.update | Mode.reply | Mode.reject | Mode.task;
+
+export const callApi: ApiTable = {
+  call_new: {
+    modes: CALLING,
+    cost: (x, ...args) => 1500 + x.size(args[1] as Value) + x.size(args[3] as Value),
+    run: (x, ...args) => {
+      x.discardCall();
+      x.call = newCall(x, args);
+      return undefined;
+    },
+  },
+  call_on_cleanup: {
+    modes: CALLING,
+    cost: 500,
+    run: (x, functionIndex, env) => {
+      const call = currentCall(x, "call_on_cleanup");
+      if (call.onCleanup !== undefined) {
+        throw contractViolation("ic0.call_on_cleanup can be called at most once between ic0.call_new and ic0.call_perform");
+      }
+      call.onCleanup = { functionIndex: functionIndex as Value, env: env as Value };
+      return undefined;
+    },
+  },
+  call_data_append: {
+    modes: CALLING,
+    cost: perByte(500, 1, 50),
+    run: (x, source, size) => {
+      const call = currentCall(x, "call_data_append");
+      const length = x.size(size as Value);
+      const total = call.methodNameBytes + call.payloadBytes + length;
+      if (total > MAX_LOCAL_PAYLOAD_BYTES) {
+        throw contractViolation(
+          `ic0.call_data_append: the sum of the method name and payload size (${total}) exceeds the limit of ${MAX_LOCAL_PAYLOAD_BYTES} bytes`,
+        );
+      }
+      call.payload.push(x.readHeap(source as Value, size as Value));
+      call.payloadBytes += length;
+      return undefined;
+    },
+  },
+  call_with_best_effort_response: {
+    modes: CALLING,
+    cost: 500,
+    run: (x, timeout) => {
+      const call = currentCall(x, "call_with_best_effort_response");
+      if (call.timeoutSeconds !== undefined) {
+        throw contractViolation(
+          "ic0.call_with_best_effort_response can be called at most once between ic0.call_new and ic0.call_perform",
+        );
+      }
+      call.timeoutSeconds = Math.min(x.size(timeout as Value), MAX_CALL_TIMEOUT_SECONDS);
+      return undefined;
+    },
+  },
+  call_cycles_add: {
+    modes: PAYING,
+    cost: 500,
+    run: (x, amount) => addCyclesToCall(x, "call_cycles_add", BigInt.asUintN(64, amount as bigint)),
+  },
+  call_cycles_add128: {
+    modes: PAYING,
+    cost: 500,
+    run: (x, high, low) =>
+      addCyclesToCall(
+        x,
+        "call_cycles_add128",
+        (BigInt.asUintN(64, high as bigint) << 64n) | BigInt.asUintN(64, low as bigint),
+      ),
+  },
+  call_perform: { modes: CALLING, cost: 5000, run: (x) => perform(x) },
+};
+
+function newCall(x: Execution, args: Value[]): CallUnderConstruction {
+  const [calleeAt, calleeSize, nameAt, nameSize, replyFunction, replyEnv, rejectFunction, rejectEnv] = args as [
+    Value,
+    Value,
+    Value,
+    Value,
+    Value,
+    Value,
+    Value,
+    Value,
+  ];
+  const methodNameBytes = x.size(nameSize);
+  if (methodNameBytes > MAX_METHOD_NAME_BYTES) {
+    throw contractViolation(
+      `ic0.call_new: Method name size (${methodNameBytes}) exceeds the limit of ${MAX_METHOD_NAME_BYTES} bytes`,
+    );
+  }
+  const receiver = x.readHeap(calleeAt, calleeSize);
+  if (receiver.length > MAX_PRINCIPAL_BYTES) {
+    throw contractViolation(`ic0.call_new: the callee has ${receiver.length} bytes, a principal has at most 29`);
+  }
+  const methodName = strictText(x.readHeap(nameAt, nameSize));
+  if (methodName === undefined) throw contractViolation("ic0.call_new: the method name is not valid UTF-8");
+  return {
+    receiver,
+    methodName,
+    methodNameBytes,
+    onReply: { functionIndex: replyFunction, env: replyEnv },
+    onReject: { functionIndex: rejectFunction, env: rejectEnv },
+    onCleanup: undefined,
+    payload: [],
+    payloadBytes: 0,
+    cycles: 0n,
+    timeoutSeconds: undefined,
+  };
+}
+
+function currentCall(x: Execution, name: string): CallUnderConstruction {
+  if (x.call !== undefined) return x.call;
+  throw contractViolation(`ic0.${name} called when no call is under construction.`);
+}
+
+function addCyclesToCall(x: Execution, name: string, amount: bigint): undefined {
+  const call = currentCall(x, name);
+  if (amount > x.liquidCycles()) {
+    throw insufficient(x, amount);
+  }
+  x.effects.cycles -= amount;
+  call.cycles += amount;
+  return undefined;
+}
+
+function insufficient(x: Execution, amount: bigint): Error {
+  return new Trap({
+    kind: "insufficient-cycles",
+    message:
+      `Canister is out of cycles: requested ${amount} cycles but the available balance is ${x.effects.cycles} cycles ` +
+      `and the freezing threshold ${x.effects.cycles - x.liquidCycles()} cycles`,
+  });
+}
+
+/** Returns 0, or 2 for every reason why the call cannot be sent; then its cycles are back. */
+function perform(x: Execution): number {
+  const call = currentCall(x, "call_perform");
+  const fees = x.input.fees.callCost(call.methodNameBytes, call.payloadBytes);
+  const total = fees.request + fees.prepaidResponse + fees.prepaidExecution;
+  const receiver = principalFromBytes(call.receiver);
+  const pending = x.effects.calls.filter((other) => other.receiver === receiver).length;
+  const queueFull = x.input.canister.openCallsTo(receiver) + pending >= DEFAULT_QUEUE_CAPACITY;
+  const free = (x.input.mode & (Mode.compositeQuery | Mode.compositeReply | Mode.compositeReject)) !== 0;
+  if (queueFull || (!free && total > x.liquidCycles())) {
+    x.discardCall();
+    return RejectCode.SYS_TRANSIENT;
+  }
+  if (!free) x.effects.cycles -= total;
+  const nowSeconds = Number(x.input.time / 1_000_000_000n);
+  x.effects.calls.push({
+    receiver,
+    methodName: call.methodName,
+    arg: join(call.payload, call.payloadBytes),
+    cycles: call.cycles,
+    prepaidExecution: free ? 0n : fees.prepaidExecution,
+    prepaidResponse: free ? 0n : fees.prepaidResponse,
+    onReply: call.onReply,
+    onReject: call.onReject,
+    ...(call.onCleanup === undefined ? {} : { onCleanup: call.onCleanup }),
+    deadlineSeconds: call.timeoutSeconds === undefined ? 0 : nowSeconds + call.timeoutSeconds,
+  });
+  x.call = undefined;
+  return 0;
+}
+
+function join(parts: readonly Uint8Array[], size: number): Uint8Array {
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}

@@ -1,0 +1,93 @@
+// System calls about the message being executed: its argument, caller, rejection, and the answer to it.
+import { principalToBytes } from "@atoll/types";
+import { contractViolation } from "../execution-error.ts";
+import type { Execution, Value } from "../execution.ts";
+import { ARGUMENT, CALLBACKS, EVERY, Mode, REJECTED, REPLYING } from "../modes.ts";
+import { type ApiTable, blobPair, lossyText, perByte, utf8 } from "./api-function.ts";
+
+const CALLER_INFO =
+  Mode.update | Mode.replicatedQuery | Mode.query | Mode.compositeQuery | CALLBACKS | Mode.cleanup | Mode.compositeCleanup | Mode.inspect;
+const DEADLINE = Mode.update | Mode.replicatedQuery | Mode.query | Mode.compositeQuery | CALLBACKS;
+const NOTHING = new Uint8Array();
+
+export const messageApi: ApiTable = {
+  ...blobPair("msg_arg_data", ARGUMENT, (x) => x.input.arg),
+  ...blobPair("msg_caller", EVERY, (x) => x.caller),
+  ...blobPair("msg_caller_info_data", CALLER_INFO, (x) => x.input.callerInfo?.data ?? NOTHING),
+  ...blobPair("msg_caller_info_signer", CALLER_INFO, (x) =>
+    x.input.callerInfo === undefined ? NOTHING : principalToBytes(x.input.callerInfo.signer),
+  ),
+  ...blobPair("msg_reject_msg", REJECTED, (x) => utf8(x.input.rejectMessage)),
+  ...blobPair("msg_method_name", Mode.inspect, (x) => utf8(x.input.methodName ?? "")),
+  msg_reject_code: { modes: CALLBACKS | Mode.cleanup, cost: 500, run: (x) => x.input.rejectCode },
+  msg_deadline: {
+    modes: DEADLINE,
+    cost: 500,
+    run: (x) => BigInt(x.input.deadlineSeconds) * 1_000_000_000n,
+  },
+  msg_reply_data_append: {
+    modes: REPLYING,
+    cost: perByte(500, 1, 50),
+    run: (x, source, size) => {
+      requireUnanswered(x);
+      const part = x.readHeap(source as Value, size as Value);
+      if (x.replyBytes + part.length > x.input.maxReplyBytes) {
+        throw contractViolation(
+          `ic0.msg_reply_data_append: application payload size (${x.replyBytes + part.length}) cannot be larger than ${x.input.maxReplyBytes}`,
+        );
+      }
+      x.replyParts.push(part);
+      x.replyBytes += part.length;
+      return undefined;
+    },
+  },
+  msg_reply: {
+    modes: REPLYING,
+    cost: 500,
+    run: (x) => {
+      requireUnanswered(x);
+      x.effects.answer = { kind: "reply", data: joinReply(x) };
+      return undefined;
+    },
+  },
+  msg_reject: {
+    modes: REPLYING,
+    cost: perByte(500, 1, 50),
+    run: (x, source, size) => {
+      requireUnanswered(x);
+      const message = x.readHeap(source as Value, size as Value);
+      if (message.length > x.input.maxReplyBytes) {
+        throw contractViolation(
+          `ic0.msg_reject: application payload size (${message.length}) cannot be larger than ${x.input.maxReplyBytes}`,
+        );
+      }
+      x.effects.answer = { kind: "reject", message: lossyText(message) };
+      return undefined;
+    },
+  },
+  accept_message: {
+    modes: Mode.inspect,
+    cost: 500,
+    run: (x) => {
+      if (x.effects.accepted) throw contractViolation("ic0.accept_message: the function was already called.");
+      x.effects.accepted = true;
+      return undefined;
+    },
+  },
+};
+
+function requireUnanswered(x: Execution): void {
+  if (x.input.responded || x.effects.answer !== undefined) {
+    throw contractViolation("the call is already replied");
+  }
+}
+
+function joinReply(x: Execution): Uint8Array {
+  const data = new Uint8Array(x.replyBytes);
+  let at = 0;
+  for (const part of x.replyParts) {
+    data.set(part, at);
+    at += part.length;
+  }
+  return data;
+}

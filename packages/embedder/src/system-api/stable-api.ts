@@ -1,0 +1,102 @@
+// Stable memory: the 64-bit calls, and the 32-bit ones of older canisters. Checklist 3.3 and 3.5,
+// instruction-costs 4 and 5.
+import { MAX_WASM64_PAGES, WASM_PAGE_BYTES } from "@atoll/types";
+import { Trap } from "../execution-error.ts";
+import type { Execution, Value } from "../execution.ts";
+import { EVERY } from "../modes.ts";
+import type { ApiTable } from "./api-function.ts";
+
+const PAGES_4_GIB = 65_536;
+const INSTRUCTIONS_PER_DIRTY_PAGE = 1000;
+
+export const stableApi: ApiTable = {
+  stable64_size: { modes: EVERY, cost: 0, run: (x) => BigInt(x.stable.wasmPages) },
+  stable64_grow: {
+    modes: EVERY,
+    cost: 100,
+    run: (x, pages) => BigInt(grow(x, Number(BigInt.asUintN(64, pages as bigint)), Number.MAX_SAFE_INTEGER)),
+  },
+  stable64_read: { modes: EVERY, cost: readCost, run: (x, ...args) => read(x, args) },
+  stable64_write: { modes: EVERY, cost: writeCost, run: (x, ...args) => write(x, args) },
+  stable_size: { modes: EVERY, cost: 0, run: (x) => smallPages(x) },
+  stable_grow: {
+    modes: EVERY,
+    cost: 100,
+    run: (x, pages) => {
+      smallPages(x);
+      return grow(x, x.size(pages as Value), PAGES_4_GIB);
+    },
+  },
+  stable_read: {
+    modes: EVERY,
+    cost: readCost,
+    run: (x, ...args) => {
+      smallPages(x);
+      return read(x, args);
+    },
+  },
+  stable_write: {
+    modes: EVERY,
+    cost: writeCost,
+    run: (x, ...args) => {
+      smallPages(x);
+      // Unlike the other three, this one checks the offset of an empty write.
+      checkStable(x, x.size(args[0] as Value), 0);
+      return write(x, args);
+    },
+  },
+};
+
+function readCost(x: Execution, ...args: Value[]): number {
+  return 20 + x.size(args[2] as Value);
+}
+
+function writeCost(x: Execution, ...args: Value[]): number {
+  const offset = x.size(args[0] as Value);
+  const size = x.size(args[2] as Value);
+  const inBounds = offset + size <= x.stable.bytes;
+  return 20 + size + (inBounds ? INSTRUCTIONS_PER_DIRTY_PAGE * x.stable.pagesToDirty(offset, size) : 0);
+}
+
+/** Arguments (target in the heap, offset in stable memory, size). */
+function read(x: Execution, args: readonly Value[]): undefined {
+  const [target, offset, size] = args.map((arg) => x.size(arg)) as [number, number, number];
+  if (size === 0) return undefined;
+  checkStable(x, offset, size);
+  checkHeap(x, target, size);
+  x.stable.read(x.heap.bytes(), target, offset, size);
+  x.heap.markDirty(target, size);
+  return undefined;
+}
+
+/** Arguments (offset in stable memory, source in the heap, size). */
+function write(x: Execution, args: readonly Value[]): undefined {
+  const [offset, source, size] = args.map((arg) => x.size(arg)) as [number, number, number];
+  if (size === 0) return undefined;
+  checkStable(x, offset, size);
+  checkHeap(x, source, size);
+  x.stable.write(x.heap.bytes(), source, offset, size);
+  return undefined;
+}
+
+function checkStable(x: Execution, offset: number, size: number): void {
+  if (offset + size > x.stable.bytes) throw new Trap({ kind: "trapped", trap: "stable memory out of bounds" });
+}
+
+function checkHeap(x: Execution, at: number, size: number): void {
+  const max = x.heap.is64 ? MAX_WASM64_PAGES * WASM_PAGE_BYTES : 2 ** 32;
+  if (at + size > max || at + size > x.heap.bytes().length) {
+    throw new Trap({ kind: "trapped", trap: "heap out of bounds" });
+  }
+}
+
+function smallPages(x: Execution): number {
+  if (x.stable.wasmPages <= PAGES_4_GIB) return x.stable.wasmPages;
+  throw new Trap({ kind: "trapped", trap: "32 bit stable memory api used on a memory larger than 4GB" });
+}
+
+function grow(x: Execution, pages: number, maxPages: number): number {
+  if (x.stable.wasmPages + pages > maxPages) return -1;
+  if (pages > 0) x.checkGrowth(pages * WASM_PAGE_BYTES, false);
+  return x.stable.grow(pages) ?? -1;
+}

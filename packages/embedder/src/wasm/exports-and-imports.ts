@@ -1,0 +1,142 @@
+// What a canister may import and how its entry points are found among its exports. Interface specification,
+// "Canister module format" and "Entry points".
+import type { EntryPoints, ModuleInfo } from "./module-info.ts";
+import { type FunctionType, functionType, type Import, type ParsedModule } from "./parse.ts";
+import { type Signature, systemApiSignatures } from "./system-api.ts";
+import { displayTypes } from "./value-types.ts";
+
+const MAX_METHODS = 1_000;
+const MAX_METHOD_NAME_BYTES = 20_000;
+
+const RESERVED_EXPORTS: ReadonlySet<string> = new Set([
+  "canister counter_instructions",
+  "canister counter_dirty_pages",
+  "canister counter_accessed_pages",
+  "canister_start",
+  "stable_memory",
+  "stable_memory_bytemap",
+]);
+
+const SYSTEM_ENTRY_POINTS: ReadonlySet<string> = new Set([
+  "canister_init",
+  "canister_pre_upgrade",
+  "canister_post_upgrade",
+  "canister_inspect_message",
+  "canister_heartbeat",
+  "canister_global_timer",
+  "canister_on_low_wasm_memory",
+]);
+
+const METHOD_PREFIXES = { update: "canister_update ", query: "canister_query ", compositeQuery: "canister_composite_query " };
+
+export function checkImports(module: ParsedModule, memory64: boolean): string | undefined {
+  const signatures = systemApiSignatures(memory64);
+  for (const entry of module.imports) {
+    const error = checkImport(entry, module, signatures);
+    if (error !== undefined) return error;
+  }
+  return undefined;
+}
+
+function checkImport(entry: Import, module: ParsedModule, signatures: ReadonlyMap<string, Signature>): string | undefined {
+  const prefix = "Wasm module has an invalid import section.";
+  const { name, kind } = entry;
+  if (kind === 1) {
+    return entry.module === "env" && name === "table" ? undefined : `${prefix} Only tables imported from env.table are allowed.`;
+  }
+  if (kind === 2) {
+    return entry.module === "env" && name === "memory" ? undefined : `${prefix} Only memory imported from env.memory is allowed.`;
+  }
+  if (kind === 3) return `${prefix} Importing globals is not allowed.`;
+  if (kind === 4) return `${prefix} Importing tags is not allowed.`;
+  const signature = signatures.get(name);
+  if (signature === undefined) {
+    return `${prefix} Module imports function '${name}' from '${entry.module}' that is not exported by the runtime.`;
+  }
+  if (entry.module !== "ic0") {
+    return `${prefix} Module imports function "${name}" from "${entry.module}", expected to be imported from one of ["ic0"] instead.`;
+  }
+  return checkSignature(name, signature, functionType(module, entry.type));
+}
+
+function checkSignature(name: string, expected: Signature, actual: FunctionType): string | undefined {
+  const prefix = "Wasm module has an invalid function signature.";
+  if (displayTypes(expected.params) !== displayTypes(actual.params)) {
+    return `${prefix} Expected input params ${displayTypes(expected.params)} for '${name}', got ${displayTypes(actual.params)}.`;
+  }
+  if (displayTypes(expected.results) !== displayTypes(actual.results)) {
+    return `${prefix} Expected return type ${displayTypes(expected.results)} for '${name}', got ${displayTypes(actual.results)}.`;
+  }
+  return undefined;
+}
+
+/** The method name in an export name, or undefined when it is none. */
+function methodName(exported: string): string | undefined {
+  for (const prefix of Object.values(METHOD_PREFIXES)) {
+    if (exported.startsWith(prefix)) return exported.slice(prefix.length);
+  }
+  return undefined;
+}
+
+export function checkExports(module: ParsedModule): string | undefined {
+  const prefix = "Wasm module has an invalid export section.";
+  const methods = new Set<string>();
+  let nameBytes = 0;
+  for (const { name, kind, index } of module.exports) {
+    if (RESERVED_EXPORTS.has(name)) return `${prefix} Exporting reserved symbol ${name} not allowed.`;
+    if (kind !== 0) continue;
+    const method = methodName(name);
+    if (method !== undefined) {
+      if (methods.has(method)) {
+        return `Duplicate function '${method}' exported multiple times with different call types: update, query, or composite_query.`;
+      }
+      methods.add(method);
+      nameBytes += new TextEncoder().encode(method).length;
+    } else if (!SYSTEM_ENTRY_POINTS.has(name)) {
+      if (name.startsWith("canister_")) return `${prefix} Exporting reserved function '${name}' with "canister_" prefix`;
+      continue;
+    }
+    const error = checkSignature(name, { params: [], results: [] }, functionType(module, typeOfFunction(module, index)));
+    if (error !== undefined) return error;
+  }
+  return checkMethodCounts(methods.size, nameBytes);
+}
+
+function checkMethodCounts(count: number, nameBytes: number): string | undefined {
+  if (count > MAX_METHODS) {
+    return `The number of exported functions called \`canister_update <name>\`, \`canister_query <name>\`, or \`canister_composite_query <name>\` is ${count} which exceeds ${MAX_METHODS}.`;
+  }
+  if (nameBytes > MAX_METHOD_NAME_BYTES) {
+    return `The sum of \`<name>\` lengths in exported functions called \`canister_update <name>\`, \`canister_query <name>\`, or \`canister_composite_query <name>\` is ${nameBytes} which exceeds the allowed limit of ${MAX_METHOD_NAME_BYTES}.`;
+  }
+  return undefined;
+}
+
+function typeOfFunction(module: ParsedModule, index: number): number {
+  const imported = module.importedFunctionTypes;
+  return (index < imported.length ? imported[index] : module.functionTypes[index - imported.length]) ?? 0;
+}
+
+export function methods(module: ParsedModule): ModuleInfo["methods"] {
+  const named = (prefix: string): string[] =>
+    module.exports.filter(({ name, kind }) => kind === 0 && name.startsWith(prefix)).map(({ name }) => name.slice(prefix.length));
+  return {
+    update: named(METHOD_PREFIXES.update),
+    query: named(METHOD_PREFIXES.query),
+    compositeQuery: named(METHOD_PREFIXES.compositeQuery),
+  };
+}
+
+export function entryPoints(module: ParsedModule): EntryPoints {
+  const names = new Set(module.exports.filter(({ kind }) => kind === 0).map(({ name }) => name));
+  return {
+    init: names.has("canister_init"),
+    preUpgrade: names.has("canister_pre_upgrade"),
+    postUpgrade: names.has("canister_post_upgrade"),
+    inspectMessage: names.has("canister_inspect_message"),
+    heartbeat: names.has("canister_heartbeat"),
+    globalTimer: names.has("canister_global_timer"),
+    onLowWasmMemory: names.has("canister_on_low_wasm_memory"),
+    start: module.start !== undefined,
+  };
+}

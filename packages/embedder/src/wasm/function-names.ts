@@ -1,0 +1,63 @@
+// The `name` section: names of functions, for backtraces in logs and reject messages (instruction costs, section
+// 9). Read only when a backtrace is made; a malformed name section is no error, it just names nothing.
+import type { ModuleInfo } from "./module-info.ts";
+import type { ParsedModule } from "./parse.ts";
+import { MalformedModule, Reader } from "./reader.ts";
+
+const MAX_FUNCTION_NAME_BYTES = 1024 * 1024;
+const FUNCTION_NAMES = 1;
+
+/** Where the section's content lies; a text when a function's name is longer than 1 MiB. */
+export function nameSection(module: ParsedModule): ModuleInfo["nameSection"] | string {
+  const custom = module.customs.find(({ name }) => name === "name");
+  if (custom === undefined) return undefined;
+  const longest = eachName(module.bytes, custom.start, custom.end, () => undefined);
+  if (longest > MAX_FUNCTION_NAME_BYTES) {
+    return `Wasm module contains a function name of size ${longest} that exceeds the maximum allowed size of ${MAX_FUNCTION_NAME_BYTES}.`;
+  }
+  return { offset: custom.start, length: custom.end - custom.start };
+}
+
+/** Function index in the original module -> name. `bytes` are those that were validated. */
+export function functionNames(bytes: Uint8Array, info: ModuleInfo): Map<number, string> {
+  const names = new Map<number, string>();
+  const section = info.nameSection;
+  if (section !== undefined) {
+    eachName(bytes, section.offset, section.offset + section.length, (index, start, end) => {
+      names.set(index, new TextDecoder().decode(bytes.subarray(start, end)));
+    });
+  }
+  return names;
+}
+
+/** Gives the length of the longest name. */
+function eachName(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  visit: (index: number, start: number, end: number) => void,
+): number {
+  const reader = new Reader(bytes, start, end);
+  let longest = 0;
+  try {
+    while (reader.pos < end) {
+      const kind = reader.byte();
+      const size = reader.u32();
+      const next = reader.pos + size;
+      if (kind === FUNCTION_NAMES) {
+        for (let count = reader.count(); count > 0; count--) {
+          const index = reader.u32();
+          const length = reader.u32();
+          const nameStart = reader.pos;
+          reader.skip(length);
+          longest = Math.max(longest, length);
+          visit(index, nameStart, reader.pos);
+        }
+      }
+      reader.pos = next;
+    }
+  } catch (error) {
+    if (!(error instanceof MalformedModule)) throw error;
+  }
+  return longest;
+}

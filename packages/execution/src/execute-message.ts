@@ -1,0 +1,211 @@
+// Runs one item of a canister's input queue: a call by a user or a canister. (Responses: execute-response.ts.)
+// Prepays the largest execution, runs, settles, and lets the effects out only if the execution succeeded.
+// Specification, "Message execution"; checklist 6.2.
+import {
+  commitMemories,
+  describeModule,
+  type EntryPoint,
+  type ExecutionError,
+  type ExecutionInput,
+  Mode,
+  rollBack,
+  runFunction,
+  type RunResult,
+  StableMemory,
+  toUserError,
+} from "@atoll/embedder";
+import { type CallOrigin, type CanisterState, type ExecutionState, type InputItem, touch } from "@atoll/state";
+import {
+  type Cycles,
+  ErrorCode,
+  type IngressMessage,
+  invariant,
+  MAX_INSTRUCTIONS_PER_QUERY,
+  MAX_INSTRUCTIONS_PER_UPDATE,
+  MAX_INTER_CANISTER_PAYLOAD_BYTES,
+  principalToText,
+  STABLE_PAGES_QUERY,
+  STABLE_PAGES_UPDATE,
+  type UserError,
+  userError,
+} from "@atoll/types";
+import { answer, closeIfDone, openCallContext, rejectWith, sendCalls } from "./call-contexts.ts";
+import { commonInput, isWasm64 } from "./execution-inputs.ts";
+import { collectLogs } from "./logs.ts";
+import { freezingThreshold, type Round } from "./round.ts";
+
+export function executeCall(round: Round, canister: CanisterState, item: Exclude<InputItem, { kind: "response" }>): void {
+  if (item.kind === "ingress" && item.message.expiry < round.state.time) {
+    expireIngress(round, item.message);
+    return;
+  }
+  const { origin, arg, cycles, methodName, deadlineSeconds } = describeCall(item);
+  const context = openCallContext(canister, origin, cycles, round);
+  touch(round.state, canister);
+  const target = findMethod(round, canister, methodName);
+  if ("code" in target) {
+    rejectWith(round, context, target);
+    closeIfDone(round, canister, context, undefined);
+    return;
+  }
+  const limit = target.mode === Mode.update ? MAX_INSTRUCTIONS_PER_UPDATE : MAX_INSTRUCTIONS_PER_QUERY;
+  const prepaid = prepay(round, canister, limit);
+  if (typeof prepaid !== "bigint") {
+    rejectWith(round, context, prepaid);
+    closeIfDone(round, canister, context, undefined);
+    return;
+  }
+  const caller = item.kind === "ingress" ? item.message.sender : item.request.sender;
+  const result = runOn(round, canister, { kind: "export", name: target.exportName }, {
+    ...commonInput(round, canister, canister.cycles),
+    mode: target.mode,
+    caller,
+    callerInfo: item.kind === "ingress" ? item.message.callerInfo : undefined,
+    arg,
+    rejectCode: 0,
+    rejectMessage: "",
+    deadlineSeconds,
+    cyclesAvailable: cycles,
+    cyclesRefunded: 0n,
+    responded: false,
+    callContextInstructions: 0,
+    maxReplyBytes: MAX_INTER_CANISTER_PAYLOAD_BYTES,
+    instructionLimit: limit,
+    stablePageLimit: target.mode === Mode.update ? STABLE_PAGES_UPDATE : STABLE_PAGES_QUERY,
+  });
+  settle(round, canister, result, prepaid);
+  context.instructionsExecuted += result.instructions;
+  collectLogs(round, canister, methodName, result);
+  if (result.error === undefined) {
+    context.availableCycles -= result.effects.cyclesAccepted;
+    canister.version++;
+    sendCalls(round, canister, context, result.effects.calls);
+    if (result.effects.answer !== undefined) answer(round, context, result.effects.answer);
+  }
+  closeIfDone(round, canister, context, result.error);
+  if (item.kind === "ingress" && !context.responded) {
+    round.state.ingressHistory.set(item.message.requestId, { state: "processing" }, round.state.time);
+  }
+}
+
+/** Runs an entry point on the canister's instance; commits its memories, or leaves no trace. */
+export function runOn(round: Round, canister: CanisterState, entry: EntryPoint, input: ExecutionInput): RunResult {
+  const execution = canister.execution as ExecutionState;
+  const module = round.state.modules.get(execution.moduleHash);
+  invariant(module !== undefined, "a canister's module is missing from the module store");
+  const live = round.pool.get(canister.id, { module, heap: execution.heap, globals: execution.globals });
+  const stable = new StableMemory(execution.stable, input.stablePageLimit);
+  const result = runFunction(live, entry, input, stable, execution.heap);
+  round.instructionsLeft -= result.instructions + OVERHEAD_INSTRUCTIONS;
+  const keeps = result.error === undefined && input.mode !== Mode.replicatedQuery;
+  if (keeps) {
+    execution.globals = commitMemories(live, result, execution.heap, execution.stable, round.state.height);
+    applyEffects(canister, result);
+  } else if (!rollBack(live, result.dirtyPages, execution.heap, execution.globals)) {
+    round.pool.drop(canister.id);
+  }
+  touch(round.state, canister);
+  return result;
+}
+
+function expireIngress(round: Round, message: IngressMessage): void {
+  const error = userError(
+    ErrorCode.IngressMessageTimeout,
+    `Ingress message ${message.requestId} timed out waiting to start executing.`,
+  );
+  round.state.ingressHistory.set(message.requestId, { state: "rejected", error }, round.state.time);
+}
+
+/** Not billed, but taken off the round: so that rounds of many tiny messages end too (instruction-costs 6). */
+const OVERHEAD_INSTRUCTIONS = 2_000_000;
+
+function applyEffects(canister: CanisterState, { effects }: RunResult): void {
+  if (effects.certifiedData !== undefined) canister.certifiedData = effects.certifiedData;
+  if (effects.globalTimer !== undefined) canister.globalTimer = effects.globalTimer;
+}
+
+/** Takes the largest possible cost of an execution off the balance; an error when that would freeze the canister. */
+export function prepay(round: Round, canister: CanisterState, instructionLimit: number): Cycles | UserError {
+  const cost = round.fees.execution(instructionLimit, isWasm64(round, canister));
+  const threshold = freezingThreshold(round, canister);
+  if (canister.cycles < threshold + cost) return outOfCycles(canister, threshold + cost);
+  canister.cycles -= cost;
+  return cost;
+}
+
+/** Settles an execution that was prepaid: what it spent and accepted if it succeeded, and the unused part back. */
+export function settle(round: Round, canister: CanisterState, result: RunResult, prepaid: Cycles): void {
+  if (result.error === undefined) canister.cycles = result.effects.cycles;
+  const cost = round.fees.execution(result.instructions, isWasm64(round, canister));
+  canister.cycles += prepaid > cost ? prepaid - cost : 0n;
+}
+
+export function outOfCycles(canister: CanisterState, required: Cycles): UserError {
+  return userError(
+    ErrorCode.CanisterOutOfCycles,
+    `Canister ${principalToText(canister.id)} is out of cycles: please top up the canister with at least ` +
+      `${required - canister.cycles} additional cycles`,
+  );
+}
+
+interface CallDescription {
+  readonly origin: CallOrigin;
+  readonly arg: Uint8Array;
+  readonly cycles: Cycles;
+  readonly methodName: string;
+  readonly deadlineSeconds: number;
+}
+
+function describeCall(item: Exclude<InputItem, { kind: "response" }>): CallDescription {
+  if (item.kind === "ingress") {
+    const { message } = item;
+    return {
+      origin: {
+        kind: "ingress",
+        requestId: message.requestId,
+        sender: message.sender,
+        ...(message.callerInfo === undefined ? {} : { callerInfo: message.callerInfo }),
+      },
+      arg: message.arg,
+      cycles: 0n,
+      methodName: message.methodName,
+      deadlineSeconds: 0,
+    };
+  }
+  const { arg, ...request } = item.request;
+  return {
+    origin: { kind: "canister", request },
+    arg,
+    cycles: request.payment,
+    methodName: request.methodName,
+    deadlineSeconds: request.deadlineSeconds,
+  };
+}
+
+interface MethodTarget {
+  readonly mode: typeof Mode.update | typeof Mode.replicatedQuery;
+  readonly exportName: string;
+}
+
+function findMethod(round: Round, canister: CanisterState, name: string): MethodTarget | UserError {
+  const id = principalToText(canister.id);
+  if (canister.status.kind === "stopped") return userError(ErrorCode.CanisterStopped, `Canister ${id} is stopped`);
+  if (canister.status.kind === "stopping") return userError(ErrorCode.CanisterStopping, `Canister ${id} is stopping`);
+  if (canister.execution === undefined) return fail(canister, { kind: "no-module" });
+  const module = round.state.modules.get(canister.execution.moduleHash);
+  invariant(module !== undefined, "a canister's module is missing from the module store");
+  const { methods } = describeModule(module);
+  if (methods.update.includes(name)) return { mode: Mode.update, exportName: `canister_update ${name}` };
+  if (methods.query.includes(name)) return { mode: Mode.replicatedQuery, exportName: `canister_query ${name}` };
+  if (methods.compositeQuery.includes(name)) {
+    return userError(
+      ErrorCode.CompositeQueryCalledInReplicatedMode,
+      "Composite query cannot be called in replicated mode",
+    );
+  }
+  return fail(canister, { kind: "method-not-found", methodKind: "update", name });
+}
+
+function fail(canister: CanisterState, error: ExecutionError): UserError {
+  return toUserError(error, canister.id);
+}

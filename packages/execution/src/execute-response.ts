@@ -1,0 +1,137 @@
+// Runs the reply or reject callback that waited for a response, and the cleanup callback if that one traps.
+// The callback's execution was paid for when the call was made. Specification, "Callbacks"; checklist 6.2.
+import { type EntryPoint, type ExecutionError, type ExecutionInput, Mode, type RunResult } from "@atoll/embedder";
+import { type Callback, type CallContext, type CanisterState, touch } from "@atoll/state";
+import {
+  addCycles,
+  type CallerInfo,
+  MANAGEMENT_CANISTER,
+  MAX_INSTRUCTIONS_PER_UPDATE,
+  MAX_INTER_CANISTER_PAYLOAD_BYTES,
+  type PrincipalId,
+  type Response,
+  STABLE_PAGES_UPDATE,
+} from "@atoll/types";
+import { answer, closeIfDone, sendCalls } from "./call-contexts.ts";
+import { runOn, settle } from "./execute-message.ts";
+import { commonInput } from "./execution-inputs.ts";
+import { collectLogs } from "./logs.ts";
+import type { Round } from "./round.ts";
+
+/** Share of a callback's instructions that is kept back for its cleanup. */
+const CLEANUP_SHARE = 0.05;
+
+export function executeResponse(round: Round, canister: CanisterState, response: Response): void {
+  const callback = canister.callbacks.get(response.callbackId);
+  canister.cycles = addCycles(canister.cycles, response.refund);
+  touch(round.state, canister);
+  if (callback === undefined) return;
+  canister.callbacks.delete(callback.id);
+  const context = canister.callContexts.get(callback.callContextId);
+  refundTransport(round, canister, callback, response);
+  if (context === undefined) return;
+  context.outstandingCalls--;
+  if (context.deleted || canister.execution === undefined) {
+    canister.cycles = addCycles(canister.cycles, callback.prepaidExecution);
+    closeIfDone(round, canister, context, undefined);
+    return;
+  }
+  const error = runCallback(round, canister, context, callback, response);
+  closeIfDone(round, canister, context, error);
+}
+
+function runCallback(
+  round: Round,
+  canister: CanisterState,
+  context: CallContext,
+  callback: Callback,
+  response: Response,
+): ExecutionError | undefined {
+  const isReply = response.payload.kind === "reply";
+  const limit = Math.floor(MAX_INSTRUCTIONS_PER_UPDATE * (1 - CLEANUP_SHARE));
+  const entry: EntryPoint = { kind: "closure", closure: isReply ? callback.onReply : callback.onReject };
+  const input = callbackInput(round, canister, context, response, isReply ? Mode.reply : Mode.reject, limit);
+  const result = runOn(round, canister, entry, input);
+  context.instructionsExecuted += result.instructions;
+  const name = isReply ? "(reply callback)" : "(reject callback)";
+  collectLogs(round, canister, name, result);
+  if (result.error === undefined) {
+    settle(round, canister, result, callback.prepaidExecution);
+    context.availableCycles -= result.effects.cyclesAccepted;
+    canister.version++;
+    sendCalls(round, canister, context, result.effects.calls);
+    if (result.effects.answer !== undefined) answer(round, context, result.effects.answer);
+    return undefined;
+  }
+  if (callback.onCleanup === undefined) {
+    settle(round, canister, result, callback.prepaidExecution);
+    return result.error;
+  }
+  return runCleanup(round, canister, context, callback, response, result);
+}
+
+function runCleanup(
+  round: Round,
+  canister: CanisterState,
+  context: CallContext,
+  callback: Callback,
+  response: Response,
+  failed: RunResult,
+): ExecutionError {
+  const failure = failed.error as ExecutionError;
+  if (callback.onCleanup === undefined) return failure;
+  const limit = MAX_INSTRUCTIONS_PER_UPDATE - failed.instructions;
+  const input = callbackInput(round, canister, context, response, Mode.cleanup, limit);
+  const result = runOn(round, canister, { kind: "closure", closure: callback.onCleanup }, input);
+  context.instructionsExecuted += result.instructions;
+  collectLogs(round, canister, "(cleanup callback)", result);
+  const instructions = failed.instructions + result.instructions;
+  settle(round, canister, { ...result, instructions }, callback.prepaidExecution);
+  if (result.error !== undefined) return { kind: "cleanup", callback: failure, cleanup: result.error };
+  canister.version++;
+  return failure;
+}
+
+function callbackInput(
+  round: Round,
+  canister: CanisterState,
+  context: CallContext,
+  response: Response,
+  mode: typeof Mode.reply | typeof Mode.reject | typeof Mode.cleanup,
+  instructionLimit: number,
+): ExecutionInput {
+  const { payload } = response;
+  return {
+    ...commonInput(round, canister, canister.cycles),
+    mode,
+    caller: callerOf(context),
+    callerInfo: callerInfoOf(context),
+    arg: payload.kind === "reply" ? payload.data : new Uint8Array(),
+    rejectCode: payload.kind === "reply" ? 0 : payload.code,
+    rejectMessage: payload.kind === "reply" ? "" : payload.message,
+    deadlineSeconds: context.origin.kind === "canister" ? context.origin.request.deadlineSeconds : 0,
+    cyclesAvailable: context.availableCycles,
+    cyclesRefunded: response.refund,
+    responded: context.responded,
+    callContextInstructions: context.instructionsExecuted,
+    maxReplyBytes: MAX_INTER_CANISTER_PAYLOAD_BYTES,
+    instructionLimit,
+    stablePageLimit: STABLE_PAGES_UPDATE,
+  };
+}
+
+function callerOf({ origin }: CallContext): PrincipalId {
+  if (origin.kind === "ingress") return origin.sender;
+  return origin.kind === "canister" ? origin.request.sender : MANAGEMENT_CANISTER;
+}
+
+function callerInfoOf({ origin }: CallContext): CallerInfo | undefined {
+  return origin.kind === "ingress" ? origin.callerInfo : undefined;
+}
+
+/** The response was prepaid at its largest; what it did not need goes back. */
+function refundTransport(round: Round, canister: CanisterState, callback: Callback, response: Response): void {
+  const bytes = response.payload.kind === "reply" ? response.payload.data.length : response.payload.message.length;
+  const cost = round.fees.responseBytes(bytes);
+  if (callback.prepaidResponse > cost) canister.cycles = addCycles(canister.cycles, callback.prepaidResponse - cost);
+}

@@ -1,0 +1,49 @@
+// Runs the system tasks of a canister: global timer and heartbeat. They happen only while the canister is running
+// and can pay; nobody waits for an answer. Specification, "Global timer", "Heartbeat"; checklist 3.2.
+import { describeModule, Mode } from "@atoll/embedder";
+import { type CanisterState, type Task, touch } from "@atoll/state";
+import { MANAGEMENT_CANISTER, MAX_INSTRUCTIONS_PER_UPDATE, STABLE_PAGES_UPDATE } from "@atoll/types";
+import { closeIfDone, openCallContext, sendCalls } from "./call-contexts.ts";
+import { prepay, runOn, settle } from "./execute-message.ts";
+import { commonInput } from "./execution-inputs.ts";
+import { collectLogs } from "./logs.ts";
+import type { Round } from "./round.ts";
+
+export function executeTask(round: Round, canister: CanisterState, task: Task): void {
+  if (canister.status.kind !== "running" || canister.execution === undefined) return;
+  if (task === "globalTimer") {
+    canister.globalTimer = 0n;
+    touch(round.state, canister);
+  }
+  const module = round.state.modules.get(canister.execution.moduleHash);
+  if (module === undefined) return;
+  const { entryPoints } = describeModule(module);
+  if (!(task === "globalTimer" ? entryPoints.globalTimer : entryPoints.heartbeat)) return;
+  const prepaid = prepay(round, canister, MAX_INSTRUCTIONS_PER_UPDATE);
+  if (typeof prepaid !== "bigint") return;
+  const context = openCallContext(canister, { kind: "task" }, 0n, round);
+  const name = task === "globalTimer" ? "canister_global_timer" : "canister_heartbeat";
+  const result = runOn(round, canister, { kind: "export", name }, {
+    ...commonInput(round, canister, canister.cycles),
+    mode: Mode.task,
+    caller: MANAGEMENT_CANISTER,
+    arg: new Uint8Array(),
+    rejectCode: 0,
+    rejectMessage: "",
+    deadlineSeconds: 0,
+    cyclesAvailable: 0n,
+    cyclesRefunded: 0n,
+    responded: true,
+    callContextInstructions: 0,
+    maxReplyBytes: 0,
+    instructionLimit: MAX_INSTRUCTIONS_PER_UPDATE,
+    stablePageLimit: STABLE_PAGES_UPDATE,
+  });
+  settle(round, canister, result, prepaid);
+  collectLogs(round, canister, name, result);
+  if (result.error === undefined) {
+    canister.version++;
+    sendCalls(round, canister, context, result.effects.calls);
+  }
+  closeIfDone(round, canister, context, result.error);
+}

@@ -1,0 +1,63 @@
+// The facts about a canister, its subnet and the fees that go into every execution of it.
+import type { CanisterFacts, ExecutionFees, ExecutionInput } from "@atoll/embedder";
+import { describeModule } from "@atoll/embedder";
+import type { CanisterState } from "@atoll/state";
+import { type Cycles, invariant } from "@atoll/types";
+import { freezingThreshold, otherMemoryBytes, type Round } from "./round.ts";
+
+/** The parts of an input that do not depend on the message. `cycles` is the balance after prepayment. */
+export function commonInput(
+  round: Round,
+  canister: CanisterState,
+  cycles: Cycles,
+): Pick<ExecutionInput, "replicated" | "time" | "subnetId" | "rootKey" | "canister" | "fees"> {
+  return {
+    replicated: true,
+    time: round.state.time,
+    subnetId: round.state.config.subnetId,
+    rootKey: round.rootKey,
+    canister: canisterFacts(round, canister, cycles),
+    fees: executionFees(round, canister),
+  };
+}
+
+export function isWasm64(round: Pick<Round, "state">, canister: CanisterState): boolean {
+  if (canister.execution === undefined) return false;
+  const module = round.state.modules.get(canister.execution.moduleHash);
+  invariant(module !== undefined, "a canister's module is missing from the module store");
+  return describeModule(module).memory64;
+}
+
+const STATUS = { running: 1, stopping: 2, stopped: 3 } as const;
+
+function canisterFacts(round: Round, canister: CanisterState, cycles: Cycles): CanisterFacts {
+  return {
+    id: canister.id,
+    status: STATUS[canister.status.kind],
+    version: canister.version,
+    cycles,
+    controllers: canister.settings.controllers,
+    globalTimer: canister.globalTimer,
+    wasmMemoryLimit: canister.settings.wasmMemoryLimit,
+    environmentVariables: canister.settings.environmentVariables,
+    logBytes: canister.settings.logMemoryLimit,
+    otherMemoryBytes: otherMemoryBytes(round.state, canister),
+    openCalls: canister.callbacks.size,
+    openCallsTo: (receiver) => {
+      let count = 0;
+      for (const callback of canister.callbacks.values()) if (callback.receiver === receiver) count++;
+      return count;
+    },
+  };
+}
+
+function executionFees(round: Round, canister: CanisterState): ExecutionFees {
+  const is64 = isWasm64(round, canister);
+  return {
+    callCost: (nameBytes, payloadBytes) => round.fees.call(nameBytes, payloadBytes, is64),
+    createCanister: () => round.fees.canisterCreation(),
+    httpRequest: (requestBytes, maxResponseBytes) => round.fees.httpRequest(requestBytes, maxResponseBytes),
+    signature: (keyName) => round.fees.signature(keyName),
+    freezingThreshold: (memoryBytes) => freezingThreshold(round, canister, memoryBytes),
+  };
+}

@@ -1,0 +1,12 @@
+// Execution: rounds of messages on one subnet, the management canister, queries, cycles.
+export { installCode, type InstallMode, type InstallRequest } from "./install-code.ts";
+export { FeeSchedule } from "./fees.ts";
+export { expireStopCalls } from "./lifecycle.ts";
+export * from "./round.ts";
+export { executeRound } from "./scheduler.ts";
+export * from "./query/execute-query.ts";
+export { filterCanisterIngress } from "./query/inspect-message.ts";
+export { QueryExecutor } from "./query/query-executor.ts";
+export * from "./query/query-state.ts";
+export { executeManagementCall } from "./management/index.ts";
+export { answerRandomness } from "./management/raw-rand.ts";

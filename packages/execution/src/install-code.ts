@@ -1,0 +1,315 @@
+// Installs, reinstalls or upgrades the code of a canister: pre_upgrade on the old code, start and init or
+// post_upgrade on the new, all as one transaction. Nothing is written to the canister before the last step has
+// succeeded. Specification, "IC method install_code"; checklist 4.4, instruction-costs 7.
+import {
+  type ExecutionError,
+  type ExecutionInput,
+  type LiveInstance,
+  type MemoryPages,
+  Mode,
+  prepareModule,
+  type PreparedModule,
+  runFunction,
+  type RunResult,
+  StableMemory,
+  toUserError,
+  describeModule,
+} from "@atoll/embedder";
+import { type CanisterState, type ExecutionState, newMemory, type PagedMemory, touch } from "@atoll/state";
+import {
+  type Cycles,
+  ErrorCode,
+  MAX_INSTRUCTIONS_PER_INSTALL,
+  OS_PAGE_BYTES,
+  principalToText,
+  type PrincipalId,
+  STABLE_PAGES_INSTALL,
+  type UserError,
+  userError,
+} from "@atoll/types";
+import { commonInput } from "./execution-inputs.ts";
+import { collectLogs } from "./logs.ts";
+import { freezingThreshold, type Round } from "./round.ts";
+
+export type InstallMode =
+  | { readonly kind: "install" }
+  | { readonly kind: "reinstall" }
+  | { readonly kind: "upgrade"; readonly skipPreUpgrade: boolean; readonly memoryPersistence: "keep" | "replace" | undefined };
+
+export interface InstallRequest {
+  readonly mode: InstallMode;
+  readonly wasm: Uint8Array;
+  readonly arg: Uint8Array;
+  readonly sender: PrincipalId;
+}
+
+const COMPILE_BASE = 20_000_000;
+const COMPILE_PER_OPERATOR = 6_000;
+
+/** An installation under way: everything that it would change, kept apart from the canister. */
+interface Transaction {
+  readonly round: Round;
+  readonly canister: CanisterState;
+  readonly request: InstallRequest;
+  readonly module: PreparedModule;
+  readonly old: ExecutionState | undefined;
+  readonly keepsHeap: boolean;
+  stable: StableMemory;
+  /** Balance as the phases change it. */
+  cycles: Cycles;
+  instructions: number;
+  certifiedData: Uint8Array | undefined;
+  globalTimer: bigint;
+}
+
+/** Undefined on success. The canister is charged for the work in any case. */
+export function installCode(round: Round, canister: CanisterState, request: InstallRequest): UserError | undefined {
+  const refusal = checkMode(canister, request);
+  if (refusal !== undefined) return refusal;
+  const prepared = prepareModule(request.wasm, round.crypto);
+  const is64 = prepared.ok && prepared.module.description.memory64;
+  const prepaid = round.fees.execution(MAX_INSTRUCTIONS_PER_INSTALL, is64);
+  const threshold = freezingThreshold(round, canister);
+  if (canister.cycles < threshold + prepaid) {
+    return userError(
+      ErrorCode.CanisterOutOfCycles,
+      `Canister installation failed with \`Canister ${principalToText(canister.id)} is out of cycles: please top up ` +
+        `the canister with at least ${threshold + prepaid - canister.cycles} additional cycles\``,
+    );
+  }
+  touch(round.state, canister);
+  if (!prepared.ok) {
+    charge(round, canister, COMPILE_BASE + COMPILE_PER_OPERATOR * prepared.bytes, false);
+    return toUserError(prepared.error, canister.id);
+  }
+  const optionError = checkUpgradeOptions(round, canister, request.mode, prepared.module);
+  if (optionError !== undefined) return optionError;
+  const transaction = begin(round, canister, request, prepared.module, canister.cycles - prepaid);
+  const error = runPhases(transaction);
+  if (error === undefined) canister.cycles = transaction.cycles + prepaid;
+  charge(round, canister, transaction.instructions, is64);
+  round.instructionsLeft -= transaction.instructions;
+  return error === undefined ? undefined : toUserError(error, canister.id);
+}
+
+function begin(round: Round, canister: CanisterState, request: InstallRequest, module: PreparedModule, cycles: Cycles): Transaction {
+  const { mode } = request;
+  const old = mode.kind === "upgrade" ? canister.execution : undefined;
+  const known = round.state.modules.get(module.stored.hash) !== undefined;
+  const perOperator = known ? COMPILE_PER_OPERATOR / 100 : COMPILE_PER_OPERATOR;
+  return {
+    round,
+    canister,
+    request,
+    module,
+    old,
+    keepsHeap: mode.kind === "upgrade" && mode.memoryPersistence === "keep",
+    stable: new StableMemory(old?.stable ?? NO_MEMORY, STABLE_PAGES_INSTALL),
+    cycles,
+    instructions: COMPILE_BASE + perOperator * module.compiledOperators,
+    certifiedData: undefined,
+    globalTimer: 0n,
+  };
+}
+
+const NO_MEMORY: MemoryPages = { wasmPages: 0, read: () => undefined, pages: () => [] };
+
+function unchanged(memory: MemoryPages): ChangedHeap {
+  return { changed: new Map(), wasmPages: memory.wasmPages, read: (page) => memory.read(page), pages: () => memory.pages() };
+}
+
+function charge(round: Round, canister: CanisterState, instructions: number, is64: boolean): void {
+  const cost = round.fees.execution(Math.min(instructions, MAX_INSTRUCTIONS_PER_INSTALL), is64);
+  canister.cycles -= cost < canister.cycles ? cost : canister.cycles;
+}
+
+function runPhases(transaction: Transaction): ExecutionError | undefined {
+  const { round, canister, module, old } = transaction;
+  let kept: ChangedHeap = unchanged(NO_MEMORY);
+  if (old !== undefined) {
+    const oldHeap = runPreUpgrade(transaction, old);
+    if ("kind" in oldHeap) {
+      round.pool.drop(canister.id);
+      return oldHeap;
+    }
+    if (transaction.keepsHeap) kept = oldHeap;
+  }
+  round.pool.drop(canister.id);
+  const live = round.pool.fresh({ module: module.stored, heap: kept });
+  const segmentError = transaction.keepsHeap ? undefined : writeSegments(live, module);
+  if (segmentError !== undefined) return segmentError;
+  const dirty = new Set<number>();
+  // The first phase collects the pages of the data segments too, so there always is one.
+  for (const phase of phasesOf(module, transaction.request.mode)) {
+    const result = runPhase(transaction, live, phase, kept);
+    for (const page of result.dirtyPages) dirty.add(page);
+    if (result.error !== undefined) return result.error;
+  }
+  commit(transaction, live, dirty, kept);
+  return undefined;
+}
+
+interface Phase {
+  readonly entry: string | undefined;
+  readonly mode: typeof Mode.start | typeof Mode.init | typeof Mode.preUpgrade;
+}
+
+function phasesOf({ description: { entryPoints } }: PreparedModule, mode: InstallMode): Phase[] {
+  const hasInit = mode.kind === "upgrade" ? entryPoints.postUpgrade : entryPoints.init;
+  const init = mode.kind === "upgrade" ? "canister_post_upgrade" : "canister_init";
+  return [
+    { entry: entryPoints.start ? "canister_start" : undefined, mode: Mode.start },
+    { entry: hasInit ? init : undefined, mode: Mode.init },
+  ];
+}
+
+/** The heap as pre_upgrade left it, or why it failed. */
+function runPreUpgrade(transaction: Transaction, old: ExecutionState): ChangedHeap | ExecutionError {
+  const { round, canister, request } = transaction;
+  const module = round.state.modules.get(old.moduleHash);
+  if (module === undefined) return { kind: "no-module" };
+  const skip = request.mode.kind === "upgrade" && request.mode.skipPreUpgrade;
+  if (skip || !describeModule(module).entryPoints.preUpgrade) return unchanged(old.heap);
+  const live = round.pool.get(canister.id, { module, heap: old.heap, globals: old.globals });
+  const result = runPhase(transaction, live, { entry: "canister_pre_upgrade", mode: Mode.preUpgrade }, old.heap);
+  if (result.error !== undefined) return result.error;
+  return heapOf(live, result.dirtyPages, old.heap);
+}
+
+interface ChangedHeap extends MemoryPages {
+  readonly changed: ReadonlyMap<number, Uint8Array>;
+}
+
+/** The committed heap with the pages that an execution changed laid over it. */
+function heapOf(live: LiveInstance, dirtyPages: readonly number[], committed: PagedMemory): ChangedHeap {
+  const bytes = live.bytes();
+  const changed = new Map<number, Uint8Array>();
+  for (const page of dirtyPages) changed.set(page, bytes.slice(page * OS_PAGE_BYTES, (page + 1) * OS_PAGE_BYTES));
+  return {
+    changed,
+    wasmPages: live.wasmPages,
+    read: (page) => changed.get(page) ?? committed.read(page),
+    *pages() {
+      for (const [page, content] of committed.pages()) if (!changed.has(page)) yield [page, content];
+      yield* changed;
+    },
+  };
+}
+
+function runPhase(transaction: Transaction, live: LiveInstance, phase: Phase, committed: MemoryPages): RunResult {
+  const { round, canister, request } = transaction;
+  const limit = Math.max(0, MAX_INSTRUCTIONS_PER_INSTALL - transaction.instructions);
+  const isInit = phase.mode === Mode.init;
+  const common = commonInput(round, canister, transaction.cycles);
+  const input: ExecutionInput = {
+    ...common,
+    canister: {
+      ...common.canister,
+      // Code that is being installed sees the version that it will have.
+      version: canister.version + (phase.mode === Mode.preUpgrade ? 0 : 1),
+      globalTimer: phase.mode === Mode.preUpgrade ? canister.globalTimer : transaction.globalTimer,
+    },
+    mode: phase.mode,
+    caller: request.sender,
+    arg: isInit ? request.arg : new Uint8Array(),
+    rejectCode: 0,
+    rejectMessage: "",
+    deadlineSeconds: 0,
+    cyclesAvailable: 0n,
+    cyclesRefunded: 0n,
+    responded: true,
+    callContextInstructions: transaction.instructions,
+    maxReplyBytes: 0,
+    instructionLimit: limit,
+    stablePageLimit: STABLE_PAGES_INSTALL,
+  };
+  const entry = { kind: "export", name: phase.entry ?? "" } as const;
+  const result = runFunction(live, phase.entry === undefined ? { kind: "nothing" } : entry, input, transaction.stable, committed);
+  transaction.instructions += result.instructions;
+  if (phase.entry !== undefined) collectLogs(round, canister, phase.entry, result);
+  if (result.error === undefined) {
+    transaction.cycles = result.effects.cycles;
+    transaction.certifiedData = result.effects.certifiedData ?? transaction.certifiedData;
+    if (phase.mode !== Mode.preUpgrade) transaction.globalTimer = result.effects.globalTimer ?? transaction.globalTimer;
+  }
+  return result;
+}
+
+function writeSegments(live: LiveInstance, module: PreparedModule): ExecutionError | undefined {
+  const bytes = live.bytes();
+  for (const { offset, bytes: content } of module.dataSegments) {
+    if (offset + content.length > bytes.length) {
+      return { kind: "invalid-wasm", detail: `a data segment at ${offset} lies outside of the initial memory` };
+    }
+    bytes.set(content, offset);
+    live.markDirty(offset, content.length);
+  }
+  return undefined;
+}
+
+function commit(transaction: Transaction, live: LiveInstance, dirty: ReadonlySet<number>, kept: ChangedHeap): void {
+  const { round, canister, module, request, old, keepsHeap } = transaction;
+  const { state } = round;
+  const previous = canister.execution;
+  const heap = keepsHeap && old !== undefined ? old.heap : newMemory(state, canister);
+  const stable = old?.stable ?? newMemory(state, canister);
+  const bytes = live.bytes();
+  for (const [page, content] of kept.changed) heap.write(page, content, state.height);
+  for (const page of [...dirty].sort((a, b) => a - b)) {
+    heap.write(page, bytes.subarray(page * OS_PAGE_BYTES, (page + 1) * OS_PAGE_BYTES), state.height);
+  }
+  heap.wasmPages = live.wasmPages;
+  for (const [page, content] of transaction.stable.written) stable.write(page, content, state.height);
+  stable.wasmPages = transaction.stable.wasmPages;
+  live.restoreSegments();
+  if (previous !== undefined) {
+    if (previous.heap !== heap) previous.heap.discard(state.height);
+    if (previous.stable !== stable) previous.stable.discard(state.height);
+    if (previous.moduleHash !== module.stored.hash) state.modules.leave(previous.moduleHash, canister.id);
+  }
+  state.modules.use(module.stored, canister.id);
+  canister.execution = { moduleHash: module.stored.hash, globals: live.readGlobals(), heap, stable };
+  if (request.mode.kind !== "upgrade") {
+    canister.certifiedData = new Uint8Array();
+    canister.logs.records = request.mode.kind === "reinstall" ? [] : canister.logs.records;
+  }
+  canister.certifiedData = transaction.certifiedData ?? canister.certifiedData;
+  canister.globalTimer = transaction.globalTimer;
+  canister.version++;
+  canister.installedAt = state.time;
+  round.pool.put(canister.id, live);
+  touch(state, canister);
+}
+
+function checkMode(canister: CanisterState, { mode }: InstallRequest): UserError | undefined {
+  const id = principalToText(canister.id);
+  if (mode.kind === "install" && canister.execution !== undefined) {
+    return userError(
+      ErrorCode.CanisterNonEmpty,
+      `Canister ${id} cannot be installed because the canister is not empty. Try installing with mode='reinstall' instead.`,
+    );
+  }
+  if (mode.kind === "upgrade" && canister.execution === undefined) return toUserError({ kind: "no-module" }, canister.id);
+  return undefined;
+}
+
+/** Enhanced orthogonal persistence: who has it must say what happens to the heap (checklist 4.4). */
+function checkUpgradeOptions(round: Round, canister: CanisterState, mode: InstallMode, module: PreparedModule): UserError | undefined {
+  if (mode.kind !== "upgrade" || canister.execution === undefined) return undefined;
+  const old = round.state.modules.get(canister.execution.moduleHash);
+  const oldPersists = old !== undefined && describeModule(old).orthogonalPersistence;
+  if (oldPersists && mode.memoryPersistence === undefined) {
+    return userError(
+      ErrorCode.CanisterContractViolation,
+      "Missing upgrade option: Enhanced orthogonal persistence requires the `wasm_memory_persistence` upgrade option.",
+    );
+  }
+  if (mode.memoryPersistence === "keep" && !module.description.orthogonalPersistence) {
+    return userError(
+      ErrorCode.CanisterContractViolation,
+      "Invalid upgrade option: The `wasm_memory_persistence: opt Keep` upgrade option requires that the new canister " +
+        "module supports enhanced orthogonal persistence.",
+    );
+  }
+  return undefined;
+}

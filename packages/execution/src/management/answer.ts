@@ -1,0 +1,40 @@
+// How the answer of a management method gets back to whoever called: into the ingress history, or as a response
+// to the calling canister with whatever cycles the method did not use.
+import {
+  errorCodeText,
+  rejectCodeOf,
+  type ResponsePayload,
+  type UserError,
+} from "@atoll/types";
+import type { ManagementCaller } from "@atoll/state";
+import { responseTo } from "../call-contexts.ts";
+import type { Round } from "../round.ts";
+import { deliverResponse } from "../routing.ts";
+
+/** Candid of the empty tuple: `DIDL`, no types, no values. */
+export const EMPTY_REPLY = Uint8Array.of(0x44, 0x49, 0x44, 0x4c, 0, 0);
+
+/** What a method did: its reply and the cycles it kept, an error, or an answer that comes in a later round. */
+export type MethodResult =
+  | { readonly ok: true; readonly reply: Uint8Array; readonly cyclesUsed?: bigint }
+  | { readonly ok: false; readonly error: UserError };
+
+export function answerManagementCall(round: Round, caller: ManagementCaller, result: MethodResult): void {
+  if (caller.kind === "ingress") {
+    round.state.ingressHistory.set(
+      caller.requestId,
+      result.ok ? { state: "replied", reply: result.reply } : { state: "rejected", error: result.error },
+      round.state.time,
+    );
+    return;
+  }
+  const used = result.ok ? (result.cyclesUsed ?? 0n) : 0n;
+  const payload: ResponsePayload = result.ok
+    ? { kind: "reply", data: result.reply }
+    : {
+        kind: "reject",
+        code: rejectCodeOf(result.error.code),
+        message: `${errorCodeText(result.error.code)}: ${result.error.message}`,
+      };
+  deliverResponse(round, responseTo(caller.request, payload, caller.request.payment - used));
+}

@@ -1,0 +1,188 @@
+// What the management canister answers when it refuses: code, sentence, advice and a link, worded as the replica does,
+// because tools look for parts of these texts. Checklist 4.1, 6.4.
+import type { CanisterState } from "@atoll/state";
+import { type CanisterId, ErrorCode, type PrincipalId, principalToText, type UserError, userError } from "@atoll/types";
+
+const DOCUMENTATION = "https://internetcomputer.org/docs/current/references/execution-errors#";
+const INTERNAL =
+  "This is an internal error on the IC. Please report it to IC devs on the forum: https://forum.dfinity.org";
+const TOP_UP = "Top up the canister with more cycles.";
+
+function advised(code: ErrorCode, sentence: string, advice: string, topic?: string): UserError {
+  const link = topic === undefined ? "" : ` See documentation: ${DOCUMENTATION}${topic}`;
+  return userError(code, `${sentence}\n${advice}${link}`);
+}
+
+function text(ids: readonly PrincipalId[]): string {
+  return ids.map(principalToText).join(" ");
+}
+
+export function canisterNotFound(id: CanisterId): UserError {
+  const sentence = `Canister ${principalToText(id)} not found.`;
+  return advised(ErrorCode.CanisterNotFound, sentence, "Check the ICP dashboard to ensure the canister exists.", "canister-not-found");
+}
+
+export function notAController(canister: CanisterId, controllers: readonly PrincipalId[], sender: PrincipalId): UserError {
+  return advised(
+    ErrorCode.CanisterInvalidController,
+    `Only the controllers of the canister ${principalToText(canister)} can control it.\n` +
+      `Canister's controllers: ${text(controllers)}\nSender's ID: ${principalToText(sender)}`,
+    "Execute this call from a controller of the target canister or add the current caller as a controller.",
+    "invalid-controller",
+  );
+}
+
+export function canisterNotStopped(id: CanisterId): UserError {
+  const sentence = `Canister ${principalToText(id)} must be stopped before it is deleted.`;
+  return advised(ErrorCode.CanisterNotStopped, sentence, "Stop the canister before deleting it.", "delete-canister-not-stopped");
+}
+
+export function canisterQueueNotEmpty(id: CanisterId): UserError {
+  return advised(
+    ErrorCode.CanisterQueueNotEmpty,
+    `Canister ${principalToText(id)} has messages in its queues and cannot be deleted now. Please retry after some time.`,
+    "Wait until the queues have been cleared to delete the canister and in the meantime stop the canister.",
+    "delete-canister-queue-not-empty",
+  );
+}
+
+export function canisterDeletesItself(id: CanisterId): UserError {
+  return advised(
+    ErrorCode.CanisterInvalidController,
+    `Canister ${principalToText(id)} cannot delete itself.`,
+    "Delete the canister from one of its other controllers.",
+    "delete-canister-self",
+  );
+}
+
+export function provisionalNotAllowed(): UserError {
+  return advised(ErrorCode.CanisterMethodNotFound, "Sender not authorized to use method.", INTERNAL);
+}
+
+export function tooFewCyclesToCreate(sent: bigint, required: bigint): UserError {
+  return advised(
+    ErrorCode.InsufficientCyclesForCreateCanister,
+    `Creating a canister requires a fee of ${grouped(required)} that is deducted from the canister's initial balance ` +
+      `but only ${grouped(sent)} cycles were received with the create_canister request.`,
+    "Try sending more cycles with the request.",
+    "create-canister-not-enough-cycles",
+  );
+}
+
+export function canisterExists(id: CanisterId): UserError {
+  return advised(ErrorCode.CanisterAlreadyInstalled, `Canister ${principalToText(id)} is already installed.`, INTERNAL);
+}
+
+export function notHostedHere(id: CanisterId, subnet: PrincipalId): UserError {
+  return advised(
+    ErrorCode.CanisterNotHostedBySubnet,
+    `Unsuccessful validation of specified ID: Specified CanisterId ${principalToText(id)} is not hosted by subnet ` +
+      `${principalToText(subnet)}.`,
+    INTERNAL,
+  );
+}
+
+export function outOfCanisterIds(): UserError {
+  return advised(
+    ErrorCode.SubnetOversubscribed,
+    "Could not create canister. Subnet has surpassed its canister ID allocation.",
+    "Try creating the canister on another subnet.",
+    "subnet-out-of-canister-ids",
+  );
+}
+
+export function tooManyCanisters(subnet: PrincipalId, limit: number): UserError {
+  return advised(
+    ErrorCode.MaxNumberOfCanistersReached,
+    `Subnet ${principalToText(subnet)} has reached the allowed canister limit of ${limit} canisters. Retry creating the canister.`,
+    "Try creating the canister on another subnet.",
+    "maximum-number-of-canisters-reached",
+  );
+}
+
+export function invalidSetting(sentence: string): UserError {
+  return userError(ErrorCode.CanisterContractViolation, sentence);
+}
+
+export function computeCapacityExceeded(requested: number, available: number): UserError {
+  return advised(
+    ErrorCode.SubnetOversubscribed,
+    `Canister requested a compute allocation of ${requested}% which cannot be satisfied because the Subnet's remaining ` +
+      `compute capacity is ${available}%.`,
+    "Try moving to another subnet.",
+    "subnet-compute-capacity-oversubscribed",
+  );
+}
+
+export function memoryCapacityExceeded(requested: bigint, available: bigint): UserError {
+  return advised(
+    ErrorCode.SubnetOversubscribed,
+    `Canister requested ${inUnits(requested)} of memory but only ${inUnits(available)} are available in the subnet.`,
+    "Try moving to another subnet.",
+    "subnet-memory-capacity-oversubscribed",
+  );
+}
+
+export function tooFewCyclesForCompute(allocation: number, missing: bigint): UserError {
+  return advised(
+    ErrorCode.InsufficientCyclesInComputeAllocation,
+    `Cannot increase compute allocation to ${allocation}% due to insufficient cycles. At least ${grouped(missing)} ` +
+      "additional cycles are required.",
+    TOP_UP,
+    "insufficient-cycles-in-compute-allocation",
+  );
+}
+
+export function tooFewCyclesForMemory(allocation: bigint, missing: bigint): UserError {
+  return advised(
+    ErrorCode.InsufficientCyclesInMemoryAllocation,
+    `Cannot increase memory allocation to ${inUnits(allocation)} due to insufficient cycles. At least ` +
+      `${grouped(missing)} additional cycles are required.`,
+    TOP_UP,
+    "insufficient-cycles-in-memory-allocation",
+  );
+}
+
+export function tooFewCyclesToGrow(bytes: number, missing: bigint): UserError {
+  return advised(
+    ErrorCode.InsufficientCyclesInMemoryGrow,
+    `Canister cannot grow memory by ${bytes} bytes due to insufficient cycles. At least ${grouped(missing)} additional ` +
+      "cycles are required.",
+    TOP_UP,
+    "insufficient-cycles-in-memory-grow-1",
+  );
+}
+
+export function reservedLimitTooLow(reserved: bigint, limit: bigint): UserError {
+  return advised(
+    ErrorCode.ReservedCyclesLimitIsTooLow,
+    `Cannot set the reserved cycles limit ${grouped(limit)} below the reserved cycles balance of the canister ${grouped(reserved)}.`,
+    "Set the reserved cycles limit in the canister settings to a value that is at least the current reserved cycles balance.",
+  );
+}
+
+export function chunkStoreError(sentence: string): UserError {
+  return advised(
+    ErrorCode.CanisterContractViolation,
+    `Error from Wasm chunk store: ${sentence}.`,
+    "Use the `stored_chunks` API to check which hashes are present or top up the canister if it is low on cycles.",
+    "wasm-chunk-store-error",
+  );
+}
+
+/** Digits in groups of three, as the replica prints cycles. */
+function grouped(cycles: bigint): string {
+  return String(cycles).replace(/\B(?=(\d{3})+(?!\d))/g, "_");
+}
+
+const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+
+function inUnits(bytes: bigint): string {
+  let size = Number(bytes);
+  let unit = 0;
+  while (size >= 1024 && unit < UNITS.length - 1) {
+    size /= 1024;
+    unit++;
+  }
+  return unit === 0 ? `${size} B` : `${size.toFixed(2)} ${UNITS[unit]}`;
+}

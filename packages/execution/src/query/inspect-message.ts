@@ -1,0 +1,69 @@
+// What decides whether a user's call may enter a block: does the canister exist, can it pay, does it run, does its
+// own inspect_message accept. Run by one node on its own; a refusal costs nobody anything.
+// Specification, "Ingress message inspection"; checklist 1.8.
+import { Mode, toUserError } from "@atoll/embedder";
+import {
+  ErrorCode,
+  type IngressMessage,
+  MAX_INSTRUCTIONS_PER_INSPECT,
+  principalToText,
+  STABLE_PAGES_QUERY,
+  type UserError,
+  userError,
+} from "@atoll/types";
+import type { QueryExecutor } from "./query-executor.ts";
+import { queryInput } from "./query-input.ts";
+import { memoryBytesOf } from "./query-state.ts";
+
+/** The filter for calls to canisters; undefined lets the message in. */
+export function filterCanisterIngress(executor: QueryExecutor, message: IngressMessage): UserError | undefined {
+  const { state, fees } = executor;
+  const canister = state.canisters.get(message.receiver);
+  const id = principalToText(message.receiver);
+  if (canister === undefined) return userError(ErrorCode.CanisterNotFound, `Canister ${id} not found`);
+  const { view } = canister;
+  const required = fees.freezingThreshold(view, memoryBytesOf(canister)) + fees.ingress(message.byteSize);
+  if (view.cycles < required) {
+    return userError(
+      ErrorCode.CanisterOutOfCycles,
+      `Canister ${id} is out of cycles: please top up the canister with at least ${required - view.cycles} additional cycles`,
+    );
+  }
+  if (view.status === "stopping") return userError(ErrorCode.CanisterStopping, `Canister ${id} is stopping`);
+  if (view.status === "stopped") return userError(ErrorCode.CanisterStopped, `Canister ${id} is stopped`);
+  const session = executor.session(message.receiver);
+  if (session === undefined) return toUserError({ kind: "no-module" }, message.receiver);
+  try {
+    const { methods, entryPoints } = session.live.description;
+    if (methods.compositeQuery.includes(message.methodName)) {
+      return userError(
+        ErrorCode.CompositeQueryCalledInReplicatedMode,
+        "Composite query cannot be called in replicated mode",
+      );
+    }
+    return entryPoints.inspectMessage ? inspect(executor, session, message) : undefined;
+  } finally {
+    session.end();
+  }
+}
+
+type Session = NonNullable<ReturnType<QueryExecutor["session"]>>;
+
+function inspect(executor: QueryExecutor, session: Session, message: IngressMessage): UserError | undefined {
+  const input = queryInput(executor, session, {
+    caller: message.sender,
+    callerInfo: message.callerInfo,
+    responded: true,
+    callContextInstructions: 0,
+    dataCertificate: undefined,
+    maxReplyBytes: 0,
+    instructionLimit: MAX_INSTRUCTIONS_PER_INSPECT,
+    stablePageLimit: STABLE_PAGES_QUERY,
+  });
+  const result = session.run(
+    { kind: "export", name: "canister_inspect_message" },
+    { ...input, mode: Mode.inspect, arg: message.arg, methodName: message.methodName },
+  );
+  if (result.error !== undefined) return toUserError(result.error, message.receiver);
+  return result.effects.accepted ? undefined : toUserError({ kind: "message-rejected" }, message.receiver);
+}

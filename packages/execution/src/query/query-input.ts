@@ -1,0 +1,53 @@
+// The facts that go into an execution on the query side: the same as in a round, taken from the view of the
+// canister at the certified height.
+import type { ExecutionInput } from "@atoll/embedder";
+import { Mode } from "@atoll/embedder";
+import type { QueryExecutor, QuerySession } from "./query-executor.ts";
+
+const STATUS = { running: 1, stopping: 2, stopped: 3 } as const;
+
+type Varying = Pick<
+  ExecutionInput,
+  "caller" | "callerInfo" | "responded" | "callContextInstructions" | "dataCertificate" | "maxReplyBytes" | "instructionLimit" | "stablePageLimit"
+>;
+
+export function queryInput(executor: QueryExecutor, session: QuerySession, varying: Varying): ExecutionInput {
+  const { state, fees } = executor;
+  const { view } = session.canister;
+  const is64 = session.live.is64;
+  return {
+    mode: Mode.query,
+    replicated: false,
+    arg: new Uint8Array(),
+    rejectCode: 0,
+    rejectMessage: "",
+    deadlineSeconds: 0,
+    cyclesAvailable: 0n,
+    cyclesRefunded: 0n,
+    time: state.time,
+    subnetId: state.config.subnetId,
+    rootKey: state.rootKey,
+    canister: {
+      id: view.id,
+      status: STATUS[view.status],
+      version: view.version,
+      cycles: view.cycles,
+      controllers: view.settings.controllers,
+      globalTimer: view.globalTimer,
+      wasmMemoryLimit: view.settings.wasmMemoryLimit,
+      environmentVariables: view.settings.environmentVariables,
+      logBytes: view.settings.logMemoryLimit,
+      otherMemoryBytes: view.otherMemoryBytes,
+      openCalls: 0,
+      openCallsTo: () => 0,
+    },
+    fees: {
+      callCost: (nameBytes, payloadBytes) => fees.call(nameBytes, payloadBytes, is64),
+      createCanister: () => fees.canisterCreation(),
+      httpRequest: (requestBytes, maxResponseBytes) => fees.httpRequest(requestBytes, maxResponseBytes),
+      signature: (keyName) => fees.signature(keyName),
+      freezingThreshold: (memoryBytes) => fees.freezingThreshold(view, memoryBytes),
+    },
+    ...varying,
+  };
+}

@@ -1,0 +1,63 @@
+// What the parts of one round of execution share: the state, the live instances, the fees, the messages that wait
+// to be routed, and what happened (for logs and screens; the core itself prints nothing).
+import type { InstancePool } from "@atoll/embedder";
+import type { CanisterState, ManagementCaller, SubnetState } from "@atoll/state";
+import type { CanisterId, CryptoPort, Time } from "@atoll/types";
+import type { FeeSchedule } from "./fees.ts";
+
+export type RoundEvent =
+  | { readonly kind: "canister-log"; readonly canister: CanisterId; readonly method: string; readonly time: Time; readonly text: Uint8Array }
+  | { readonly kind: "failed"; readonly canister: CanisterId; readonly method: string; readonly message: string };
+
+export interface Round {
+  readonly state: SubnetState;
+  readonly pool: InstancePool;
+  readonly fees: FeeSchedule;
+  readonly crypto: Pick<CryptoPort, "sha256">;
+  /** Root key of the network, DER. */
+  readonly rootKey: Uint8Array;
+  readonly events: RoundEvent[];
+  instructionsLeft: number;
+}
+
+/** Bytes a canister holds beside its heap and stable memory. */
+export function otherMemoryBytes(state: SubnetState, canister: CanisterState): number {
+  const parts = memoryMetrics(state, canister);
+  return parts.total - parts.wasmMemory - parts.stableMemory;
+}
+
+export interface MemoryMetrics {
+  readonly wasmMemory: number;
+  readonly stableMemory: number;
+  readonly globals: number;
+  readonly wasmBinary: number;
+  readonly customSections: number;
+  readonly history: number;
+  readonly chunkStore: number;
+  readonly snapshots: number;
+  readonly total: number;
+}
+
+export function memoryMetrics(state: SubnetState, canister: CanisterState): MemoryMetrics {
+  const { execution } = canister;
+  const module = execution && state.modules.get(execution.moduleHash);
+  const parts = {
+    wasmMemory: execution?.heap.bytes ?? 0,
+    stableMemory: execution?.stable.bytes ?? 0,
+    globals: (execution?.globals.length ?? 0) * 8,
+    wasmBinary: module?.uploaded.length ?? 0,
+    customSections: module?.summary.metadata.reduce((sum, each) => sum + each.name.length + each.content.length, 0) ?? 0,
+    history: canister.history.entries.reduce((sum, entry) => sum + 64 + ("controllers" in entry.change ? entry.change.controllers.length * 29 : 0), 0),
+    chunkStore: canister.chunkStore.size * 1024 * 1024,
+    snapshots: 0,
+  };
+  const total = Object.values(parts).reduce((sum, each) => sum + each, 0);
+  return { ...parts, total };
+}
+
+/** Cycles below which the canister is frozen, for the memory it uses now or would use. */
+export function freezingThreshold(round: Pick<Round, "fees" | "state">, canister: CanisterState, memoryBytes?: number): bigint {
+  return round.fees.freezingThreshold(canister, memoryBytes ?? memoryMetrics(round.state, canister).total);
+}
+
+export type { ManagementCaller };

@@ -1,0 +1,74 @@
+// Where a message goes once the execution that sent it has succeeded: to a canister of this subnet, to the
+// management canister, or back with a reject because there is no such place. Messages within the subnet are
+// delivered at once and may run in the same round. (Streams to other subnets join here.)
+import { isInRanges, touch } from "@atoll/state";
+import {
+  type CanisterId,
+  MANAGEMENT_CANISTER,
+  principalToText,
+  RejectCode,
+  type Request,
+  type Response,
+  type ResponsePayload,
+} from "@atoll/types";
+import { responseTo } from "./call-contexts.ts";
+import { executeManagementCall } from "./management/index.ts";
+import type { Round } from "./round.ts";
+
+export function sendRequest(round: Round, request: Request): void {
+  const { state } = round;
+  if (request.receiver === MANAGEMENT_CANISTER || request.receiver === state.config.subnetId) {
+    executeManagementCall(round, { kind: "canister", request }, request.methodName, request.arg);
+    return;
+  }
+  const receiver = state.canisters.get(request.receiver);
+  if (receiver === undefined) {
+    rejectRequest(round, request, RejectCode.DESTINATION_INVALID, notFound(round, request.receiver));
+    return;
+  }
+  const refusal = refusalOf(round, receiver.id, request);
+  if (refusal !== undefined) {
+    rejectRequest(round, request, refusal.code, refusal.message);
+    return;
+  }
+  receiver.input.push({ kind: "request", request, since: state.time });
+  touch(state, receiver);
+}
+
+/** Puts a response into its receiver's queue; the refund is lost with a canister that is gone. */
+export function deliverResponse(round: Round, response: Response): void {
+  const receiver = round.state.canisters.get(response.originator);
+  if (receiver === undefined) return;
+  receiver.input.push({ kind: "response", response });
+  touch(round.state, receiver);
+}
+
+/** Answers a request that never reached a canister; all its cycles go back. */
+export function rejectRequest(round: Round, request: Omit<Request, "arg">, code: RejectCode, message: string): void {
+  const payload: ResponsePayload = { kind: "reject", code, message };
+  deliverResponse(round, responseTo(request, payload, request.payment));
+}
+
+function refusalOf(round: Round, id: CanisterId, request: Request): { code: RejectCode; message: string } | undefined {
+  const canister = round.state.canisters.get(id);
+  if (canister === undefined || canister.status.kind === "running") {
+    const minimum = canister?.settings.minimumIncomingCallCycles ?? 0n;
+    if (request.sender !== id && request.payment < minimum) {
+      return {
+        code: RejectCode.CANISTER_ERROR,
+        message: `Canister ${principalToText(id)} requires at least ${minimum} cycles with each call, ${request.payment} were attached.`,
+      };
+    }
+    return undefined;
+  }
+  return {
+    code: RejectCode.CANISTER_ERROR,
+    message: `IC05${canister.status.kind === "stopped" ? "08" : "09"}: Canister ${principalToText(id)} is ${canister.status.kind}`,
+  };
+}
+
+function notFound(round: Round, id: CanisterId): string {
+  return isInRanges(round.state.config, id)
+    ? `IC0301: Canister ${principalToText(id)} not found`
+    : `No route to canister ${principalToText(id)}`;
+}

@@ -1,0 +1,141 @@
+// The socket in front of the HTTP interface and the gateway: node:http, no framework. A request to the interface is
+// handed on as plain data; everything that makes a server safe to expose (bounds on bodies, headers, time and
+// connections) is here and nowhere else. Interface specification, "HTTPS interface"; limits as the replica's.
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { EnvironmentError, type LogPort, MAX_HTTP_BODY_BYTES } from "@atoll/types";
+import type { HttpHandler, WebHandler } from "@atoll/types/http";
+import { declaredLength, type ExchangeContext, sendText, serve } from "./http-exchange.ts";
+
+export interface HttpServerLimits {
+  readonly maxBodyBytes: number;
+  readonly maxHeaderBytes: number;
+  readonly maxConnections: number;
+  /** From the first byte of a request until its headers are complete; then 408. */
+  readonly headersTimeoutMs: number;
+  /** Until the whole request is there; then 408. */
+  readonly receiveTimeoutMs: number;
+  /** Until the answer begins; then 504. */
+  readonly answerTimeoutMs: number;
+  /** How long a connection may be idle. Longer than clients keep theirs, or they would race with the close. */
+  readonly keepAliveTimeoutMs: number;
+  /** How long `close` waits for running requests. */
+  readonly closeTimeoutMs: number;
+}
+
+export const HTTP_SERVER_LIMITS: HttpServerLimits = {
+  maxBodyBytes: MAX_HTTP_BODY_BYTES,
+  maxHeaderBytes: 32 * 1024,
+  maxConnections: 4_096,
+  headersTimeoutMs: 30_000,
+  receiveTimeoutMs: 300_000,
+  answerTimeoutMs: 300_000,
+  keepAliveTimeoutMs: 75_000,
+  closeTimeoutMs: 5_000,
+};
+
+export interface HttpServerOptions {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** The HTTP interface: serves what `isApiTarget` is true for, on any host name. */
+  readonly apiHandler: HttpHandler;
+  /** Everything else. Without it there is only the interface. */
+  readonly gatewayHandler?: WebHandler;
+  readonly limits?: Partial<HttpServerLimits>;
+  readonly log?: LogPort;
+}
+
+export interface HttpServer {
+  readonly url: string;
+  readonly port: number;
+  /** Takes no new requests, ends idle connections, lets running requests finish within the bound. */
+  close(): Promise<void>;
+}
+
+/** Listens, or throws EnvironmentError: ADDRESS_IN_USE, ADDRESS_NOT_PERMITTED, ADDRESS_NOT_AVAILABLE. */
+export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+  const limits = { ...HTTP_SERVER_LIMITS, ...options.limits };
+  const { apiHandler, gatewayHandler, log } = options;
+  const context: ExchangeContext = {
+    apiHandler,
+    ...(gatewayHandler && { gatewayHandler }),
+    ...(log && { log }),
+    limits,
+    closing: false,
+  };
+  const server = createServer(
+    {
+      maxHeaderSize: limits.maxHeaderBytes,
+      headersTimeout: limits.headersTimeoutMs,
+      requestTimeout: limits.receiveTimeoutMs,
+      keepAliveTimeout: limits.keepAliveTimeoutMs,
+      connectionsCheckingInterval: Math.min(limits.headersTimeoutMs, 5_000),
+      noDelay: true,
+    },
+    (request, response) => serve(context, request, response),
+  );
+  server.maxConnections = limits.maxConnections;
+  server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
+    if (declaredLength(request) <= limits.maxBodyBytes) response.writeContinue();
+    serve(context, request, response);
+  });
+  server.on("checkExpectation", (_request, response: ServerResponse) =>
+    sendText(context, response, 417, "Expectation failed."),
+  );
+  await listen(server, options.host, options.port);
+  const { port } = server.address() as AddressInfo;
+  const name = options.host.includes(":") ? `[${options.host}]` : options.host;
+  return { url: `http://${name}:${port}`, port, close: () => close(context, limits, server) };
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const failed = (error: NodeJS.ErrnoException) => reject(listenError(error, host, port));
+    server.once("error", failed);
+    server.listen({ host, port }, () => {
+      server.off("error", failed);
+      resolve();
+    });
+  });
+}
+
+function listenError(error: NodeJS.ErrnoException, host: string, port: number): unknown {
+  switch (error.code) {
+    case "EADDRINUSE":
+      return new EnvironmentError(
+        "ADDRESS_IN_USE",
+        `Port ${port} on ${host} is already in use; stop the program that uses it or choose another port.`,
+        { cause: error },
+      );
+    case "EACCES":
+    case "EPERM":
+      return new EnvironmentError(
+        "ADDRESS_NOT_PERMITTED",
+        `Port ${port} on ${host} needs more rights than this program has; choose a port above 1023.`,
+        { cause: error },
+      );
+    case "EADDRNOTAVAIL":
+    case "ENOTFOUND":
+    case "EINVAL":
+      return new EnvironmentError(
+        "ADDRESS_NOT_AVAILABLE",
+        `${host} is not an address of this machine; choose another host, such as 127.0.0.1.`,
+        { cause: error },
+      );
+    default:
+      return error;
+  }
+}
+
+function close(context: ExchangeContext, limits: HttpServerLimits, server: Server): Promise<void> {
+  context.closing = true;
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => server.closeAllConnections(), limits.closeTimeoutMs);
+    server.close(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}

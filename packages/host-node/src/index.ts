@@ -1,0 +1,6 @@
+// What a Node process lends to a replica: the ports on files, OpenSSL and the system's clock, and the HTTP server.
+export { createNodeCrypto, sha256 } from "./crypto-node.ts";
+export { type HttpServer, type HttpServerOptions, startHttpServer } from "./http-server.ts";
+export { openStateFolder, type StateFolder } from "./state-folder.ts";
+export { NodeStorage } from "./storage-node.ts";
+export { nodeClock, nodeEntropy } from "./system-ports.ts";

@@ -1,0 +1,78 @@
+// A user's message enters the state: once only, if its receiver exists and can pay for it. What fails here is
+// answered here; the message's id is remembered either way. Checklist 1.8, 2.5, 4.1, 5.1.
+import { executeManagementCall, freezingThreshold, type Round } from "@atoll/execution";
+import { type CanisterState, touch } from "@atoll/state";
+import {
+  ErrorCode,
+  type IngressMessage,
+  MANAGEMENT_CANISTER,
+  MAX_INGRESS_TTL_NS,
+  principalToText,
+  type UserError,
+  userError,
+} from "@atoll/types";
+
+/** Changing settings may unfreeze a canister, so a small call of update_settings is charged after it was made. */
+const MAX_DELAYED_CHARGE_BYTES = 338;
+
+export function inductIngress(round: Round, message: IngressMessage): void {
+  const { state } = round;
+  if (state.ingressHistory.get(message.requestId) !== undefined || message.expiry < state.time) return;
+  state.ingressHistory.add(message.requestId, message, { state: "received" }, message.expiry + MAX_INGRESS_TTL_NS);
+  state.metrics.updateTransactions++;
+  const error =
+    message.receiver === MANAGEMENT_CANISTER || message.receiver === state.config.subnetId
+      ? inductManagementCall(round, message)
+      : inductCanisterCall(round, message);
+  if (error !== undefined) state.ingressHistory.set(message.requestId, { state: "rejected", error }, state.time);
+}
+
+function inductCanisterCall(round: Round, message: IngressMessage): UserError | undefined {
+  const { state } = round;
+  const canister = state.canisters.get(message.receiver);
+  const id = principalToText(message.receiver);
+  if (canister === undefined) return userError(ErrorCode.CanisterNotFound, `Canister ${id} not found`);
+  if (canister.status.kind === "stopped") return userError(ErrorCode.CanisterStopped, `Canister ${id} is stopped`);
+  if (canister.status.kind === "stopping") return userError(ErrorCode.CanisterStopping, `Canister ${id} is stopping`);
+  const unpaid = chargeInduction(round, canister, message);
+  if (unpaid !== undefined) return unpaid;
+  canister.input.push({ kind: "ingress", message });
+  touch(state, canister);
+  return undefined;
+}
+
+function inductManagementCall(round: Round, message: IngressMessage): UserError | undefined {
+  const payer = isCreation(message) ? undefined : round.state.canisters.get(message.effectiveCanisterId);
+  const chargesLater = message.methodName === "update_settings" && message.arg.length <= MAX_DELAYED_CHARGE_BYTES;
+  if (payer !== undefined && !chargesLater) {
+    const unpaid = chargeInduction(round, payer, message);
+    if (unpaid !== undefined) return unpaid;
+  }
+  const { requestId, sender, effectiveCanisterId } = message;
+  executeManagementCall(round, { kind: "ingress", requestId, sender, effectiveCanisterId }, message.methodName, message.arg);
+  if (payer !== undefined && chargesLater) {
+    const cost = round.fees.ingress(message.byteSize);
+    payer.cycles -= cost < payer.cycles ? cost : payer.cycles;
+    touch(round.state, payer);
+  }
+  return undefined;
+}
+
+function isCreation(message: IngressMessage): boolean {
+  return message.methodName === "create_canister" || message.methodName === "provisional_create_canister_with_cycles";
+}
+
+function chargeInduction(round: Round, canister: CanisterState, message: IngressMessage): UserError | undefined {
+  const cost = round.fees.ingress(message.byteSize);
+  const required = freezingThreshold(round, canister) + cost;
+  if (canister.cycles < required) {
+    return userError(
+      ErrorCode.CanisterOutOfCycles,
+      `Canister ${principalToText(canister.id)} is out of cycles: please top up the canister with at least ` +
+        `${required - canister.cycles} additional cycles`,
+    );
+  }
+  canister.cycles -= cost;
+  touch(round.state, canister);
+  return undefined;
+}

@@ -1,0 +1,175 @@
+// The centre of a replica: one batch in, the next state and everything that follows from it out. Deterministic:
+// same state + same batch = same outputs, on every machine. Induct, run a round, tell what changed.
+import type { InstancePool } from "@atoll/embedder";
+import {
+  type FeeSchedule,
+  executeRound,
+  expireStopCalls,
+  answerRandomness,
+  memoryMetrics,
+  otherMemoryBytes,
+  type Round,
+  type RoundEvent,
+  type StateDelta,
+  takeStateDelta,
+} from "@atoll/execution";
+import type { CanonicalTree, SubnetState } from "@atoll/state";
+import {
+  type Batch,
+  type CanisterId,
+  type CryptoPort,
+  type Height,
+  InvariantViolation,
+  MAX_INSTRUCTIONS_PER_ROUND,
+  type PrincipalId,
+  type RequestId,
+  type Time,
+  type TreeChange,
+} from "@atoll/types";
+import { inductIngress } from "./induct-ingress.ts";
+
+/** A subnet's state with what is needed to execute on it. */
+export interface StateMachine {
+  readonly state: SubnetState;
+  readonly pool: InstancePool;
+  readonly fees: FeeSchedule;
+  readonly crypto: Pick<CryptoPort, "sha256">;
+  readonly rootKey: Uint8Array;
+  readonly tree: CanonicalTree;
+  /** Bytes in use by canister, for the subnet's metrics; an index. */
+  readonly memoryTotals: Map<CanisterId, number>;
+}
+
+/** Who may read what on the HTTP interface, as far as this round changed it. Not part of the certified tree. */
+export interface AccessChanges {
+  readonly canisters: readonly {
+    readonly id: CanisterId;
+    /** undefined: the canister is gone. */
+    readonly controllers: readonly PrincipalId[] | undefined;
+    readonly privateSections: readonly string[];
+  }[];
+  readonly requests: readonly {
+    readonly id: RequestId;
+    /** undefined: forgotten. */
+    readonly origin: { readonly sender: PrincipalId; readonly receiver: CanisterId } | undefined;
+    readonly isFinal: boolean;
+  }[];
+}
+
+export interface RoundOutput {
+  readonly height: Height;
+  readonly time: Time;
+  readonly treeChanges: readonly TreeChange[];
+  readonly delta: StateDelta;
+  readonly access: AccessChanges;
+  readonly events: readonly RoundEvent[];
+  readonly instructions: number;
+  /** Messages are left that ran out of this round's instructions. */
+  readonly hasMoreWork: boolean;
+  /** The earliest time at which the state has something to do by itself; undefined: never. */
+  readonly wakeAt: Time | undefined;
+}
+
+export function processBatch(machine: StateMachine, batch: Batch): RoundOutput {
+  return takeOutput(machine, runBatch(machine, batch));
+}
+
+/** Executes a batch again after a restart: nobody is told before the last one. Gives the instructions it took. */
+export function replayBatch(machine: StateMachine, batch: Batch): number {
+  return instructionsOf(runBatch(machine, batch));
+}
+
+function instructionsOf(round: Pick<Round, "instructionsLeft">): number {
+  return MAX_INSTRUCTIONS_PER_ROUND - round.instructionsLeft;
+}
+
+function runBatch(machine: StateMachine, batch: Batch): Round {
+  const { state } = machine;
+  if (batch.height !== state.height + 1) throw new InvariantViolation(`batch ${batch.height} does not follow state ${state.height}`);
+  if (batch.time <= state.time) throw new InvariantViolation(`the time of batch ${batch.height} does not move on`);
+  state.height = batch.height;
+  state.time = batch.time;
+  state.randomness = batch.randomness;
+  const round: Round = {
+    state,
+    pool: machine.pool,
+    fees: machine.fees,
+    crypto: machine.crypto,
+    rootKey: machine.rootKey,
+    events: [],
+    instructionsLeft: MAX_INSTRUCTIONS_PER_ROUND,
+  };
+  answerRandomness(round);
+  expireStopCalls(round);
+  for (const message of batch.ingress) inductIngress(round, message);
+  executeRound(round);
+  state.ingressHistory.prune(state.time);
+  state.pages.reclaim();
+  return round;
+}
+
+/** Output of a state that was just loaded: everything, as if it had changed. */
+export function describeWholeState(machine: StateMachine): RoundOutput {
+  const { state } = machine;
+  for (const id of state.canisters.keys()) state.touched.add(id);
+  state.ingressHistory.noteAll();
+  return takeOutput(machine, { events: [], instructionsLeft: MAX_INSTRUCTIONS_PER_ROUND });
+}
+
+function takeOutput(machine: StateMachine, round: Pick<Round, "events" | "instructionsLeft">): RoundOutput {
+  const { state } = machine;
+  updateMemoryTotals(machine);
+  const requests = state.ingressHistory.takeChanges();
+  const output: RoundOutput = {
+    height: state.height,
+    time: state.time,
+    treeChanges: machine.tree.changes(state, requests),
+    access: accessChanges(state, requests),
+    delta: takeStateDelta(state, (canister) => otherMemoryBytes(state, canister), state.modules.takeReaderChanges()),
+    events: round.events,
+    instructions: instructionsOf(round),
+    hasMoreWork: state.withInput.size > 0 || state.pendingRandomness.length > 0,
+    wakeAt: wakeTime(state),
+  };
+  state.touched.clear();
+  return output;
+}
+
+function updateMemoryTotals({ state, memoryTotals }: StateMachine): void {
+  for (const id of state.touched) {
+    const canister = state.canisters.get(id);
+    const now = canister === undefined ? 0 : memoryMetrics(state, canister).total;
+    state.metrics.canisterStateBytes += now - (memoryTotals.get(id) ?? 0);
+    if (canister === undefined) memoryTotals.delete(id);
+    else memoryTotals.set(id, now);
+  }
+}
+
+function accessChanges(state: SubnetState, requests: Iterable<RequestId>): AccessChanges {
+  return {
+    canisters: [...state.touched].map((id) => {
+      const canister = state.canisters.get(id);
+      const module = canister?.execution && state.modules.info(canister.execution.moduleHash);
+      return {
+        id,
+        controllers: canister?.settings.controllers,
+        privateSections: module?.metadata.filter((section) => !section.isPublic).map((section) => section.name) ?? [],
+      };
+    }),
+    requests: [...requests].map((id) => {
+      const record = state.ingressHistory.get(id);
+      const isFinal = record !== undefined && record.status.state !== "received" && record.status.state !== "processing";
+      return { id, origin: record && { sender: record.sender, receiver: record.receiver }, isFinal };
+    }),
+  };
+}
+
+function wakeTime(state: SubnetState): Time | undefined {
+  if (state.withHeartbeat.size > 0) return state.time;
+  let earliest: Time | undefined;
+  for (const id of state.withTimer) {
+    const timer = state.canisters.get(id)?.globalTimer;
+    if (timer !== undefined && timer !== 0n && (earliest === undefined || timer < earliest)) earliest = timer;
+  }
+  return earliest;
+}

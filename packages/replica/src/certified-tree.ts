@@ -1,0 +1,57 @@
+// The state tree of the latest certified height, kept where certificates are handed out. It is fed with the changes
+// of each round; its root hash is what the subnet signs. Each height is an immutable object, so an answer that is
+// being built is never disturbed by the next round.
+import { applyChanges, EMPTY_TREE, findSubtree, type Labels, rootHash, type Sha256, witness } from "@atoll/state";
+import { encodeCertificate, type Height, type Path, type Time, type TreeChange } from "@atoll/types";
+import type { CertifiedState, DelegationStyle } from "./backend.ts";
+
+/** A tree with its root hash, not signed yet. */
+export interface TreeAtHeight {
+  readonly height: Height;
+  readonly time: Time;
+  readonly tree: Labels;
+  readonly rootHash: Uint8Array;
+}
+
+export function emptyTree(sha256: Sha256): TreeAtHeight {
+  return { height: 0, time: 0n, tree: EMPTY_TREE, rootHash: rootHash(EMPTY_TREE, sha256) };
+}
+
+export function nextTree(
+  previous: TreeAtHeight,
+  round: { readonly height: Height; readonly time: Time; readonly treeChanges: readonly TreeChange[] },
+  sha256: Sha256,
+): TreeAtHeight {
+  const tree = applyChanges(previous.tree, round.treeChanges);
+  return { height: round.height, time: round.time, tree, rootHash: rootHash(tree, sha256) };
+}
+
+const TIME = new TextEncoder().encode("time");
+
+/** A delegation for each style, for subnets other than the root subnet. */
+export type DelegationSource = (style: DelegationStyle) => { subnetId: Uint8Array; certificate: Uint8Array } | undefined;
+
+export function certifiedState(
+  { height, time, tree }: TreeAtHeight,
+  signature: Uint8Array,
+  delegation: DelegationSource,
+  sha256: Sha256,
+): CertifiedState {
+  return {
+    height,
+    time,
+    certificate(paths: readonly Path[], style: DelegationStyle): Uint8Array {
+      const delegated = delegation(style);
+      return encodeCertificate({
+        tree: witness(tree, [[TIME], ...paths], sha256),
+        signature,
+        ...(delegated === undefined ? {} : { delegation: delegated }),
+      });
+    },
+    lookup(path: Path): Uint8Array | undefined {
+      const found = findSubtree(tree, path);
+      return found?.kind === "leaf" ? found.value : undefined;
+    },
+    has: (path: Path) => findSubtree(tree, path) !== undefined,
+  };
+}

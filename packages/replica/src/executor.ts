@@ -1,0 +1,23 @@
+// Where execution happens. The replica hands batches down and gets back what a round changed; whether that is a
+// call on the same thread (tests, simulator, browser) or a message to another one (a node) is the driver's choice.
+import type { QueryCall } from "@atoll/execution";
+import type { RoundOutput } from "@atoll/messaging";
+import type { Batch, Height, IngressMessage, QueryResult, UserError } from "@atoll/types";
+
+/** A round as the replica sees it; what queries run on stays with the executor. */
+export type ExecutedRound = Omit<RoundOutput, "delta">;
+
+export interface Executor {
+  /** Loads the state, executes what was logged after the last checkpoint, and describes the whole of it. */
+  start(): Promise<ExecutedRound>;
+  /** Makes the batch durable, then executes it. Rejects with EnvironmentError when it could not be made durable. */
+  execute(batch: Batch): Promise<ExecutedRound>;
+  /** Queries see the state of `height` from now on: it is certified. */
+  advance(height: Height): void;
+  /** Runs on the state last advanced to. */
+  query(call: QueryCall): Promise<QueryResult>;
+  /** The checks on a call to a canister (not to the management canister) before it enters a block. */
+  filter(message: IngressMessage): Promise<UserError | undefined>;
+  /** Writes a checkpoint and ends. */
+  stop(): Promise<void>;
+}

@@ -1,0 +1,8 @@
+// One node of a subnet: where consensus, messaging, execution and state meet, and the HTTP interface on top.
+export * from "./backend.ts";
+export * from "./executor.ts";
+export * from "./genesis.ts";
+export * from "./http/index.ts";
+export { InlineExecutor } from "./inline-executor.ts";
+export { Replica, type ReplicaOptions } from "./replica.ts";
+export { StateManager, type StateManagerOptions, type StateManagerPorts } from "./state-manager.ts";

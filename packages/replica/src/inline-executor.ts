@@ -1,0 +1,48 @@
+// Execution on the thread of the replica itself: for tests, the simulator and the browser. The query side still
+// gets its own instances and the same deltas as on another thread, so both arrangements run the same code.
+import { executeQuery, filterCanisterIngress, FeeSchedule, newQueryState, QueryExecutor, type StateDelta } from "@atoll/execution";
+import { PageStore, type SubnetConfig } from "@atoll/state";
+import type { Height } from "@atoll/types";
+import type { ExecutedRound, Executor } from "./executor.ts";
+import { StateManager, type StateManagerPorts } from "./state-manager.ts";
+
+export class InlineExecutor implements Executor {
+  readonly manager: StateManager;
+  readonly #queries: QueryExecutor;
+  readonly #pages: PageStore;
+  #waiting: StateDelta[] = [];
+
+  constructor(options: { config: SubnetConfig; rootKey: Uint8Array }, ports: StateManagerPorts) {
+    this.#pages = new PageStore({ shared: false });
+    this.#pages.heights[0] = 0;
+    this.manager = new StateManager({ ...options, pages: this.#pages }, ports);
+    this.#queries = new QueryExecutor(newQueryState(options.config, options.rootKey, this.#pages), new FeeSchedule(options.config));
+  }
+
+  async start(): Promise<ExecutedRound> {
+    return this.#keepDelta(this.manager.start());
+  }
+
+  async execute(batch: Parameters<Executor["execute"]>[0]): Promise<ExecutedRound> {
+    return this.#keepDelta(this.manager.execute(batch));
+  }
+
+  advance(height: Height): void {
+    for (const delta of this.#waiting.filter((each) => each.height <= height)) this.#queries.apply(delta);
+    this.#waiting = this.#waiting.filter((each) => each.height > height);
+    this.#pages.heights[0] = height;
+  }
+
+  query: Executor["query"] = async (call) => executeQuery(this.#queries, call);
+
+  filter: Executor["filter"] = async (message) => filterCanisterIngress(this.#queries, message);
+
+  async stop(): Promise<void> {
+    this.manager.close();
+  }
+
+  #keepDelta({ delta, ...round }: ReturnType<StateManager["start"]>): ExecutedRound {
+    this.#waiting.push(delta);
+    return round;
+  }
+}

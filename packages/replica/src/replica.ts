@@ -1,0 +1,236 @@
+// One node of a subnet: it decides the next batch (alone, so far), has it executed, certifies the state that comes
+// out, and answers the HTTP interface from what is certified. It owns no timer, socket or file: a driver calls
+// `step` when `step` asked for it or when something came in, and serves `backend` over HTTP.
+import { certify, type NodeShare, signShare } from "@atoll/consensus";
+import { filterManagementIngress } from "@atoll/execution";
+import type { SubnetConfig } from "@atoll/state";
+import {
+  type CanisterId,
+  EnvironmentError,
+  type Height,
+  type IngressMessage,
+  MANAGEMENT_CANISTER,
+  type Ports,
+  type PrincipalId,
+  principalToBytes,
+  type QueryRequest,
+  type RequestId,
+  type Time,
+  type UserError,
+} from "@atoll/types";
+import type { CertifiedState, DelegationStyle, ReplicaBackend, SubmitOutcome, SubnetDescription } from "./backend.ts";
+import { certifiedState, emptyTree, nextTree, type TreeAtHeight } from "./certified-tree.ts";
+import type { ExecutedRound, Executor } from "./executor.ts";
+import { IngressPool } from "./ingress-pool.ts";
+import { SoloSequencer } from "./solo-sequencer.ts";
+
+export interface ReplicaOptions {
+  readonly config: SubnetConfig;
+  /** DER of the network's root key: the subnet's own on the root subnet. */
+  readonly rootKey: Uint8Array;
+  readonly rootSubnetId: PrincipalId;
+  readonly nodeId: PrincipalId;
+  /** Ed25519 seed of this node. */
+  readonly nodeSecret: Uint8Array;
+  /** This node's share of the subnet's key, and how many shares make a signature. */
+  readonly share: NodeShare;
+  readonly threshold: number;
+  /** Further root keys that canister signatures in requests may go back to. */
+  readonly trustedRootKeys?: readonly Uint8Array[];
+  /** Told of each round, for screens and logs. */
+  readonly onRound?: (round: ExecutedRound) => void;
+}
+
+type ReplicaPorts = Pick<Ports, "clock" | "entropy" | "crypto" | "log">;
+
+const encoder = new TextEncoder();
+const LABEL_CANISTER = encoder.encode("canister");
+const LABEL_CERTIFIED_DATA = encoder.encode("certified_data");
+
+export class Replica {
+  readonly backend: ReplicaBackend;
+  readonly #options: ReplicaOptions;
+  readonly #ports: ReplicaPorts;
+  readonly #executor: Executor;
+  readonly #pool = new IngressPool();
+  readonly #sequencer: SoloSequencer;
+  readonly #waiting = new Map<RequestId, Set<(state: CertifiedState) => void>>();
+  readonly #access = new Map<CanisterId, { controllers: readonly PrincipalId[]; privateSections: readonly string[] }>();
+  readonly #origins = new Map<RequestId, { sender: PrincipalId; receiver: CanisterId; isFinal: boolean }>();
+  /** Certificates of certified data at the current height, by canister and style. */
+  #dataCertificates = new Map<string, Uint8Array>();
+  #tree: TreeAtHeight;
+  #certified: CertifiedState | undefined;
+  #isStepping = false;
+  readonly #first = Promise.withResolvers<CertifiedState>();
+  /** Called when a message came in: the driver should call `step` soon. */
+  onWork: (() => void) | undefined;
+
+  constructor(options: ReplicaOptions, ports: ReplicaPorts, executor: Executor) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#executor = executor;
+    this.#sequencer = new SoloSequencer(this.#pool, ports.entropy);
+    this.#tree = emptyTree(ports.crypto.sha256);
+    this.backend = this.#makeBackend();
+  }
+
+  get certifiedHeight(): Height {
+    return this.#certified?.height ?? 0;
+  }
+
+  /** Resolves when the replica can answer: the first state after its start is certified. */
+  get firstCertified(): Promise<CertifiedState> {
+    return this.#first.promise;
+  }
+
+  /** Loads the state. The replica serves from when the first `step` has certified it. */
+  async start(): Promise<void> {
+    const whole = await this.#executor.start();
+    this.#tree = nextTree(this.#tree, whole, this.#ports.crypto.sha256);
+    this.#noteAccess(whole);
+    this.#sequencer.ended(whole);
+    this.#executor.advance(whole.height);
+  }
+
+  /** Makes a block if one is due; gives the time at which to call again at the latest. */
+  async step(now: Time): Promise<Time> {
+    const batch = this.#isStepping ? undefined : this.#sequencer.nextBatch(now);
+    if (batch === undefined) return this.#sequencer.wakeAt(now);
+    this.#isStepping = true;
+    try {
+      const round = await this.#executor.execute(batch);
+      for (const message of batch.ingress) this.#pool.remove(message.requestId);
+      this.#sequencer.ended(round);
+      this.#certify(round);
+      this.#options.onRound?.(round);
+    } catch (error) {
+      if (!(error instanceof EnvironmentError)) throw error;
+      // Not durable, hence not executed: the messages stay in the pool and the same height is tried again.
+      this.#ports.log.log("error", `Block ${batch.height} could not be made durable and was not executed: ${error.message}`);
+      return this.#sequencer.retryAt(now);
+    } finally {
+      this.#isStepping = false;
+    }
+    return this.#sequencer.wakeAt(this.#ports.clock.now());
+  }
+
+  async stop(): Promise<void> {
+    await this.#executor.stop();
+  }
+
+  #certify(round: ExecutedRound): void {
+    const { crypto } = this.#ports;
+    const { share, threshold } = this.#options;
+    this.#tree = nextTree(this.#tree, round, crypto.sha256);
+    const mine = signShare(share, round.height, this.#tree.rootHash, crypto.bls);
+    const certification = certify([mine], threshold, crypto.bls);
+    if (certification === undefined) return;
+    // The root subnet's certificates carry no delegation; those of other subnets get theirs here.
+    this.#certified = certifiedState(this.#tree, certification.signature, () => undefined, crypto.sha256);
+    this.#first.resolve(this.#certified);
+    this.#dataCertificates = new Map();
+    this.#executor.advance(round.height);
+    this.#noteAccess(round);
+    for (const { id, isFinal } of round.access.requests) {
+      if (!isFinal) continue;
+      for (const resolve of this.#waiting.get(id) ?? []) resolve(this.#certified);
+      this.#waiting.delete(id);
+    }
+  }
+
+  #noteAccess({ access }: ExecutedRound): void {
+    for (const { id, controllers, privateSections } of access.canisters) {
+      if (controllers === undefined) this.#access.delete(id);
+      else this.#access.set(id, { controllers, privateSections });
+    }
+    for (const { id, origin, isFinal } of access.requests) {
+      if (origin === undefined) this.#origins.delete(id);
+      else this.#origins.set(id, { ...origin, isFinal });
+    }
+  }
+
+  #makeBackend(): ReplicaBackend {
+    const { config, nodeId, nodeSecret, rootKey, rootSubnetId, trustedRootKeys = [] } = this.#options;
+    const { clock, crypto } = this.#ports;
+    const subnet: SubnetDescription = {
+      subnetId: config.subnetId,
+      rootSubnetId,
+      type: config.type,
+      canisterRanges: config.canisterRanges,
+      nodeId,
+      rootKey,
+    };
+    return {
+      clock,
+      crypto,
+      subnet,
+      trustedRootKeys: [rootKey, ...trustedRootKeys],
+      health: () => (this.#certified === undefined ? "waiting_for_certified_state" : "healthy"),
+      certifiedState: () => this.#certified,
+      filterIngress: (message) => this.#filter(message),
+      submitIngress: (message) => this.#submit(message),
+      awaitCompletion: (requestId) => this.#awaitCompletion(requestId),
+      query: (query, style) => this.#query(query, style),
+      signAsNode: (message) => crypto.signEd25519(nodeSecret, message),
+      ingressOrigin: (requestId) => this.#origins.get(requestId),
+      controllers: (id) => this.#access.get(id)?.controllers,
+      isPrivateMetadata: (id, name) => this.#access.get(id)?.privateSections.includes(name) ?? false,
+    };
+  }
+
+  async #filter(message: IngressMessage): Promise<UserError | undefined> {
+    if (message.receiver !== MANAGEMENT_CANISTER) return this.#executor.filter(message);
+    const facts = {
+      controllersOf: (id: CanisterId) => this.#access.get(id)?.controllers,
+      provisional: this.#options.config.provisional,
+    };
+    return filterManagementIngress(facts, message);
+  }
+
+  #submit(message: IngressMessage): SubmitOutcome {
+    if (this.#pool.has(message.requestId) || this.#origins.has(message.requestId)) return "duplicate";
+    if (!this.#pool.add(message)) return "pool-full";
+    this.onWork?.();
+    return "accepted";
+  }
+
+  #awaitCompletion(requestId: RequestId): { completed: Promise<CertifiedState>; cancel(): void } {
+    const certified = this.#certified;
+    if (certified !== undefined && this.#origins.get(requestId)?.isFinal === true) {
+      return { completed: Promise.resolve(certified), cancel: () => undefined };
+    }
+    const { promise, resolve } = Promise.withResolvers<CertifiedState>();
+    const waiting = this.#waiting.get(requestId) ?? new Set();
+    waiting.add(resolve);
+    this.#waiting.set(requestId, waiting);
+    const cancel = (): void => {
+      waiting.delete(resolve);
+      if (waiting.size === 0) this.#waiting.delete(requestId);
+    };
+    return { completed: promise, cancel };
+  }
+
+  async #query(query: QueryRequest, style: DelegationStyle): ReturnType<ReplicaBackend["query"]> {
+    const certified = this.#certified;
+    const result = await this.#executor.query({
+      sender: query.sender,
+      receiver: query.receiver,
+      methodName: query.methodName,
+      arg: query.arg,
+      ...(query.callerInfo === undefined ? {} : { callerInfo: query.callerInfo }),
+      ...(certified === undefined ? {} : { dataCertificate: this.#dataCertificate(certified, query.receiver, style) }),
+    });
+    return { result, time: certified?.time ?? 0n };
+  }
+
+  #dataCertificate(certified: CertifiedState, id: CanisterId, style: DelegationStyle): Uint8Array {
+    const key = `${style} ${id}`;
+    let certificate = this.#dataCertificates.get(key);
+    if (certificate === undefined) {
+      certificate = certified.certificate([[LABEL_CANISTER, principalToBytes(id), LABEL_CERTIFIED_DATA]], style);
+      this.#dataCertificates.set(key, certificate);
+    }
+    return certificate;
+  }
+}

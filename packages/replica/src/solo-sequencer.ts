@@ -1,0 +1,68 @@
+// Decides the next batch when there is nobody to agree with: a subnet of one node. A block is due as soon as there
+// is something to do; otherwise one a second keeps the certified time fresh. Consensus takes this place when a
+// subnet has several nodes.
+import type { Batch, EntropyPort, Height, Time } from "@atoll/types";
+import type { ExecutedRound } from "./executor.ts";
+import type { IngressPool } from "./ingress-pool.ts";
+
+const IDLE_INTERVAL_NS = 1_000_000_000n;
+const HEARTBEAT_INTERVAL_NS = 500_000_000n;
+const RETRY_NS = 1_000_000_000n;
+const MAX_MESSAGES_PER_BLOCK = 1000;
+const MAX_BYTES_PER_BLOCK = 4 * 1024 * 1024;
+
+export class SoloSequencer {
+  readonly #pool: IngressPool;
+  readonly #entropy: EntropyPort;
+  #height: Height = 0;
+  #time: Time = 0n;
+  #hasMoreWork = false;
+  #stateWakeAt: Time | undefined;
+  #notBefore: Time = 0n;
+
+  constructor(pool: IngressPool, entropy: EntropyPort) {
+    this.#pool = pool;
+    this.#entropy = entropy;
+  }
+
+  /** The batch that is due now, or undefined. */
+  nextBatch(now: Time): Batch | undefined {
+    if (now < this.#notBefore || now < this.#dueAt(now)) return undefined;
+    const time = now > this.#time ? now : this.#time + 1n;
+    return {
+      height: this.#height + 1,
+      time,
+      randomness: this.#entropy.randomBytes(32),
+      ingress: this.#pool.select(time, MAX_MESSAGES_PER_BLOCK, MAX_BYTES_PER_BLOCK),
+    };
+  }
+
+  /** A batch was executed: the next one follows it. */
+  ended(round: Pick<ExecutedRound, "height" | "time" | "hasMoreWork" | "wakeAt">): void {
+    this.#height = round.height;
+    this.#time = round.time;
+    this.#hasMoreWork = round.hasMoreWork;
+    this.#stateWakeAt = round.wakeAt;
+    this.#notBefore = 0n;
+  }
+
+  /** When to ask for the next batch at the latest. */
+  wakeAt(now: Time): Time {
+    const due = this.#dueAt(now);
+    return due > this.#notBefore ? due : this.#notBefore;
+  }
+
+  /** The last batch could not be executed; gives when to try again. */
+  retryAt(now: Time): Time {
+    this.#notBefore = now + RETRY_NS;
+    return this.#notBefore;
+  }
+
+  #dueAt(now: Time): Time {
+    if (this.#hasMoreWork || this.#pool.size > 0) return now;
+    const idle = this.#time + IDLE_INTERVAL_NS;
+    if (this.#stateWakeAt === undefined) return idle;
+    const paced = this.#stateWakeAt <= this.#time ? this.#time + HEARTBEAT_INTERVAL_NS : this.#stateWakeAt;
+    return paced < idle ? paced : idle;
+  }
+}

@@ -1,0 +1,125 @@
+// A subnet's state with its life on disk: each batch is made durable before it is executed, checkpoints keep the
+// log short, a start loads the last checkpoint and executes the rest of the log again. So everything that anybody
+// was ever shown can be derived again after a crash at any instruction.
+import { InstancePool } from "@atoll/embedder";
+import { FeeSchedule } from "@atoll/execution";
+import { describeWholeState, processBatch, replayBatch, type RoundOutput, type StateMachine } from "@atoll/messaging";
+import {
+  BatchLog,
+  CanonicalTree,
+  Checkpoints,
+  CheckpointStore,
+  ModuleStore,
+  newSubnetState,
+  type PageStore,
+  type SubnetConfig,
+} from "@atoll/state";
+import { type Batch, type CryptoPort, decodeState, encodeState, EnvironmentError, type LogPort, type StoragePort } from "@atoll/types";
+
+/** A checkpoint is due after this much work since the last one, so that a restart never repeats more. */
+const CHECKPOINT_INSTRUCTIONS = 20_000_000_000;
+const CHECKPOINT_BATCHES = 2000;
+const CHECKPOINT_LOG_BYTES = 64 * 1024 * 1024;
+
+export interface StateManagerOptions {
+  readonly config: SubnetConfig;
+  /** DER of the network's root key. */
+  readonly rootKey: Uint8Array;
+  readonly pages: PageStore;
+  readonly maxInstances?: number;
+}
+
+export interface StateManagerPorts {
+  readonly storage: StoragePort;
+  readonly crypto: Pick<CryptoPort, "sha256">;
+  readonly log: LogPort;
+  readonly crc32?: (bytes: Uint8Array, seed?: number) => number;
+}
+
+export class StateManager {
+  readonly machine: StateMachine;
+  readonly #checkpoints: Checkpoints;
+  readonly #batches: BatchLog;
+  readonly #log: LogPort;
+  #instructions = 0;
+  #batchCount = 0;
+  #logBytes = 0;
+
+  constructor(options: StateManagerOptions, { storage, crypto, log, crc32 }: StateManagerPorts) {
+    const checks = crc32 === undefined ? {} : { crc32 };
+    const modules = new ModuleStore();
+    const state = newSubnetState(options.config, modules, options.pages);
+    this.#log = log;
+    this.#checkpoints = new Checkpoints(CheckpointStore.open(storage, checks));
+    this.#batches = BatchLog.open(storage, checks);
+    this.machine = {
+      state,
+      pool: new InstancePool(options.maxInstances === undefined ? {} : { maxInstances: options.maxInstances }),
+      fees: new FeeSchedule(options.config),
+      crypto,
+      rootKey: options.rootKey,
+      tree: new CanonicalTree(),
+      memoryTotals: new Map(),
+    };
+    if (this.#checkpoints.height === undefined) this.#checkpoints.save(state);
+    else this.#checkpoints.load(state);
+  }
+
+  /** Executes the batches logged after the checkpoint and describes the state that this leads to. */
+  start(): RoundOutput {
+    const { state } = this.machine;
+    for (const { height, payload } of this.#batches.entries(state.height + 1)) {
+      if (height !== state.height + 1) {
+        throw new EnvironmentError("STATE_CORRUPT", `The batch log goes on at height ${height}, but the checkpoint is at ${state.height}.`);
+      }
+      this.#count(payload.length, replayBatch(this.machine, decodeState(payload) as Batch));
+    }
+    return describeWholeState(this.machine);
+  }
+
+  /** Durable first, executed second. */
+  execute(batch: Batch): RoundOutput {
+    const payload = encodeState(batch);
+    this.#batches.append(batch.height, payload);
+    this.#batches.sync();
+    const output = processBatch(this.machine, batch);
+    this.#count(payload.length, output.instructions);
+    if (this.#isCheckpointDue()) this.checkpoint();
+    return output;
+  }
+
+  checkpoint(): void {
+    const { state } = this.machine;
+    if (this.#checkpoints.height === state.height) return;
+    try {
+      this.#checkpoints.save(state);
+      this.#batches.dropBefore(state.height + 1);
+    } catch (error) {
+      if (!(error instanceof EnvironmentError)) throw error;
+      // The batches are safe in the log; the next checkpoint will include what this one would have.
+      this.#log.log("warning", `No checkpoint could be written: ${error.message}`);
+    }
+    this.#instructions = 0;
+    this.#batchCount = 0;
+    this.#logBytes = 0;
+  }
+
+  close(): void {
+    this.checkpoint();
+    this.#batches.close();
+  }
+
+  #count(bytes: number, instructions: number): void {
+    this.#batchCount++;
+    this.#logBytes += bytes;
+    this.#instructions += instructions;
+  }
+
+  #isCheckpointDue(): boolean {
+    return (
+      this.#instructions >= CHECKPOINT_INSTRUCTIONS ||
+      this.#batchCount >= CHECKPOINT_BATCHES ||
+      this.#logBytes >= CHECKPOINT_LOG_BYTES
+    );
+  }
+}

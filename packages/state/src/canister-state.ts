@@ -1,0 +1,224 @@
+// One canister: settings, cycles, code and memories, queues, open calls. Plain data except for the two memories,
+// so that a checkpoint is an encoding of it. Changed only between executions: what a message does is collected
+// by the embedder and applied here when it succeeded. Interface specification, "Canister state".
+import type {
+  CallerInfo,
+  CanisterId,
+  Cycles,
+  IngressMessage,
+  PrincipalId,
+  Request,
+  RequestId,
+  Response,
+  Time,
+} from "@atoll/types";
+import {
+  DEFAULT_FREEZING_THRESHOLD_SECONDS,
+  DEFAULT_LOG_BYTES,
+  DEFAULT_RESERVED_CYCLES_LIMIT,
+  DEFAULT_WASM_MEMORY_LIMIT,
+} from "@atoll/types";
+import { Fifo } from "./fifo.ts";
+import type { PagedMemory } from "./paged-memory.ts";
+
+export type Visibility =
+  | { readonly kind: "controllers" }
+  | { readonly kind: "public" }
+  | { readonly kind: "allowed_viewers"; readonly viewers: readonly PrincipalId[] };
+
+export interface CanisterSettings {
+  /** Sorted, without duplicates. */
+  controllers: readonly PrincipalId[];
+  /** Percent. */
+  computeAllocation: number;
+  /** Bytes. */
+  memoryAllocation: bigint;
+  /** Seconds. */
+  freezingThreshold: bigint;
+  reservedCyclesLimit: Cycles;
+  minimumIncomingCallCycles: Cycles;
+  logVisibility: Visibility;
+  snapshotVisibility: Visibility;
+  statusVisibility: Visibility;
+  /** Bytes; 0 = none. */
+  wasmMemoryLimit: bigint;
+  wasmMemoryThreshold: bigint;
+  logMemoryLimit: number;
+  /** Sorted by name. */
+  environmentVariables: readonly { readonly name: string; readonly value: string }[];
+}
+
+/** A pending call to `stop_canister`: whom to tell when the canister has stopped. */
+export interface StopWaiter {
+  readonly call: ManagementCaller;
+  readonly since: Time;
+}
+
+/** Who made a call to the management canister, and how the answer gets back. */
+export type ManagementCaller =
+  | {
+      readonly kind: "ingress";
+      readonly requestId: RequestId;
+      readonly sender: PrincipalId;
+      readonly effectiveCanisterId: CanisterId;
+    }
+  | { readonly kind: "canister"; readonly request: Request };
+
+export type CanisterStatus =
+  | { readonly kind: "running" }
+  | { readonly kind: "stopping"; readonly waiters: readonly StopWaiter[] }
+  | { readonly kind: "stopped" };
+
+/** A Wasm value as the host sees it: i32 and f32 bits as number, i64 and f64 bits as bigint, v128 as two halves. */
+export type GlobalValue = number | bigint | readonly [bigint, bigint];
+
+export interface ExecutionState {
+  /** SHA-256 (hex) of the module as uploaded: the key in the module store. */
+  readonly moduleHash: string;
+  /** Mutable globals in module order. */
+  globals: readonly GlobalValue[];
+  heap: PagedMemory;
+  stable: PagedMemory;
+}
+
+/** A function in the module's table 0, and the value it is called with. */
+export interface WasmClosure {
+  readonly functionIndex: number | bigint;
+  readonly env: number | bigint;
+}
+
+export type CallOrigin =
+  | { readonly kind: "ingress"; readonly requestId: RequestId; readonly sender: PrincipalId; readonly callerInfo?: CallerInfo }
+  | { readonly kind: "canister"; readonly request: Omit<Request, "arg"> }
+  | { readonly kind: "task" };
+
+/** An entry-point execution and everything that it set off: answered at most once. */
+export interface CallContext {
+  readonly id: number;
+  readonly origin: CallOrigin;
+  responded: boolean;
+  /** True once the code was uninstalled: late responses are dropped, their refunds credited. */
+  deleted: boolean;
+  /** Cycles that came with the call and were not accepted yet. */
+  availableCycles: Cycles;
+  outstandingCalls: number;
+  instructionsExecuted: number;
+  readonly startedAt: Time;
+}
+
+/** What waits for the response to a call. */
+export interface Callback {
+  readonly id: number;
+  readonly callContextId: number;
+  readonly receiver: CanisterId;
+  readonly cyclesSent: Cycles;
+  /** Paid when the call was made, for the instructions of the callback. */
+  readonly prepaidExecution: Cycles;
+  /** Paid when the call was made, for transporting the largest response. */
+  readonly prepaidResponse: Cycles;
+  readonly onReply: WasmClosure;
+  readonly onReject: WasmClosure;
+  readonly onCleanup?: WasmClosure;
+  readonly deadlineSeconds: number;
+}
+
+export type InputItem =
+  | { readonly kind: "ingress"; readonly message: IngressMessage }
+  | { readonly kind: "request"; readonly request: Request; readonly since: Time }
+  | { readonly kind: "response"; readonly response: Response };
+
+export type Task = "globalTimer" | "heartbeat";
+
+export interface LogRecord {
+  readonly index: bigint;
+  readonly time: Time;
+  readonly content: Uint8Array;
+}
+
+export interface HistoryEntry {
+  readonly time: Time;
+  readonly canisterVersion: number;
+  readonly origin:
+    | { readonly kind: "user"; readonly userId: PrincipalId }
+    | { readonly kind: "canister"; readonly canisterId: CanisterId; readonly canisterVersion: number | undefined };
+  readonly change:
+    | { readonly kind: "creation"; readonly controllers: readonly PrincipalId[] }
+    | { readonly kind: "code_uninstall" }
+    | { readonly kind: "code_deployment"; readonly mode: "install" | "reinstall" | "upgrade"; readonly moduleHash: string }
+    | { readonly kind: "controllers_change"; readonly controllers: readonly PrincipalId[] };
+}
+
+export interface CanisterState {
+  readonly id: CanisterId;
+  settings: CanisterSettings;
+  status: CanisterStatus;
+  cycles: Cycles;
+  reservedCycles: Cycles;
+  version: number;
+  certifiedData: Uint8Array;
+  /** 0 = off. */
+  globalTimer: Time;
+  readonly createdAt: Time;
+  installedAt: Time;
+  execution: ExecutionState | undefined;
+  /** Number of memories made so far: names the next one. */
+  memoriesMade: number;
+  chunkStore: Map<string, Uint8Array>;
+  history: { total: number; entries: HistoryEntry[] };
+  logs: { nextIndex: bigint; records: LogRecord[] };
+  input: Fifo<InputItem>;
+  callContexts: Map<number, CallContext>;
+  nextCallContextId: number;
+  callbacks: Map<number, Callback>;
+  nextCallbackId: number;
+  /** Which of timer, heartbeat and message comes next, so that none starves. */
+  nextTurn: number;
+}
+
+export function newCanister(id: CanisterId, controllers: readonly PrincipalId[], cycles: Cycles, now: Time): CanisterState {
+  return {
+    id,
+    settings: defaultSettings(controllers),
+    status: { kind: "running" },
+    cycles,
+    reservedCycles: 0n,
+    version: 0,
+    certifiedData: new Uint8Array(),
+    globalTimer: 0n,
+    createdAt: now,
+    installedAt: 0n,
+    execution: undefined,
+    memoriesMade: 0,
+    chunkStore: new Map(),
+    history: { total: 0, entries: [] },
+    logs: { nextIndex: 0n, records: [] },
+    input: new Fifo(),
+    callContexts: new Map(),
+    nextCallContextId: 1,
+    callbacks: new Map(),
+    nextCallbackId: 1,
+    nextTurn: 0,
+  };
+}
+
+function defaultSettings(controllers: readonly PrincipalId[]): CanisterSettings {
+  return {
+    controllers: sortedUnique(controllers),
+    computeAllocation: 0,
+    memoryAllocation: 0n,
+    freezingThreshold: DEFAULT_FREEZING_THRESHOLD_SECONDS,
+    reservedCyclesLimit: DEFAULT_RESERVED_CYCLES_LIMIT,
+    minimumIncomingCallCycles: 0n,
+    logVisibility: { kind: "controllers" },
+    snapshotVisibility: { kind: "controllers" },
+    statusVisibility: { kind: "controllers" },
+    wasmMemoryLimit: DEFAULT_WASM_MEMORY_LIMIT,
+    wasmMemoryThreshold: 0n,
+    logMemoryLimit: DEFAULT_LOG_BYTES,
+    environmentVariables: [],
+  };
+}
+
+export function sortedUnique(ids: readonly PrincipalId[]): PrincipalId[] {
+  return [...new Set(ids)].sort();
+}

@@ -1,0 +1,14 @@
+// One subnet's replicated state, its canonical tree, and what keeps it on disk.
+export * from "./canister-state.ts";
+export * from "./canonical-tree.ts";
+export * from "./checkpoint.ts";
+export * from "./fifo.ts";
+export * from "./hash-tree.ts";
+export * from "./ingress-history.ts";
+export * from "./module-store.ts";
+export * from "./page-store.ts";
+export * from "./paged-memory.ts";
+export * from "./subnet-state.ts";
+export { BatchLog } from "./store/batch-log.ts";
+export { CheckpointStore } from "./store/checkpoint-store.ts";
+export { MemoryStorage } from "./store/memory-storage.ts";

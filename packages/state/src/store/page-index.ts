@@ -1,0 +1,51 @@
+// Where the pages of one memory lie: page index -> place, in typed arrays of 1,024 places for each touched 4 MiB.
+// That is 8 bytes a page, so a memory of 4 GiB costs 8 MiB, and a sparse one of 500 GiB only what it touches.
+const CHUNK_PAGES = 1024;
+
+export class PageIndex {
+  readonly #chunks = new Map<number, Float64Array>();
+  #count = 0;
+
+  /** Number of pages that have a place. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** The place of a page, 0 when it has none. */
+  get(index: number): number {
+    return this.#chunks.get(Math.floor(index / CHUNK_PAGES))?.[index % CHUNK_PAGES] ?? 0;
+  }
+
+  /** Sets the place (not 0) and returns the one before, 0 when there was none. */
+  set(index: number, place: number): number {
+    const number = Math.floor(index / CHUNK_PAGES);
+    let chunk = this.#chunks.get(number);
+    if (chunk === undefined) {
+      chunk = new Float64Array(CHUNK_PAGES);
+      this.#chunks.set(number, chunk);
+    }
+    const before = chunk[index % CHUNK_PAGES] as number;
+    chunk[index % CHUNK_PAGES] = place;
+    if (before === 0) this.#count++;
+    return before;
+  }
+
+  /** All page indexes, ascending. */
+  indexes(): Uint32Array {
+    const out = new Uint32Array(this.#count);
+    let at = 0;
+    for (const number of [...this.#chunks.keys()].sort((a, b) => a - b)) {
+      const chunk = this.#chunks.get(number) as Float64Array;
+      for (let i = 0; i < CHUNK_PAGES; i++) if (chunk[i] !== 0) out[at++] = number * CHUNK_PAGES + i;
+    }
+    return out;
+  }
+
+  /** All places, in no order. */
+  places(): Float64Array {
+    const out = new Float64Array(this.#count);
+    let at = 0;
+    for (const chunk of this.#chunks.values()) for (const place of chunk) if (place !== 0) out[at++] = place;
+    return out;
+  }
+}

@@ -1,0 +1,70 @@
+// Protocol constants, verbatim: sizes in bytes, times in ns, counts in pieces, instructions as metered.
+// Sources: interface specification 0.66 and the replica of May 2026; where they differ the comment says so.
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const GiB = 1024 * MiB;
+const MINUTE_NS = 60_000_000_000n;
+
+// Requests over HTTP.
+export const MAX_HTTP_BODY_BYTES = 5 * MiB;
+export const MAX_INGRESS_BYTES_APPLICATION = 2 * MiB;
+export const MAX_INGRESS_BYTES_SYSTEM = 3.5 * MiB;
+export const MAX_INGRESS_TTL_NS = 5n * MINUTE_NS;
+export const PERMITTED_DRIFT_NS = MINUTE_NS / 2n;
+export const MAX_NONCE_BYTES = 32;
+export const MAX_DELEGATIONS = 20;
+export const MAX_DELEGATION_TARGETS = 1000;
+export const MAX_READ_STATE_PATHS = 1000;
+export const MAX_READ_STATE_LABELS = 127;
+export const SYNC_CALL_TIMEOUT_NS = 10_000_000_000n;
+
+// Messages between canisters.
+export const MAX_INTER_CANISTER_PAYLOAD_BYTES = 2 * MiB;
+export const MAX_LOCAL_PAYLOAD_BYTES = 10 * MiB;
+export const MAX_QUERY_REPLY_BYTES = 3 * MiB;
+export const MAX_METHOD_NAME_BYTES = 20_000;
+export const MAX_REJECT_MESSAGE_BYTES = 8 * KiB;
+export const DEFAULT_QUEUE_CAPACITY = 500;
+export const REQUEST_LIFETIME_NS = 300_000_000_000n;
+export const MAX_CALL_TIMEOUT_SECONDS = 300;
+export const STOP_CANISTER_TIMEOUT_NS = 5n * MINUTE_NS;
+
+// Memory.
+export const WASM_PAGE_BYTES = 64 * KiB;
+export const OS_PAGE_BYTES = 4 * KiB;
+export const MAX_WASM32_PAGES = 65_536;
+export const MAX_WASM64_PAGES = 98_304;
+export const MAX_STABLE_MEMORY_BYTES = 500 * GiB;
+export const SUBNET_MEMORY_CAPACITY = 2048 * GiB;
+export const DEFAULT_WASM_MEMORY_LIMIT = 3_221_225_472n;
+/** Stable pages (4 KiB) that one execution may touch. */
+export const STABLE_PAGES_UPDATE = (2 * GiB) / OS_PAGE_BYTES;
+export const STABLE_PAGES_INSTALL = (8 * GiB) / OS_PAGE_BYTES;
+export const STABLE_PAGES_QUERY = GiB / OS_PAGE_BYTES;
+
+// Instructions.
+export const MAX_INSTRUCTIONS_PER_UPDATE = 40_000_000_000;
+export const MAX_INSTRUCTIONS_PER_QUERY = 5_000_000_000;
+export const MAX_INSTRUCTIONS_PER_INSTALL = 300_000_000_000;
+export const MAX_INSTRUCTIONS_PER_INSPECT = 200_000_000;
+export const MAX_INSTRUCTIONS_PER_ROUND = 4_000_000_000;
+export const MAX_COMPOSITE_QUERY_DEPTH = 6;
+export const INSTRUCTIONS_PER_COMPOSITE_CALL = 50_000_000;
+
+// Canisters.
+export const MAX_CONTROLLERS = 10;
+export const MAX_CERTIFIED_DATA_BYTES = 32;
+export const MAX_WASM_MODULE_BYTES = 100 * MiB;
+export const WASM_CHUNK_BYTES = MiB;
+export const MAX_WASM_CHUNKS = 100;
+export const MAX_CANISTERS = 120_000;
+export const MAX_HISTORY_ENTRIES = 20;
+export const MAX_GUARANTEED_CALLBACKS = 50;
+export const DEFAULT_FREEZING_THRESHOLD_SECONDS = 2_592_000n;
+export const DEFAULT_RESERVED_CYCLES_LIMIT = 5_000_000_000_000n;
+export const DEFAULT_PROVISIONAL_CYCLES = 100_000_000_000_000n;
+export const MAX_ENVIRONMENT_VARIABLES = 20;
+export const MAX_ENVIRONMENT_VARIABLE_BYTES = 128;
+export const DEFAULT_LOG_BYTES = 4 * KiB;
+export const MAX_LOG_TEXT_BYTES = 32 * KiB;

@@ -1,0 +1,84 @@
+// The six doors through which effects enter a replica. A driver hands them in; nothing below `replica` reaches
+// for a clock, a file or a socket by itself. Every port is synchronous unless its nature forbids it, because a
+// round must not wait.
+import type { Time } from "./units.ts";
+
+export interface ClockPort {
+  /** Wall or virtual time in ns since 1970. */
+  now(): Time;
+}
+
+export interface EntropyPort {
+  /** `length` unpredictable bytes. */
+  randomBytes(length: number): Uint8Array;
+}
+
+/**
+ * A flat folder of files, as small as a simulator can tear apart: append, sync, replace.
+ * Errors of the environment are thrown as EnvironmentError (codes: "ENOSPC", "EIO", ...).
+ */
+export interface StoragePort {
+  /** Names of all files, sorted. */
+  list(): string[];
+  /** Size in bytes, or undefined when there is no such file. */
+  size(name: string): number | undefined;
+  /** Bytes [offset, offset + length), fewer at the end of the file. */
+  read(name: string, offset: number, length: number): Uint8Array;
+  /** Adds the parts, in order, at the end of the file, which is made when missing. Not durable before `sync`. */
+  append(name: string, parts: readonly Uint8Array[]): void;
+  /** What was appended to `name` so far survives a power cut once this returns. */
+  sync(name: string): void;
+  /** Durably replaces the whole file at once: after a crash there is the old or the new content. */
+  replace(name: string, content: Uint8Array): void;
+  /** Cuts the file to `size` bytes. */
+  truncate(name: string, size: number): void;
+  remove(name: string): void;
+}
+
+/** The signature algorithms of the request format (specification, "Signature algorithms"). */
+export type SignatureAlgorithm = "ed25519" | "p256" | "secp256k1" | "rsa-pkcs1-sha256";
+
+export interface CryptoPort {
+  /** SHA-256 of `data`: 32 bytes. */
+  sha256(data: Uint8Array): Uint8Array;
+  /** SHA-224 of `data`: 28 bytes. */
+  sha224(data: Uint8Array): Uint8Array;
+  /**
+   * Verifies over the message itself (hashing is part of the algorithm). `publicKey` is DER SubjectPublicKeyInfo;
+   * ECDSA signatures are r || s (64 bytes). Wrong lengths and malformed keys give false, never an exception.
+   */
+  verify(algorithm: SignatureAlgorithm, publicKeyDer: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
+  /** Ed25519 signature (64 bytes) with a 32-byte seed. */
+  signEd25519(seed: Uint8Array, message: Uint8Array): Uint8Array;
+  /** Public key (32 bytes) of an Ed25519 seed. */
+  ed25519PublicKey(seed: Uint8Array): Uint8Array;
+  bls: BlsPort;
+}
+
+/** BLS12-381 with signatures in G1 (48 bytes) and keys in G2 (96 bytes), BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_. */
+export interface BlsPort {
+  /** Public key of a 32-byte big-endian secret scalar. */
+  publicKey(secret: Uint8Array): Uint8Array;
+  sign(secret: Uint8Array, message: Uint8Array): Uint8Array;
+  verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
+  /** Lagrange interpolation at 0 of signature shares: `index` is the 1-based evaluation point of each share. */
+  combine(shares: readonly { index: number; signature: Uint8Array }[]): Uint8Array;
+}
+
+/** Artifacts and state chunks to and from peers; used from the many-node replica on. */
+export interface NetworkPort {
+  send(peer: string, artifact: Uint8Array): void;
+}
+
+export type LogLevel = "debug" | "info" | "warning" | "error";
+export interface LogPort {
+  log(level: LogLevel, message: string, fields?: Readonly<Record<string, string | number | boolean>>): void;
+}
+
+export interface Ports {
+  readonly clock: ClockPort;
+  readonly entropy: EntropyPort;
+  readonly storage: StoragePort;
+  readonly crypto: CryptoPort;
+  readonly log: LogPort;
+}

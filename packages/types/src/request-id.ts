@@ -1,0 +1,109 @@
+// The representation-independent hash (interface specification, "Request ids"): however a client wrote a request
+// down, its fields hash to the same 32 bytes. Signatures of requests, delegations and query answers cover this hash.
+
+export type HashableValue =
+  | Uint8Array
+  | string
+  | number
+  | bigint
+  | readonly HashableValue[]
+  | { readonly [field: string]: HashableValue | undefined };
+
+/** The fields of a map; undefined ones count as absent. */
+export type HashableFields = { readonly [field: string]: HashableValue | undefined };
+
+export type Hash = (data: Uint8Array) => Uint8Array;
+
+/**
+ * The request id of a request's content, and the hash of any other map: each present field gives hash(name) and
+ * hash(value), these 64 bytes are sorted, joined and hashed. Numbers are naturals. Throws RangeError on a negative
+ * or fractional number.
+ */
+export function requestIdOf(content: HashableFields, sha256: Hash): Uint8Array {
+  return sha256(joinedPairs(content, sha256));
+}
+
+/** Hash of one value; for a map the same as `requestIdOf`. */
+export function hashOfValue(value: HashableValue, sha256: Hash): Uint8Array {
+  if (value instanceof Uint8Array) return sha256(value);
+  if (typeof value === "string") return sha256(encoder.encode(value));
+  if (typeof value === "number" || typeof value === "bigint") return sha256(encodeLeb128(value));
+  if (isArray(value)) {
+    const joined = new Uint8Array(32 * value.length);
+    for (let i = 0; i < value.length; i++) joined.set(hashOfValue(value[i] as HashableValue, sha256), 32 * i);
+    return sha256(joined);
+  }
+  return requestIdOf(value, sha256);
+}
+
+/** Shortest unsigned LEB128. */
+export function encodeLeb128(value: number | bigint): Uint8Array {
+  if (value < 0 || (typeof value === "number" && !Number.isSafeInteger(value))) {
+    throw new RangeError(`not a natural number: ${value}`);
+  }
+  const bytes: number[] = [];
+  let rest = BigInt(value);
+  while (rest > 0x7fn) {
+    bytes.push(Number(rest & 0x7fn) | 0x80);
+    rest >>= 7n;
+  }
+  bytes.push(Number(rest));
+  return Uint8Array.from(bytes);
+}
+
+/** Reads an unsigned LEB128 that fills `bytes`; undefined when it is cut short, too long (above 64 bits) or padded. */
+export function decodeLeb128(bytes: Uint8Array): bigint | undefined {
+  let value = 0n;
+  if (bytes.length === 0 || bytes.length > 10) return undefined;
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i] as number;
+    if (byte > 0x7f !== i < bytes.length - 1) return undefined;
+    value |= BigInt(byte & 0x7f) << BigInt(7 * i);
+  }
+  if (value >= 1n << 64n || (bytes.length > 1 && bytes.at(-1) === 0)) return undefined;
+  return value;
+}
+
+const encoder = new TextEncoder();
+
+function isArray(value: readonly HashableValue[] | HashableFields): value is readonly HashableValue[] {
+  return Array.isArray(value);
+}
+
+function joinedPairs(fields: HashableFields, sha256: Hash): Uint8Array {
+  const pairs: Uint8Array[] = [];
+  for (const name of Object.keys(fields)) {
+    const value = fields[name];
+    if (value === undefined) continue;
+    const pair = new Uint8Array(64);
+    pair.set(hashOfName(name, sha256));
+    pair.set(hashOfValue(value, sha256), 32);
+    pairs.push(pair);
+  }
+  pairs.sort(compareBytes);
+  const joined = new Uint8Array(64 * pairs.length);
+  for (let i = 0; i < pairs.length; i++) joined.set(pairs[i] as Uint8Array, 64 * i);
+  return joined;
+}
+
+// Field names are few and come again with each request; their hashes are a third of all the hashing.
+const HASHED_NAMES = new Map<string, Uint8Array>();
+const MAX_HASHED_NAMES = 64;
+
+function hashOfName(name: string, sha256: Hash): Uint8Array {
+  const known = HASHED_NAMES.get(name);
+  if (known !== undefined) return known;
+  const hash = sha256(encoder.encode(name));
+  if (HASHED_NAMES.size < MAX_HASHED_NAMES) HASHED_NAMES.set(name, hash);
+  return hash;
+}
+
+/** Order of byte strings: bytewise, a prefix before what it begins. */
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const difference = (a[i] as number) - (b[i] as number);
+    if (difference !== 0) return difference;
+  }
+  return a.length - b.length;
+}

@@ -1,0 +1,43 @@
+// The protocol's four-layer picture as a table: which package may import which, and what host it may count on.
+// Arrows only point down: a package may import only packages that stand above it in this list, so a circle cannot be
+// written down. ARCHITECTURE.md shows the same table to readers; `node tools/tidy.test.ts` holds the tree to it.
+
+/** D deterministic (ES library, text coding, WebAssembly), U universal web (adds Request, Response, URL), N Node. */
+export type Host = "deterministic" | "universal" | "node";
+
+export interface Layer {
+  readonly folder: string;
+  readonly host: Host;
+  /** Names of our own packages that its sources may import. Tests may import any. */
+  readonly mayImport: readonly string[];
+}
+
+const base = ["types", "crypto", "state"];
+const core = [...base, "embedder", "execution", "messaging", "consensus"];
+
+/** In the order of the layers: what is imported stands above what imports it. */
+export const layers: ReadonlyMap<string, Layer> = new Map(
+  Object.entries({
+    types: { folder: "packages/types", host: "deterministic", mayImport: [] },
+    crypto: { folder: "packages/crypto", host: "deterministic", mayImport: ["types"] },
+    state: { folder: "packages/state", host: "deterministic", mayImport: ["types", "crypto"] },
+    embedder: { folder: "packages/embedder", host: "deterministic", mayImport: ["types", "state"] },
+    execution: { folder: "packages/execution", host: "deterministic", mayImport: [...base, "embedder"] },
+    messaging: { folder: "packages/messaging", host: "deterministic", mayImport: ["types", "state", "execution"] },
+    consensus: { folder: "packages/consensus", host: "deterministic", mayImport: ["types", "crypto"] },
+    "host-node": { folder: "packages/host-node", host: "node", mayImport: base },
+    replica: { folder: "packages/replica", host: "universal", mayImport: core },
+    gateway: { folder: "packages/gateway", host: "universal", mayImport: ["types", "crypto"] },
+    cli: { folder: "apps/cli", host: "node", mayImport: [...core, "host-node", "replica", "gateway"] },
+  } satisfies Record<string, Layer>),
+);
+
+/** Packages of other people that a host kind may import; Node hosts may import all that package.json names. */
+export const thirdParties: Readonly<Record<Host, readonly string[] | "any">> = {
+  deterministic: ["@icp-sdk/core", "@noble/curves", "@noble/hashes", "fflate", "mcl-wasm"],
+  universal: ["@icp-sdk/core", "@noble/curves", "@noble/hashes", "hono"],
+  node: "any",
+};
+
+/** Files of deterministic packages that may wait, each with its reason. No round runs through them. */
+export const mayAwait: ReadonlyMap<string, string> = new Map([]);
