@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
 import { compileMotoko } from "../../tools/motoko/compile.ts";
 import { type Asset, type CertifiedAsset, type CertifiedSite, certifySite } from "./certified-assets.ts";
-import { BUILD_FOLDER, sourcesKey } from "./sample.ts";
+import { BUILD_FOLDER, readSample, sourcesKey } from "./sample.ts";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 
@@ -117,7 +117,7 @@ function place(name: string, content: string | Uint8Array): void {
   renameSync(`${path}.${process.pid}`, path);
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+if (process.argv[1] === fileURLToPath(import.meta.url) && readSample() === null) {
   const started = performance.now();
   await buildSample();
   process.stdout.write(`sample canister built in ${((performance.now() - started) / 1000).toFixed(1)} s\n`);

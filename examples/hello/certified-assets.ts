@@ -65,7 +65,7 @@ function expressionFor(names: readonly string[]): string {
   );
 }
 
-export function responseHash(response: Pick<Asset, "status" | "headers" | "body">): Uint8Array {
+function responseHash(response: Pick<Asset, "status" | "headers" | "body">): Uint8Array {
   const pairs = response.headers.map(([name, value]) => pairHash(name.toLowerCase(), utf8(value)));
   pairs.push(pairHash(":ic-cert-status", leb128(response.status)));
   return sha256(sha256(...pairs.sort(Buffer.compare)), sha256(response.body));

@@ -23,17 +23,18 @@ const PACKAGES = ["motoko", "@icp-sdk/core"];
 
 /** `onBuild` is called before a build, which takes some seconds. */
 export async function loadSample(onBuild: () => void = () => {}): Promise<Sample> {
-  const ready = read();
+  const ready = readSample();
   if (ready !== null) return ready;
   onBuild();
   const { buildSample } = await import("./build.ts");
   await buildSample();
-  const built = read();
+  const built = readSample();
   if (built === null) throw new Error("the sample's sources changed while it was being built: start again");
   return built;
 }
 
-function read(): Sample | null {
+/** The sample as built before, or null if that was from other sources. */
+export function readSample(): Sample | null {
   try {
     if (readFileSync(`${BUILD_FOLDER}key`, "utf8") !== sourcesKey()) return null;
     const wasm = new Uint8Array(readFileSync(`${BUILD_FOLDER}hello.wasm`));

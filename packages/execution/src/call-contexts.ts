@@ -1,26 +1,32 @@
 // The bookkeeping of open calls: a call context lives from the start of an entry point until everything that it
 // set off has come back, and is answered exactly once. Specification, "Call contexts"; checklist 6.2.
-import { type CallContext, type CallOrigin, type CanisterState, touch } from "@atoll/state";
+
 import { type Answer, type ExecutionError, type OutgoingCall, toUserError } from "@atoll/embedder";
+import { type CallContext, type CallOrigin, type CanisterState, touch } from "@atoll/state";
 import {
   addCycles,
-  ErrorCode,
-  MAX_REJECT_MESSAGE_BYTES,
   type Cycles,
-  principalToText,
-  type Request,
-  RejectCode,
-  rejectCodeOf,
-  type ResponsePayload,
-  type UserError,
+  ErrorCode,
   errorCodeText,
+  MAX_REJECT_MESSAGE_BYTES,
+  principalToText,
+  RejectCode,
+  type Request,
+  type ResponsePayload,
+  rejectCodeOf,
+  type UserError,
   userError,
 } from "@atoll/types";
 import { finishStopping } from "./lifecycle.ts";
 import type { Round } from "./round.ts";
 import { deliverResponse, sendRequest } from "./routing.ts";
 
-export function openCallContext(canister: CanisterState, origin: CallOrigin, cycles: Cycles, round: Round): CallContext {
+export function openCallContext(
+  canister: CanisterState,
+  origin: CallOrigin,
+  cycles: Cycles,
+  round: Round,
+): CallContext {
   const context: CallContext = {
     id: canister.nextCallContextId++,
     origin,
@@ -36,7 +42,12 @@ export function openCallContext(canister: CanisterState, origin: CallOrigin, cyc
 }
 
 /** Registers the callbacks of the calls that a successful execution made, and sends the calls. */
-export function sendCalls(round: Round, canister: CanisterState, context: CallContext, calls: readonly OutgoingCall[]): void {
+export function sendCalls(
+  round: Round,
+  canister: CanisterState,
+  context: CallContext,
+  calls: readonly OutgoingCall[],
+): void {
   const requests: Request[] = [];
   for (const call of calls) {
     const id = canister.nextCallbackId++;
@@ -71,11 +82,22 @@ export function sendCalls(round: Round, canister: CanisterState, context: CallCo
 /** Answers the call, with what is left of its cycles. */
 export function answer(round: Round, context: CallContext, answered: Answer): void {
   if (answered.kind === "reply") respond(round, context, { kind: "reply", data: answered.data });
-  else respond(round, context, { kind: "reject", code: RejectCode.CANISTER_REJECT, message: answered.message }, ErrorCode.CanisterRejectedMessage);
+  else
+    respond(
+      round,
+      context,
+      { kind: "reject", code: RejectCode.CANISTER_REJECT, message: answered.message },
+      ErrorCode.CanisterRejectedMessage,
+    );
 }
 
 /** Ends a context if nothing can answer any more: with `failure` if the last execution failed, else "did not reply". */
-export function closeIfDone(round: Round, canister: CanisterState, context: CallContext, failure: ExecutionError | undefined): void {
+export function closeIfDone(
+  round: Round,
+  canister: CanisterState,
+  context: CallContext,
+  failure: ExecutionError | undefined,
+): void {
   if (context.outstandingCalls > 0) return;
   if (!context.responded) {
     if (failure !== undefined) rejectWith(round, context, toUserError(failure, canister.id));
@@ -106,7 +128,12 @@ function noResponse(round: Round, canister: CanisterState, context: CallContext)
   }
 }
 
-function respond(round: Round, context: CallContext, payload: ResponsePayload, code: ErrorCode = ErrorCode.CanisterRejectedMessage): void {
+function respond(
+  round: Round,
+  context: CallContext,
+  payload: ResponsePayload,
+  code: ErrorCode = ErrorCode.CanisterRejectedMessage,
+): void {
   if (context.responded) return;
   const refund = context.availableCycles;
   context.responded = true;

@@ -8,9 +8,9 @@ import {
   type ExecutionError,
   type ExecutionInput,
   Mode,
+  type RunResult,
   rollBack,
   runFunction,
-  type RunResult,
   StableMemory,
   toUserError,
 } from "@atoll/embedder";
@@ -34,7 +34,11 @@ import { commonInput, isWasm64 } from "./execution-inputs.ts";
 import { collectLogs } from "./logs.ts";
 import { freezingThreshold, type Round } from "./round.ts";
 
-export function executeCall(round: Round, canister: CanisterState, item: Exclude<InputItem, { kind: "response" }>): void {
+export function executeCall(
+  round: Round,
+  canister: CanisterState,
+  item: Exclude<InputItem, { kind: "response" }>,
+): void {
   if (item.kind === "ingress" && item.message.expiry < round.state.time) {
     expireIngress(round, item.message);
     return;
@@ -56,23 +60,28 @@ export function executeCall(round: Round, canister: CanisterState, item: Exclude
     return;
   }
   const caller = item.kind === "ingress" ? item.message.sender : item.request.sender;
-  const result = runOn(round, canister, { kind: "export", name: target.exportName }, {
-    ...commonInput(round, canister, canister.cycles),
-    mode: target.mode,
-    caller,
-    callerInfo: item.kind === "ingress" ? item.message.callerInfo : undefined,
-    arg,
-    rejectCode: 0,
-    rejectMessage: "",
-    deadlineSeconds,
-    cyclesAvailable: cycles,
-    cyclesRefunded: 0n,
-    responded: false,
-    callContextInstructions: 0,
-    maxReplyBytes: MAX_INTER_CANISTER_PAYLOAD_BYTES,
-    instructionLimit: limit,
-    stablePageLimit: target.mode === Mode.update ? STABLE_PAGES_UPDATE : STABLE_PAGES_QUERY,
-  });
+  const result = runOn(
+    round,
+    canister,
+    { kind: "export", name: target.exportName },
+    {
+      ...commonInput(round, canister, canister.cycles),
+      mode: target.mode,
+      caller,
+      callerInfo: item.kind === "ingress" ? item.message.callerInfo : undefined,
+      arg,
+      rejectCode: 0,
+      rejectMessage: "",
+      deadlineSeconds,
+      cyclesAvailable: cycles,
+      cyclesRefunded: 0n,
+      responded: false,
+      callContextInstructions: 0,
+      maxReplyBytes: MAX_INTER_CANISTER_PAYLOAD_BYTES,
+      instructionLimit: limit,
+      stablePageLimit: target.mode === Mode.update ? STABLE_PAGES_UPDATE : STABLE_PAGES_QUERY,
+    },
+  );
   settle(round, canister, result, prepaid);
   context.instructionsExecuted += result.instructions;
   collectLogs(round, canister, methodName, result);

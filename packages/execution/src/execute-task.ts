@@ -23,22 +23,27 @@ export function executeTask(round: Round, canister: CanisterState, task: Task): 
   if (typeof prepaid !== "bigint") return;
   const context = openCallContext(canister, { kind: "task" }, 0n, round);
   const name = task === "globalTimer" ? "canister_global_timer" : "canister_heartbeat";
-  const result = runOn(round, canister, { kind: "export", name }, {
-    ...commonInput(round, canister, canister.cycles),
-    mode: Mode.task,
-    caller: MANAGEMENT_CANISTER,
-    arg: new Uint8Array(),
-    rejectCode: 0,
-    rejectMessage: "",
-    deadlineSeconds: 0,
-    cyclesAvailable: 0n,
-    cyclesRefunded: 0n,
-    responded: true,
-    callContextInstructions: 0,
-    maxReplyBytes: 0,
-    instructionLimit: MAX_INSTRUCTIONS_PER_UPDATE,
-    stablePageLimit: STABLE_PAGES_UPDATE,
-  });
+  const result = runOn(
+    round,
+    canister,
+    { kind: "export", name },
+    {
+      ...commonInput(round, canister, canister.cycles),
+      mode: Mode.task,
+      caller: MANAGEMENT_CANISTER,
+      arg: new Uint8Array(),
+      rejectCode: 0,
+      rejectMessage: "",
+      deadlineSeconds: 0,
+      cyclesAvailable: 0n,
+      cyclesRefunded: 0n,
+      responded: true,
+      callContextInstructions: 0,
+      maxReplyBytes: 0,
+      instructionLimit: MAX_INSTRUCTIONS_PER_UPDATE,
+      stablePageLimit: STABLE_PAGES_UPDATE,
+    },
+  );
   settle(round, canister, result, prepaid);
   collectLogs(round, canister, name, result);
   if (result.error === undefined) {

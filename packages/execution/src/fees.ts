@@ -2,7 +2,12 @@
 // of nodes; execution on system subnets is free. Checklist 5.1; the storage fee differs between the public
 // documentation (127,000) and the replica (317,500), so it is a named setting.
 import type { CanisterSettings, SubnetConfig } from "@atoll/state";
-import { type Cycles, MAX_INSTRUCTIONS_PER_UPDATE, MAX_INTER_CANISTER_PAYLOAD_BYTES, subtractCycles } from "@atoll/types";
+import {
+  type Cycles,
+  MAX_INSTRUCTIONS_PER_UPDATE,
+  MAX_INTER_CANISTER_PAYLOAD_BYTES,
+  subtractCycles,
+} from "@atoll/types";
 
 export const FEES_13_NODES = {
   canisterCreation: 500_000_000_000n,
@@ -50,9 +55,15 @@ export class FeeSchedule {
   }
 
   /** Transport of a request, of the largest response, and the instructions of the callback: all prepaid. */
-  call(methodNameBytes: number, payloadBytes: number, is64: boolean): { request: Cycles; prepaidResponse: Cycles; prepaidExecution: Cycles } {
+  call(
+    methodNameBytes: number,
+    payloadBytes: number,
+    is64: boolean,
+  ): { request: Cycles; prepaidResponse: Cycles; prepaidExecution: Cycles } {
     return {
-      request: this.#scale(FEES_13_NODES.callFixed) + this.#scale(FEES_13_NODES.callByte * BigInt(methodNameBytes + payloadBytes)),
+      request:
+        this.#scale(FEES_13_NODES.callFixed) +
+        this.#scale(FEES_13_NODES.callByte * BigInt(methodNameBytes + payloadBytes)),
       prepaidResponse: this.responseBytes(MAX_INTER_CANISTER_PAYLOAD_BYTES),
       prepaidExecution: this.execution(MAX_INSTRUCTIONS_PER_UPDATE, is64),
     };

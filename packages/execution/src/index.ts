@@ -1,12 +1,14 @@
 // Execution: rounds of messages on one subnet, the management canister, queries, cycles.
-export { installCode, type InstallMode, type InstallRequest } from "./install-code.ts";
+
 export { FeeSchedule } from "./fees.ts";
+export { type InstallMode, type InstallRequest, installCode } from "./install-code.ts";
 export { expireStopCalls } from "./lifecycle.ts";
-export * from "./round.ts";
-export { executeRound } from "./scheduler.ts";
+export { executeManagementCall } from "./management/index.ts";
+export { answerRandomness } from "./management/raw-rand.ts";
 export * from "./query/execute-query.ts";
 export { filterCanisterIngress } from "./query/inspect-message.ts";
 export { QueryExecutor } from "./query/query-executor.ts";
 export * from "./query/query-state.ts";
-export { executeManagementCall } from "./management/index.ts";
-export { answerRandomness } from "./management/raw-rand.ts";
+export * from "./round.ts";
+export { executeRound } from "./scheduler.ts";
+export { filterManagementIngress } from "./management/ingress-filter.ts";

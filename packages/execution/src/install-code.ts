@@ -2,18 +2,18 @@
 // post_upgrade on the new, all as one transaction. Nothing is written to the canister before the last step has
 // succeeded. Specification, "IC method install_code"; checklist 4.4, instruction-costs 7.
 import {
+  describeModule,
   type ExecutionError,
   type ExecutionInput,
   type LiveInstance,
   type MemoryPages,
   Mode,
-  prepareModule,
   type PreparedModule,
-  runFunction,
+  prepareModule,
   type RunResult,
+  runFunction,
   StableMemory,
   toUserError,
-  describeModule,
 } from "@atoll/embedder";
 import { type CanisterState, type ExecutionState, newMemory, type PagedMemory, touch } from "@atoll/state";
 import {
@@ -21,8 +21,8 @@ import {
   ErrorCode,
   MAX_INSTRUCTIONS_PER_INSTALL,
   OS_PAGE_BYTES,
-  principalToText,
   type PrincipalId,
+  principalToText,
   STABLE_PAGES_INSTALL,
   type UserError,
   userError,
@@ -34,7 +34,11 @@ import { freezingThreshold, type Round } from "./round.ts";
 export type InstallMode =
   | { readonly kind: "install" }
   | { readonly kind: "reinstall" }
-  | { readonly kind: "upgrade"; readonly skipPreUpgrade: boolean; readonly memoryPersistence: "keep" | "replace" | undefined };
+  | {
+      readonly kind: "upgrade";
+      readonly skipPreUpgrade: boolean;
+      readonly memoryPersistence: "keep" | "replace" | undefined;
+    };
 
 export interface InstallRequest {
   readonly mode: InstallMode;
@@ -92,7 +96,13 @@ export function installCode(round: Round, canister: CanisterState, request: Inst
   return error === undefined ? undefined : toUserError(error, canister.id);
 }
 
-function begin(round: Round, canister: CanisterState, request: InstallRequest, module: PreparedModule, cycles: Cycles): Transaction {
+function begin(
+  round: Round,
+  canister: CanisterState,
+  request: InstallRequest,
+  module: PreparedModule,
+  cycles: Cycles,
+): Transaction {
   const { mode } = request;
   const old = mode.kind === "upgrade" ? canister.execution : undefined;
   const known = round.state.modules.get(module.stored.hash) !== undefined;
@@ -115,7 +125,12 @@ function begin(round: Round, canister: CanisterState, request: InstallRequest, m
 const NO_MEMORY: MemoryPages = { wasmPages: 0, read: () => undefined, pages: () => [] };
 
 function unchanged(memory: MemoryPages): ChangedHeap {
-  return { changed: new Map(), wasmPages: memory.wasmPages, read: (page) => memory.read(page), pages: () => memory.pages() };
+  return {
+    changed: new Map(),
+    wasmPages: memory.wasmPages,
+    read: (page) => memory.read(page),
+    pages: () => memory.pages(),
+  };
 }
 
 function charge(round: Round, canister: CanisterState, instructions: number, is64: boolean): void {
@@ -224,7 +239,13 @@ function runPhase(transaction: Transaction, live: LiveInstance, phase: Phase, co
     stablePageLimit: STABLE_PAGES_INSTALL,
   };
   const entry = { kind: "export", name: phase.entry ?? "" } as const;
-  const result = runFunction(live, phase.entry === undefined ? { kind: "nothing" } : entry, input, transaction.stable, committed);
+  const result = runFunction(
+    live,
+    phase.entry === undefined ? { kind: "nothing" } : entry,
+    input,
+    transaction.stable,
+    committed,
+  );
   transaction.instructions += result.instructions;
   if (phase.entry !== undefined) collectLogs(round, canister, phase.entry, result);
   if (result.error === undefined) {
@@ -289,12 +310,18 @@ function checkMode(canister: CanisterState, { mode }: InstallRequest): UserError
       `Canister ${id} cannot be installed because the canister is not empty. Try installing with mode='reinstall' instead.`,
     );
   }
-  if (mode.kind === "upgrade" && canister.execution === undefined) return toUserError({ kind: "no-module" }, canister.id);
+  if (mode.kind === "upgrade" && canister.execution === undefined)
+    return toUserError({ kind: "no-module" }, canister.id);
   return undefined;
 }
 
 /** Enhanced orthogonal persistence: who has it must say what happens to the heap (checklist 4.4). */
-function checkUpgradeOptions(round: Round, canister: CanisterState, mode: InstallMode, module: PreparedModule): UserError | undefined {
+function checkUpgradeOptions(
+  round: Round,
+  canister: CanisterState,
+  mode: InstallMode,
+  module: PreparedModule,
+): UserError | undefined {
   if (mode.kind !== "upgrade" || canister.execution === undefined) return undefined;
   const old = round.state.modules.get(canister.execution.moduleHash);
   const oldPersists = old !== undefined && describeModule(old).orthogonalPersistence;

@@ -6,7 +6,13 @@ import type { CanisterId, CryptoPort, Time } from "@atoll/types";
 import type { FeeSchedule } from "./fees.ts";
 
 export type RoundEvent =
-  | { readonly kind: "canister-log"; readonly canister: CanisterId; readonly method: string; readonly time: Time; readonly text: Uint8Array }
+  | {
+      readonly kind: "canister-log";
+      readonly canister: CanisterId;
+      readonly method: string;
+      readonly time: Time;
+      readonly text: Uint8Array;
+    }
   | { readonly kind: "failed"; readonly canister: CanisterId; readonly method: string; readonly message: string };
 
 export interface Round {
@@ -46,8 +52,12 @@ export function memoryMetrics(state: SubnetState, canister: CanisterState): Memo
     stableMemory: execution?.stable.bytes ?? 0,
     globals: (execution?.globals.length ?? 0) * 8,
     wasmBinary: module?.uploaded.length ?? 0,
-    customSections: module?.summary.metadata.reduce((sum, each) => sum + each.name.length + each.content.length, 0) ?? 0,
-    history: canister.history.entries.reduce((sum, entry) => sum + 64 + ("controllers" in entry.change ? entry.change.controllers.length * 29 : 0), 0),
+    customSections:
+      module?.summary.metadata.reduce((sum, each) => sum + each.name.length + each.content.length, 0) ?? 0,
+    history: canister.history.entries.reduce(
+      (sum, entry) => sum + 64 + ("controllers" in entry.change ? entry.change.controllers.length * 29 : 0),
+      0,
+    ),
     chunkStore: canister.chunkStore.size * 1024 * 1024,
     snapshots: 0,
   };
@@ -56,7 +66,11 @@ export function memoryMetrics(state: SubnetState, canister: CanisterState): Memo
 }
 
 /** Cycles below which the canister is frozen, for the memory it uses now or would use. */
-export function freezingThreshold(round: Pick<Round, "fees" | "state">, canister: CanisterState, memoryBytes?: number): bigint {
+export function freezingThreshold(
+  round: Pick<Round, "fees" | "state">,
+  canister: CanisterState,
+  memoryBytes?: number,
+): bigint {
   return round.fees.freezingThreshold(canister, memoryBytes ?? memoryMetrics(round.state, canister).total);
 }
 

@@ -89,7 +89,9 @@ export function decodeHttpResponse(bytes: Uint8Array): CanisterHttpResponse | un
 
 export function decodeStreamingPart(bytes: Uint8Array): StreamingPart | undefined {
   return guarded(bytes, () => {
-    const [part] = IDL.decode([StreamingResponse], ownMemory(bytes)) as unknown as [{ body: Uint8Array; token: [] | [Opaque] }];
+    const [part] = IDL.decode([StreamingResponse], ownMemory(bytes)) as unknown as [
+      { body: Uint8Array; token: [] | [Opaque] },
+    ];
     const [token] = part.token;
     return token === undefined
       ? { body: bytesOf(part.body) }

@@ -315,7 +315,9 @@ describe("streaming", () => {
       if (methodName === "http_request") return { kind: "replied", reply: first() };
       assert.equal(methodName, "next");
       assert.equal(receiver, CANISTER);
-      const [token] = IDL.decode([Token], new Uint8Array(arg)) as unknown as [{ key: string; index: bigint; seen: unknown[] }];
+      const [token] = IDL.decode([Token], new Uint8Array(arg)) as unknown as [
+        { key: string; index: bigint; seen: unknown[] },
+      ];
       tokens.push(token);
       return { kind: "replied", reply: token.index === 2n ? part("end") : part("more ", token.index + 1n) };
     };

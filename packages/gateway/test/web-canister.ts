@@ -1,7 +1,7 @@
 // A network with one web canister for the tests of the gateway: the real HTTP interface in front of a state that is
 // really certified, and a function that says what the canister answers.
 import { principalToText, type QueryResult, userError } from "@atoll/types";
-import type { HttpRequest, WebHandler, WebResponse } from "@atoll/types/http";
+import type { HttpHandler, HttpRequest, WebHandler, WebResponse } from "@atoll/types/http";
 import { IDL } from "@icp-sdk/core/candid";
 import type { Principal } from "@icp-sdk/core/principal";
 import { createHttpHandler } from "../../replica/src/http/index.ts";
@@ -70,6 +70,7 @@ export function decodeAsked(arg: Uint8Array): AskedFields {
 
 export interface Web {
   readonly backend: CertifiedBackend;
+  readonly api: HttpHandler;
   readonly gateway: WebHandler;
   /** Makes the canister answer `http_request` like this; a number is an error code of the protocol. */
   answer(answer: (asked: AskedFields) => Answered | number | Uint8Array): void;
@@ -78,7 +79,7 @@ export interface Web {
 
 export async function createWeb(options: Partial<GatewayOptions> = {}): Promise<Web> {
   const backend = await createCertifiedBackend();
-  const api = createHttpHandler(backend, { timer: testTimer, syncCallTimeoutMs: 300, log: { log: (_level, message, fields) => console.error(message, fields) } });
+  const api = createHttpHandler(backend, { timer: testTimer, syncCallTimeoutMs: 300 });
   let nonce = 0;
   const entropy = { randomBytes: (length: number) => new Uint8Array(length).fill(nonce++) };
   const gateway = createGateway({
@@ -91,6 +92,7 @@ export async function createWeb(options: Partial<GatewayOptions> = {}): Promise<
   });
   return {
     backend,
+    api,
     gateway,
     answer: (answer) => {
       backend.switches.query = (query): QueryResult => {

@@ -9,7 +9,11 @@ export interface ExchangeContext {
   readonly apiHandler: HttpHandler;
   readonly gatewayHandler?: WebHandler;
   readonly log?: LogPort;
-  readonly limits: { readonly maxBodyBytes: number; readonly answerTimeoutMs: number };
+  readonly limits: {
+    readonly maxBodyBytes: number;
+    readonly answerTimeoutMs: number;
+    readonly stallTimeoutMs: number;
+  };
   /** Set when the server takes no more requests: connections end with their answer. */
   closing: boolean;
 }
@@ -159,18 +163,21 @@ async function sendWeb(context: ExchangeContext, response: ServerResponse, answe
   response.writeHead(answered.status, headers);
   for await (const chunk of answered.body) {
     if (response.destroyed) return;
-    if (!response.write(chunk)) await drained(response);
+    if (!response.write(chunk)) await drained(response, context.limits.stallTimeoutMs);
   }
   response.end();
 }
 
-function drained(response: ServerResponse): Promise<void> {
+/** Waits until the client has taken what was written; one that takes nothing for too long is cut off. */
+function drained(response: ServerResponse, stallTimeoutMs: number): Promise<void> {
   return new Promise((resolve) => {
     const settle = () => {
+      clearTimeout(timer);
       response.off("drain", settle);
       response.off("close", settle);
       resolve();
     };
+    const timer = setTimeout(() => response.destroy(), stallTimeoutMs);
     response.on("drain", settle);
     response.on("close", settle);
     if (response.destroyed) settle();

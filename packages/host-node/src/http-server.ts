@@ -17,6 +17,8 @@ export interface HttpServerLimits {
   readonly receiveTimeoutMs: number;
   /** Until the answer begins; then 504. */
   readonly answerTimeoutMs: number;
+  /** How long a client may take nothing of a streamed answer before it is cut off. */
+  readonly stallTimeoutMs: number;
   /** How long a connection may be idle. Longer than clients keep theirs, or they would race with the close. */
   readonly keepAliveTimeoutMs: number;
   /** How long `close` waits for running requests. */
@@ -30,6 +32,7 @@ export const HTTP_SERVER_LIMITS: HttpServerLimits = {
   headersTimeoutMs: 30_000,
   receiveTimeoutMs: 300_000,
   answerTimeoutMs: 300_000,
+  stallTimeoutMs: 60_000,
   keepAliveTimeoutMs: 75_000,
   closeTimeoutMs: 5_000,
 };
@@ -76,6 +79,8 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     (request, response) => serve(context, request, response),
   );
   server.maxConnections = limits.maxConnections;
+  // The net below all other bounds: a connection on which nothing at all moves.
+  server.timeout = limits.answerTimeoutMs + limits.stallTimeoutMs;
   server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
     if (declaredLength(request) <= limits.maxBodyBytes) response.writeContinue();
     serve(context, request, response);

@@ -249,6 +249,22 @@ describe("gateway", () => {
     while (!ended) await sleep(5);
   });
 
+  it("cuts off a client that takes nothing", async () => {
+    let ended = false;
+    async function* endless() {
+      try {
+        for (;;) yield new Uint8Array(1024 * 1024);
+      } finally {
+        ended = true;
+      }
+    }
+    const server = await start({ gatewayHandler: gateway(endless()), limits: { stallTimeoutMs: 50 } });
+    const socket = await dial(server);
+    socket.pause();
+    socket.write("GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+    while (!ended) await sleep(5);
+  });
+
   it("cuts the connection when a stream breaks", async () => {
     async function* broken() {
       yield new Uint8Array(10);

@@ -1,12 +1,8 @@
 // How the answer of a management method gets back to whoever called: into the ingress history, or as a response
 // to the calling canister with whatever cycles the method did not use.
-import {
-  errorCodeText,
-  rejectCodeOf,
-  type ResponsePayload,
-  type UserError,
-} from "@atoll/types";
+
 import type { ManagementCaller } from "@atoll/state";
+import { errorCodeText, type ResponsePayload, rejectCodeOf, type UserError } from "@atoll/types";
 import { responseTo } from "../call-contexts.ts";
 import type { Round } from "../round.ts";
 import { deliverResponse } from "../routing.ts";

@@ -1,9 +1,17 @@
 // Candid arguments in, Candid replies out, in the core's own terms: principals are `PrincipalId`s and blobs are bytes
 // of their own. Whatever arrives is checked before the decoder sees it (candid-quota.ts); what cannot be decoded is an
 // answer to the caller (IC0408), never an exception.
+
+import {
+  ErrorCode,
+  type PrincipalId,
+  principalFromBytes,
+  principalToBytes,
+  type UserError,
+  userError,
+} from "@atoll/types";
 import { IDL } from "@icp-sdk/core/candid";
 import { Principal } from "@icp-sdk/core/principal";
-import { ErrorCode, type PrincipalId, principalFromBytes, principalToBytes, type UserError, userError } from "@atoll/types";
 import { liftBlobs } from "./candid-quota.ts";
 
 /** Candid's `opt`, as the decoder shows it. */

@@ -17,12 +17,12 @@ const MAX_PRINCIPAL_BYTES = 29;
 const MAX_REFERENCES = 8;
 
 const TYPE = { nat: -3, int: -4, nat8: -5, bool: -2, text: -15, principal: -24 } as const;
-const CONSTRUCTOR = { opt: -18, vec: -19, record: -20, variant: -21, func: -22, service: -23 } as const;
+const FORMER = { opt: -18, vec: -19, record: -20, variant: -21, func: -22, service: -23 } as const;
 /** Bytes of the primitive types whose values all have the same length; index = -opcode. */
 const FIXED_BYTES = [undefined, 0, undefined, undefined, undefined, 1, 2, 4, 8, 1, 2, 4, 8, 4, 8, undefined, 0];
 
 interface TypeEntry {
-  readonly constructor: number;
+  readonly former: number;
   readonly inner: readonly number[];
 }
 
@@ -79,35 +79,35 @@ class Scan {
   }
 
   #typeEntry(): TypeEntry {
-    const [constructor] = this.#typeNumbers(1) as [number];
-    switch (constructor) {
-      case CONSTRUCTOR.opt:
-      case CONSTRUCTOR.vec:
-        return { constructor, inner: this.#typeNumbers(1) };
-      case CONSTRUCTOR.record:
-      case CONSTRUCTOR.variant: {
+    const [former] = this.#typeNumbers(1) as [number];
+    switch (former) {
+      case FORMER.opt:
+      case FORMER.vec:
+        return { former, inner: this.#typeNumbers(1) };
+      case FORMER.record:
+      case FORMER.variant: {
         const inner: number[] = [];
         for (let left = this.#unsigned(); left > 0; left--) {
           this.#unsigned();
           inner.push(...this.#typeNumbers(1));
         }
-        return { constructor, inner };
+        return { former, inner };
       }
-      case CONSTRUCTOR.func: {
+      case FORMER.func: {
         const inner = [...this.#typeNumbers(this.#unsigned()), ...this.#typeNumbers(this.#unsigned())];
         this.#skip(this.#unsigned());
-        return { constructor, inner };
+        return { former, inner };
       }
-      case CONSTRUCTOR.service: {
+      case FORMER.service: {
         const inner: number[] = [];
         for (let left = this.#unsigned(); left > 0; left--) {
           this.#utf8();
           inner.push(...this.#typeNumbers(1));
         }
-        return { constructor, inner };
+        return { former, inner };
       }
       default:
-        throw new Refused(`type constructor ${constructor} is unknown`);
+        throw new Refused(`type constructor ${former} is unknown`);
     }
   }
 
@@ -129,18 +129,18 @@ class Scan {
     else this.#primitive(type);
   }
 
-  #constructed({ constructor, inner }: TypeEntry, depth: number): void {
-    switch (constructor) {
-      case CONSTRUCTOR.opt:
+  #constructed({ former, inner }: TypeEntry, depth: number): void {
+    switch (former) {
+      case FORMER.opt:
         if (this.#flag()) this.#value(inner[0] as number, depth);
         break;
-      case CONSTRUCTOR.vec:
+      case FORMER.vec:
         this.#vector(inner[0] as number, depth);
         break;
-      case CONSTRUCTOR.record:
+      case FORMER.record:
         for (const field of inner) this.#value(field, depth);
         break;
-      case CONSTRUCTOR.variant: {
+      case FORMER.variant: {
         // The decoder compares the chosen field with one after the other.
         this.#spend(inner.length);
         const chosen = inner[this.#unsigned()];
@@ -148,12 +148,12 @@ class Scan {
         this.#value(chosen, depth);
         break;
       }
-      case CONSTRUCTOR.func:
+      case FORMER.func:
         this.#reference();
         this.#principal();
         this.#utf8();
         break;
-      case CONSTRUCTOR.service:
+      case FORMER.service:
         this.#reference();
         this.#principal();
         break;

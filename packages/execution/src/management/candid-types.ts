@@ -1,7 +1,8 @@
 // The Candid types of the management canister's methods, and what their values look like here once decoded.
 // Interface specification, "IC management canister interface" (ic.did); only what the methods need.
-import { IDL } from "@icp-sdk/core/candid";
+
 import type { CanisterId, PrincipalId } from "@atoll/types";
+import { IDL } from "@icp-sdk/core/candid";
 import type { Opt } from "./candid-argument.ts";
 
 const Blob = IDL.Vec(IDL.Nat8);
@@ -35,7 +36,7 @@ export interface SettingsArg {
   readonly environment_variables: Opt<readonly { readonly name: string; readonly value: string }[]>;
 }
 
-const settingsFields = {
+const settingsFields: Record<string, IDL.Type> = {
   controllers: IDL.Vec(IDL.Principal),
   compute_allocation: IDL.Nat,
   memory_allocation: IDL.Nat,
@@ -53,7 +54,7 @@ const settingsFields = {
 };
 
 const Settings = IDL.Record(
-  Object.fromEntries(Object.entries(settingsFields).map(([name, type]) => [name, IDL.Opt(type)])),
+  Object.fromEntries(Object.entries(settingsFields).map(([name, type]) => [name, IDL.Opt<unknown>(type)])),
 );
 const DefiniteSettings = IDL.Record(settingsFields);
 

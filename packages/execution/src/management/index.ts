@@ -23,7 +23,12 @@ export interface ManagementMethod {
   run(call: ManagementCall): MethodResult | "later";
 }
 
-export function executeManagementCall(round: Round, caller: ManagementCaller, methodName: string, arg: Uint8Array): void {
+export function executeManagementCall(
+  round: Round,
+  caller: ManagementCaller,
+  methodName: string,
+  arg: Uint8Array,
+): void {
   const sender = caller.kind === "ingress" ? caller.sender : caller.request.sender;
   const payment = caller.kind === "ingress" ? 0n : caller.request.payment;
   const method = Object.hasOwn(managementMethods, methodName) ? managementMethods[methodName] : undefined;

@@ -1,6 +1,5 @@
 // What the management canister answers when it refuses: code, sentence, advice and a link, worded as the replica does,
 // because tools look for parts of these texts. Checklist 4.1, 6.4.
-import type { CanisterState } from "@atoll/state";
 import { type CanisterId, ErrorCode, type PrincipalId, principalToText, type UserError, userError } from "@atoll/types";
 
 const DOCUMENTATION = "https://internetcomputer.org/docs/current/references/execution-errors#";
@@ -19,10 +18,19 @@ function text(ids: readonly PrincipalId[]): string {
 
 export function canisterNotFound(id: CanisterId): UserError {
   const sentence = `Canister ${principalToText(id)} not found.`;
-  return advised(ErrorCode.CanisterNotFound, sentence, "Check the ICP dashboard to ensure the canister exists.", "canister-not-found");
+  return advised(
+    ErrorCode.CanisterNotFound,
+    sentence,
+    "Check the ICP dashboard to ensure the canister exists.",
+    "canister-not-found",
+  );
 }
 
-export function notAController(canister: CanisterId, controllers: readonly PrincipalId[], sender: PrincipalId): UserError {
+export function notAController(
+  canister: CanisterId,
+  controllers: readonly PrincipalId[],
+  sender: PrincipalId,
+): UserError {
   return advised(
     ErrorCode.CanisterInvalidController,
     `Only the controllers of the canister ${principalToText(canister)} can control it.\n` +
@@ -34,7 +42,12 @@ export function notAController(canister: CanisterId, controllers: readonly Princ
 
 export function canisterNotStopped(id: CanisterId): UserError {
   const sentence = `Canister ${principalToText(id)} must be stopped before it is deleted.`;
-  return advised(ErrorCode.CanisterNotStopped, sentence, "Stop the canister before deleting it.", "delete-canister-not-stopped");
+  return advised(
+    ErrorCode.CanisterNotStopped,
+    sentence,
+    "Stop the canister before deleting it.",
+    "delete-canister-not-stopped",
+  );
 }
 
 export function canisterQueueNotEmpty(id: CanisterId): UserError {
@@ -167,6 +180,16 @@ export function chunkStoreError(sentence: string): UserError {
     `Error from Wasm chunk store: ${sentence}.`,
     "Use the `stored_chunks` API to check which hashes are present or top up the canister if it is low on cycles.",
     "wasm-chunk-store-error",
+  );
+}
+
+export function installOutOfCycles(id: CanisterId, missing: bigint): UserError {
+  return advised(
+    ErrorCode.CanisterOutOfCycles,
+    `Canister installation failed with \`Canister ${principalToText(id)} is out of cycles: please top up the canister ` +
+      `with at least ${grouped(missing)} additional cycles\`.`,
+    TOP_UP,
+    "install-code-not-enough-cycles",
   );
 }
 

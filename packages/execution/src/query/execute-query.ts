@@ -1,12 +1,6 @@
 // One query by a user, from the checks on the canister to its reply; composite queries call other queries of the
 // subnet depth first. Checklist 6.2, 1.10, instruction-costs 6.
-import {
-  type ExecutionError,
-  type ExecutionInput,
-  Mode,
-  type OutgoingCall,
-  toUserError,
-} from "@atoll/embedder";
+import { type ExecutionError, type ExecutionInput, Mode, type OutgoingCall, toUserError } from "@atoll/embedder";
 import {
   type CallerInfo,
   type CanisterId,
@@ -16,19 +10,19 @@ import {
   MAX_COMPOSITE_QUERY_DEPTH,
   MAX_INSTRUCTIONS_PER_QUERY,
   MAX_QUERY_REPLY_BYTES,
-  principalToText,
   type PrincipalId,
+  principalToText,
   type QueryResult,
   RejectCode,
-  rejectCodeOf,
   type ResponsePayload,
+  rejectCodeOf,
   STABLE_PAGES_QUERY,
   type UserError,
   userError,
 } from "@atoll/types";
 import type { QueryExecutor, QuerySession } from "./query-executor.ts";
-import { memoryBytesOf } from "./query-state.ts";
 import { queryInput } from "./query-input.ts";
+import { memoryBytesOf } from "./query-state.ts";
 
 export interface QueryCall {
   readonly sender: PrincipalId;
@@ -54,7 +48,9 @@ export function executeQuery(executor: QueryExecutor, call: QueryCall): QueryRes
   return { kind: "rejected", error: outcome.error };
 }
 
-type Outcome = { readonly kind: "reply"; readonly data: Uint8Array } | { readonly kind: "error"; readonly error: UserError };
+type Outcome =
+  | { readonly kind: "reply"; readonly data: Uint8Array }
+  | { readonly kind: "error"; readonly error: UserError };
 
 function runQuery(graph: Graph, call: QueryCall): Outcome {
   const refusal = checkCanister(graph, call.receiver);
@@ -120,7 +116,11 @@ function conclude(conversation: Conversation): Outcome {
 }
 
 /** Runs one function, then every call it made with the callbacks of each, depth first and in order. */
-function execute(conversation: Conversation, entry: Parameters<QuerySession["run"]>[0], input: ExecutionInput): boolean {
+function execute(
+  conversation: Conversation,
+  entry: Parameters<QuerySession["run"]>[0],
+  input: ExecutionInput,
+): boolean {
   const { graph, session } = conversation;
   const result = session.run(entry, input);
   graph.instructionsLeft -= result.instructions;
@@ -157,7 +157,11 @@ function performCall(conversation: Conversation, call: OutgoingCall): void {
   );
   if (!ran && call.onCleanup !== undefined) {
     const failure = conversation.failure;
-    execute(conversation, { kind: "closure", closure: call.onCleanup }, { ...inputOf(conversation), mode: Mode.compositeCleanup });
+    execute(
+      conversation,
+      { kind: "closure", closure: call.onCleanup },
+      { ...inputOf(conversation), mode: Mode.compositeCleanup },
+    );
     conversation.failure = failure;
   }
 }
@@ -206,4 +210,3 @@ function inputOf({ graph, session, call, answer, spent }: Conversation): Executi
 function failed(error: UserError): Outcome & { kind: "error" } {
   return { kind: "error", error };
 }
-

@@ -6,9 +6,9 @@ import {
   type ExecutionInput,
   InstancePool,
   type LiveInstance,
+  type RunResult,
   rollBack,
   runFunction,
-  type RunResult,
   StableMemory,
 } from "@atoll/embedder";
 import { type CanisterId, invariant, OS_PAGE_BYTES, STABLE_PAGES_QUERY } from "@atoll/types";
@@ -81,7 +81,6 @@ export class QuerySession {
     if (!rollBack(this.live, [...this.#dirty], this.canister.heap, this.canister.view.globals)) this.#drop();
   }
 }
-
 
 function copyPages(live: LiveInstance, canister: QueryCanister, changes: Uint32Array): void {
   const bytes = live.bytes();

@@ -8,7 +8,14 @@ const STATUS = { running: 1, stopping: 2, stopped: 3 } as const;
 
 type Varying = Pick<
   ExecutionInput,
-  "caller" | "callerInfo" | "responded" | "callContextInstructions" | "dataCertificate" | "maxReplyBytes" | "instructionLimit" | "stablePageLimit"
+  | "caller"
+  | "callerInfo"
+  | "responded"
+  | "callContextInstructions"
+  | "dataCertificate"
+  | "maxReplyBytes"
+  | "instructionLimit"
+  | "stablePageLimit"
 >;
 
 export function queryInput(executor: QueryExecutor, session: QuerySession, varying: Varying): ExecutionInput {

@@ -1,6 +1,8 @@
 // The state that queries run against: the subnet as of the last certified round, on the reading side. It may live
 // on another thread than the state itself; it is told after each round what changed (`StateDelta`) and shares the
 // memory pages, which are never overwritten while a reader may look at them.
+
+import type { MemoryPages } from "@atoll/embedder";
 import {
   type CanisterSettings,
   type CanisterState,
@@ -13,7 +15,6 @@ import {
   type SubnetConfig,
   type SubnetState,
 } from "@atoll/state";
-import type { MemoryPages } from "@atoll/embedder";
 import { type CanisterId, type Cycles, type Height, type Time, WASM_PAGE_BYTES } from "@atoll/types";
 
 /** What queries need to know of a canister. */
@@ -119,8 +120,14 @@ export function applyStateDelta(state: QueryState, delta: StateDelta): void {
   for (const hash of delta.goneModules) state.modules.delete(hash);
 }
 
+const NO_BYTES = new Uint8Array();
+
 /** Ends a round for the readers: everything that was touched since the last call. */
-export function takeStateDelta(state: SubnetState, otherMemoryBytes: (canister: CanisterState) => number, changedModules: readonly string[]): StateDelta {
+export function takeStateDelta(
+  state: SubnetState,
+  otherMemoryBytes: (canister: CanisterState) => number,
+  changedModules: readonly string[],
+): StateDelta {
   const canisters: CanisterDelta[] = [];
   for (const id of state.touched) {
     const canister = state.canisters.get(id);
@@ -137,7 +144,8 @@ export function takeStateDelta(state: SubnetState, otherMemoryBytes: (canister: 
     height: state.height,
     time: state.time,
     canisters,
-    newModules: present.flatMap(([, module]) => (module === undefined ? [] : [module])),
+    // Nobody reads the uploaded bytes on the query side; they are as large as everything else together.
+    newModules: present.flatMap(([, module]) => (module === undefined ? [] : [{ ...module, uploaded: NO_BYTES }])),
     goneModules: present.flatMap(([hash, module]) => (module === undefined ? [hash] : [])),
   };
 }

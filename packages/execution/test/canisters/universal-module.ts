@@ -45,7 +45,7 @@ export function universalText(options: UniversalOptions = {}): string {
   const text = `(module
     ${functions.map(importOf).join("\n    ")}
     (memory $memory (export "memory") ${memoryType}1)
-    (table $table ${memoryType}1 funcref)
+    (table $table (export "table") ${memoryType}1 funcref)
     (elem (table $table) (P.const 0) func $callback)
     (global $sp (mut i64) (i64.const ${STACK}))
     (global $top (mut i64) (i64.const ${HEAP}))

@@ -10,6 +10,10 @@ type Width = 32 | 64;
 
 interface Recording {
   reply: Uint8Array;
+  /** Runs a callback of the canister, or another entry point. */
+  readonly callback: (index: bigint, env: bigint) => void;
+  readonly enter: (entryPoint: string) => void;
+  readonly memory: () => Uint8Array;
   readonly calls: [string, ...bigint[]][];
 }
 
@@ -21,7 +25,16 @@ function update(
   options: { width: Width; blobs?: Record<string, string>; results?: Record<string, bigint> },
 ) {
   const { width } = options;
-  const recording: Recording = { reply: new Uint8Array(), calls: [] };
+  const recording: Recording = {
+    reply: new Uint8Array(),
+    calls: [],
+    memory: () => memory(),
+    enter: (entryPoint) => (instance.exports[entryPoint] as () => void)(),
+    callback: (index, env) => {
+      const table = instance.exports.table as WebAssembly.Table;
+      (table.get(native("P", index)) as (env: number | bigint) => void)(native("P", env));
+    },
+  };
   const blobs: Record<string, Uint8Array> = { msg_arg_data: program };
   for (const [name, content] of Object.entries(options.blobs ?? {})) blobs[name] = ENCODER.encode(content);
   const native = (type: Ic0Type, value: bigint) =>
@@ -139,6 +152,31 @@ for (const width of [32, 64] as const) {
       assert.deepEqual([callNew[2], callNew[4], callNew[5], callNew[7]], [6n, 2n, 0n, 0n]);
       const failed = update(u.call({ callee: u.bytes("c"), method: "m" }), { width, results: { call_perform: 2n } });
       assert.equal(only(failed, "trap").length, 1);
+    });
+
+    test("callbacks and stored programs run what they were given, also after other messages", () => {
+      const recording = update(
+        u.seq(
+          u.storeProgram("preUpgrade", u.replyData(u.bytes("stored "))),
+          u.call({ callee: u.bytes("c"), method: "m", onReply: u.replyData(u.bytes("replied ")), onReject: u.end() }),
+          u.setBlobSlot(2, u.bytes("kept")),
+        ),
+        { width },
+      );
+      const [callNew = []] = only(recording, "call_new");
+      recording.enter("canister_update update");
+      recording.enter("canister_pre_upgrade");
+      recording.callback(callNew[5] as bigint, callNew[6] as bigint);
+      recording.callback(callNew[7] as bigint, callNew[8] as bigint);
+      assert.equal(textOf(recording), "stored replied ");
+    });
+
+    test("a message that keeps nothing gives its memory back", () => {
+      const recording = update(u.seq(u.repeated(1, u.int(300_000)), u.op("drop"), u.op("drop")), { width });
+      const size = () => (recording.memory().buffer as ArrayBuffer).byteLength;
+      const before = size();
+      for (let message = 0; message < 20; message++) recording.enter("canister_update update");
+      assert.equal(size(), before);
     });
 
     test("costs of signatures give status and cost", () => {

@@ -312,6 +312,19 @@ describe("calls to the management canister", () => {
     refused(await post(handle, ASYNC_CALL, chunked), 400, /does not match effective canister ID/);
   });
 
+  it("may have arguments of any size", async () => {
+    const { IDL } = await import("@icp-sdk/core/candid");
+    const { Principal } = await import("@icp-sdk/core/principal");
+    const Install = IDL.Record({ canister_id: IDL.Principal, wasm_module: IDL.Vec(IDL.Nat8) });
+    const install = (id: string) =>
+      new Uint8Array(
+        IDL.encode([Install], [{ canister_id: Principal.fromText(id), wasm_module: new Uint8Array(100_000) }]),
+      );
+    const wrong = management("install_code", install(principalToText(OTHER_CANISTER)));
+    refused(await post(handle, ASYNC_CALL, wrong), 400, /does not match effective canister ID/);
+    assert.equal((await post(handle, ASYNC_CALL, management("install_code", install(CANISTER_TEXT)))).status, 202);
+  });
+
   it("leaves arguments that it cannot read to the ingress filter", async () => {
     const bomb = Uint8Array.of(0x44, 0x49, 0x44, 0x4c, 1, 0x6d, 0x7f, 1, 0, 0xff, 0xff, 0xff, 0xff, 0x0f);
     for (const arg of [new Uint8Array(0), bomb, new Uint8Array(1000)]) {

@@ -1,0 +1,184 @@
+// The settings of a canister: from what a caller asks for to what is allowed. Everything is checked before anything
+// changes, so a refused call leaves no trace. Specification, "IC method update_settings"; checklist 4.2.
+import { type CanisterSettings, type CanisterState, sortedUnique, type Visibility } from "@atoll/state";
+import {
+  ErrorCode,
+  MAX_CONTROLLERS,
+  MAX_CYCLES,
+  MAX_ENVIRONMENT_VARIABLE_BYTES,
+  MAX_ENVIRONMENT_VARIABLES,
+  SUBNET_MEMORY_CAPACITY,
+  type UserError,
+  userError,
+} from "@atoll/types";
+import { freezingThreshold, memoryMetrics, type Round } from "../round.ts";
+import { type Opt, undecodable } from "./candid-argument.ts";
+import type { SettingsArg, VisibilityArg } from "./candid-types.ts";
+import {
+  computeCapacityExceeded,
+  invalidSetting,
+  memoryCapacityExceeded,
+  reservedLimitTooLow,
+  tooFewCyclesForCompute,
+  tooFewCyclesForMemory,
+} from "./management-errors.ts";
+
+const MAX_U64 = (1n << 64n) - 1n;
+const MAX_WASM_MEMORY = 1n << 48n;
+const MAX_LOG_BYTES = 2n * 1024n * 1024n;
+/** Percent that all canisters of a subnet may have together: half of three of the four threads. */
+const COMPUTE_CAPACITY = 150;
+
+export type SettingsResult =
+  | { readonly ok: true; readonly settings: CanisterSettings }
+  | { readonly ok: false; readonly error: UserError };
+
+/** The settings that `canister` would have, or why it may not. Fields that are not given stay as they are. */
+export function changedSettings(round: Round, canister: CanisterState, arg: SettingsArg): SettingsResult {
+  const error = checkRanges(arg) ?? checkEnvironment(arg);
+  if (error !== undefined) return { ok: false, error };
+  const settings = merge(canister.settings, arg);
+  const refusal = checkResources(round, canister, settings);
+  return refusal === undefined ? { ok: true, settings } : { ok: false, error: refusal };
+}
+
+function merge(old: CanisterSettings, arg: SettingsArg): CanisterSettings {
+  const [controllers = old.controllers] = arg.controllers;
+  const [variables] = arg.environment_variables;
+  return {
+    controllers: sortedUnique(controllers),
+    computeAllocation: Number(arg.compute_allocation[0] ?? old.computeAllocation),
+    memoryAllocation: arg.memory_allocation[0] ?? old.memoryAllocation,
+    freezingThreshold: arg.freezing_threshold[0] ?? old.freezingThreshold,
+    reservedCyclesLimit: arg.reserved_cycles_limit[0] ?? old.reservedCyclesLimit,
+    minimumIncomingCallCycles: arg.minimum_incoming_canister_call_cycles[0] ?? old.minimumIncomingCallCycles,
+    logVisibility: visibility(arg.log_visibility) ?? old.logVisibility,
+    snapshotVisibility: visibility(arg.snapshot_visibility) ?? old.snapshotVisibility,
+    statusVisibility: visibility(arg.status_visibility) ?? old.statusVisibility,
+    wasmMemoryLimit: arg.wasm_memory_limit[0] ?? old.wasmMemoryLimit,
+    wasmMemoryThreshold: arg.wasm_memory_threshold[0] ?? old.wasmMemoryThreshold,
+    logMemoryLimit: Number(arg.log_memory_limit[0] ?? old.logMemoryLimit),
+    environmentVariables:
+      variables === undefined ? old.environmentVariables : [...variables].sort((a, b) => (a.name < b.name ? -1 : 1)),
+  };
+}
+
+function visibility([arg]: Opt<VisibilityArg>): Visibility | undefined {
+  if (arg === undefined) return undefined;
+  if ("allowed_viewers" in arg) return { kind: "allowed_viewers", viewers: sortedUnique(arg.allowed_viewers) };
+  return { kind: "public" in arg ? "public" : "controllers" };
+}
+
+interface Range {
+  readonly name: string;
+  readonly value: Opt<bigint>;
+  readonly max: bigint;
+  readonly shown: string;
+}
+
+function checkRanges(arg: SettingsArg): UserError | undefined {
+  const lists = [
+    arg.controllers[0],
+    ...[arg.log_visibility, arg.snapshot_visibility, arg.status_visibility].map(viewers),
+  ];
+  if (lists.some((list) => list !== undefined && list.length > MAX_CONTROLLERS)) {
+    const reason = `Deserialize error: The number of elements exceeds maximum allowed ${MAX_CONTROLLERS}`;
+    return undecodable(`Fail to decode argument 0: ${reason}`).error;
+  }
+  const [compute] = arg.compute_allocation;
+  if (compute !== undefined && compute > 100n) {
+    return invalidSetting(`ComputeAllocation expected to be in the range [0..100], got ${compute}`);
+  }
+  const minimum = arg.minimum_incoming_canister_call_cycles;
+  const ranges: Range[] = [
+    { name: "MemoryAllocation", value: arg.memory_allocation, max: MAX_U64, shown: "2^64-1" },
+    { name: "Freezing threshold", value: arg.freezing_threshold, max: MAX_U64, shown: "2^64-1" },
+    { name: "Reserved cycles limit", value: arg.reserved_cycles_limit, max: MAX_CYCLES, shown: "2^128-1" },
+    { name: "Minimum incoming canister call cycles", value: minimum, max: MAX_CYCLES, shown: "2^128-1" },
+    { name: "Log memory limit", value: arg.log_memory_limit, max: MAX_U64, shown: "2^64-1" },
+    { name: "Wasm memory limit", value: arg.wasm_memory_limit, max: MAX_WASM_MEMORY, shown: "2^48" },
+    { name: "Wasm memory threshold", value: arg.wasm_memory_threshold, max: MAX_WASM_MEMORY, shown: "2^48" },
+  ];
+  for (const { name, value, max, shown } of ranges) {
+    const [given] = value;
+    if (given !== undefined && given > max) {
+      const where = name === "MemoryAllocation" ? "in the range" : "in the range of";
+      return invalidSetting(`${name} expected to be ${where} [0..${shown}], got ${given}`);
+    }
+  }
+  const [logBytes] = arg.log_memory_limit;
+  if (logBytes !== undefined && logBytes > MAX_LOG_BYTES) {
+    const sentence = `The canister log memory limit ${logBytes} is too high. It must be at most ${MAX_LOG_BYTES}.`;
+    return userError(ErrorCode.CanisterRejectedMessage, sentence);
+  }
+  return undefined;
+}
+
+function viewers([arg]: Opt<VisibilityArg>): readonly unknown[] | undefined {
+  return arg !== undefined && "allowed_viewers" in arg ? arg.allowed_viewers : undefined;
+}
+
+function checkEnvironment(arg: SettingsArg): UserError | undefined {
+  const [variables] = arg.environment_variables;
+  if (variables === undefined) return undefined;
+  const refuse = (sentence: string): UserError => userError(ErrorCode.InvalidManagementPayload, sentence);
+  if (new Set(variables.map(({ name }) => name)).size !== variables.length) {
+    return refuse("Duplicate environment variables are not allowed");
+  }
+  if (variables.length > MAX_ENVIRONMENT_VARIABLES) {
+    return refuse(`Too many environment variables: ${variables.length} (max: ${MAX_ENVIRONMENT_VARIABLES})`);
+  }
+  const bytes = (text: string): number => new TextEncoder().encode(text).length;
+  const limit = `exceeds the maximum allowed length of ${MAX_ENVIRONMENT_VARIABLE_BYTES}.`;
+  for (const { name, value } of variables) {
+    if (bytes(name) > MAX_ENVIRONMENT_VARIABLE_BYTES) return refuse(`Environment variable name "${name}" ${limit}`);
+    if (bytes(value) > MAX_ENVIRONMENT_VARIABLE_BYTES) return refuse(`Environment variable value "${value}" ${limit}`);
+  }
+  return undefined;
+}
+
+/** What the subnet and the balance have to say. Only increases are refused: whoever has less asks for less. */
+function checkResources(round: Round, canister: CanisterState, next: CanisterSettings): UserError | undefined {
+  const { settings: old } = canister;
+  const growsCompute = next.computeAllocation > old.computeAllocation;
+  const growsMemory = next.memoryAllocation > old.memoryAllocation;
+  const capacity =
+    (growsMemory ? checkMemory(round, canister, next) : undefined) ??
+    (growsCompute ? checkCompute(round, canister, next) : undefined);
+  if (capacity !== undefined) return capacity;
+  const threshold = freezingThreshold(round, { ...canister, settings: next });
+  if (canister.cycles < threshold) {
+    const missing = threshold - canister.cycles;
+    if (growsCompute) return tooFewCyclesForCompute(next.computeAllocation, missing);
+    if (growsMemory) return tooFewCyclesForMemory(next.memoryAllocation, missing);
+  }
+  if (canister.reservedCycles > next.reservedCyclesLimit) {
+    return reservedLimitTooLow(canister.reservedCycles, next.reservedCyclesLimit);
+  }
+  return undefined;
+}
+
+function checkMemory(round: Round, canister: CanisterState, next: CanisterSettings): UserError | undefined {
+  let used = 0n;
+  for (const other of round.state.canisters.values()) {
+    if (other.id !== canister.id) used += allocated(round, other, other.settings);
+  }
+  const available = BigInt(SUBNET_MEMORY_CAPACITY) - used;
+  const requested = allocated(round, canister, next);
+  return requested > available ? memoryCapacityExceeded(requested, available > 0n ? available : 0n) : undefined;
+}
+
+function allocated(round: Round, canister: CanisterState, settings: CanisterSettings): bigint {
+  const used = BigInt(memoryMetrics(round.state, canister).total);
+  return used > settings.memoryAllocation ? used : settings.memoryAllocation;
+}
+
+/** One percent always stays free, so that canisters without an allocation get their turn. */
+function checkCompute(round: Round, canister: CanisterState, next: CanisterSettings): UserError | undefined {
+  let used = 0;
+  for (const other of round.state.canisters.values()) {
+    if (other.id !== canister.id) used += other.settings.computeAllocation;
+  }
+  const available = Math.max(0, COMPUTE_CAPACITY - used - 1);
+  return next.computeAllocation > available ? computeCapacityExceeded(next.computeAllocation, available) : undefined;
+}

@@ -1,0 +1,61 @@
+// create_canister: a canister pays for a new one out of the cycles it attaches; what is left of them is the balance
+// of the new canister. Specification, "IC method create_canister"; checklist 5.1.
+import { type CanisterState, newCanister, nextCanisterId, touch } from "@atoll/state";
+import { type CanisterId, type Cycles, MAX_CANISTERS, type UserError } from "@atoll/types";
+import type { MethodResult } from "./answer.ts";
+import { candidPrincipal, decodeArgument, encodeReply, isEmptyTuple } from "./candid-argument.ts";
+import { CanisterIdRecord, type CreateCanisterArg, CreateCanisterRecord } from "./candid-types.ts";
+import { changedSettings } from "./canister-settings.ts";
+import type { ManagementCall } from "./index.ts";
+import { failed, isUserError, recordChange, senderVersionError } from "./managed-canister.ts";
+import { outOfCanisterIds, tooFewCyclesToCreate, tooManyCanisters } from "./management-errors.ts";
+
+const NOTHING_ASKED: CreateCanisterArg = { settings: [], sender_canister_version: [] };
+
+export function createCanister(call: ManagementCall): MethodResult {
+  // Callers from before the argument had fields send none.
+  const decoded = isEmptyTuple(call.arg)
+    ? ({ ok: true, value: NOTHING_ASKED } as const)
+    : decodeArgument<CreateCanisterArg>(CreateCanisterRecord, call.arg);
+  if (!decoded.ok) return decoded;
+  const versionError = senderVersionError(call, decoded.value.sender_canister_version);
+  if (versionError !== undefined) return failed(versionError);
+  const fee = call.round.fees.canisterCreation();
+  if (call.payment < fee) return failed(tooFewCyclesToCreate(call.payment, fee));
+  const canister = addCanister(call, decoded.value, call.payment - fee, undefined);
+  if (isUserError(canister)) return failed(canister);
+  return created(canister, call.payment);
+}
+
+export function created(canister: CanisterState, cyclesUsed: Cycles): MethodResult {
+  return { ok: true, reply: encodeReply(CanisterIdRecord, { canister_id: candidPrincipal(canister.id) }), cyclesUsed };
+}
+
+/** Adds a canister to the state: under the next free id, or under `specifiedId`, which must be free. */
+export function addCanister(
+  call: ManagementCall,
+  arg: CreateCanisterArg,
+  cycles: Cycles,
+  specifiedId: CanisterId | undefined,
+): CanisterState | UserError {
+  const { round, sender } = call;
+  const { state } = round;
+  if (state.canisters.size >= MAX_CANISTERS) return tooManyCanisters(state.config.subnetId, MAX_CANISTERS);
+  const id = specifiedId ?? nextCanisterId(state);
+  if (id === undefined) return outOfCanisterIds();
+  const canister = newCanister(id, [sender], cycles, state.time);
+  const [asked] = arg.settings;
+  if (asked !== undefined) {
+    const changed = changedSettings(round, canister, asked);
+    if (!changed.ok) return changed.error;
+    canister.settings = changed.settings;
+  }
+  recordChange(call, canister, arg.sender_canister_version, {
+    kind: "creation",
+    controllers: canister.settings.controllers,
+  });
+  if (specifiedId === undefined) state.nextCanisterIndex++;
+  state.canisters.set(id, canister);
+  touch(state, canister);
+  return canister;
+}

@@ -1,0 +1,53 @@
+// upload_chunk: one piece of a module too large for a single message, found again by its hash. Each piece counts as
+// a full MiB of memory, whatever its size. Specification, "IC method upload_chunk"; checklist 4.4.
+import { touch } from "@atoll/state";
+import { MAX_WASM_CHUNKS, toHex, WASM_CHUNK_BYTES } from "@atoll/types";
+import { outOfCycles } from "../execute-message.ts";
+import { freezingThreshold, memoryMetrics } from "../round.ts";
+import type { MethodResult } from "./answer.ts";
+import { decodeArgument, encodeReply } from "./candid-argument.ts";
+import { ChunkHash, type UploadChunkArg, UploadChunkRecord } from "./candid-types.ts";
+import type { ManagementCall } from "./index.ts";
+import { controlledOrOwnCanister, failed, isUserError } from "./managed-canister.ts";
+import { chunkStoreError, tooFewCyclesToGrow } from "./management-errors.ts";
+
+const UPLOAD_INSTRUCTIONS = 200_000_000;
+
+export function uploadChunk(call: ManagementCall): MethodResult {
+  const { round } = call;
+  const decoded = decodeArgument<UploadChunkArg>(UploadChunkRecord, call.arg);
+  if (!decoded.ok) return decoded;
+  const { canister_id, chunk } = decoded.value;
+  const canister = controlledOrOwnCanister(call, canister_id);
+  if (isUserError(canister)) return failed(canister);
+  const cost = round.fees.managementInstructions(UPLOAD_INSTRUCTIONS);
+  const needed = freezingThreshold(round, canister) + cost;
+  if (canister.cycles < needed) {
+    return failed(chunkStoreError(`Error charging for 'upload_chunk': ${outOfCycles(canister, needed).message}`));
+  }
+  // Charged even if the chunk is there already: finding that out takes hashing it.
+  canister.cycles -= cost;
+  round.instructionsLeft -= UPLOAD_INSTRUCTIONS;
+  touch(round.state, canister);
+  const hash = round.crypto.sha256(chunk);
+  const key = toHex(hash);
+  if (!canister.chunkStore.has(key)) {
+    if (chunk.length > WASM_CHUNK_BYTES) {
+      return failed(
+        chunkStoreError(`Wasm chunk size ${chunk.length} exceeds the maximum chunk size of ${WASM_CHUNK_BYTES}`),
+      );
+    }
+    if (canister.chunkStore.size >= MAX_WASM_CHUNKS) {
+      return failed(
+        chunkStoreError(
+          `Wasm chunk store has already reached maximum capacity of ${MAX_WASM_CHUNKS * WASM_CHUNK_BYTES} bytes or the ` +
+            `maximum number of entries, ${MAX_WASM_CHUNKS}`,
+        ),
+      );
+    }
+    const threshold = freezingThreshold(round, canister, memoryMetrics(round.state, canister).total + WASM_CHUNK_BYTES);
+    if (canister.cycles < threshold) return failed(tooFewCyclesToGrow(WASM_CHUNK_BYTES, threshold - canister.cycles));
+    canister.chunkStore.set(key, chunk);
+  }
+  return { ok: true, reply: encodeReply(ChunkHash, { hash }) };
+}
