@@ -1,4 +1,5 @@
-// The gateway for hosts that speak the Fetch standard: a browser's Worker, a test without a socket.
+// The gateway for hosts that speak the Fetch standard: a browser's Worker, a test without a socket. Standard objects
+// refuse some of what plain data allows, so this is a way in for such hosts and not the main one.
 import { MAX_HTTP_BODY_BYTES } from "@atoll/types";
 import type { WebHandler } from "@atoll/types/http";
 

@@ -23,7 +23,8 @@ export interface GatewayOptions extends CanisterCallPorts {
   readonly hostSuffixes?: readonly string[];
   /** Names of canisters beside their ids. */
   readonly resolveName?: HostNames["resolveName"];
-  readonly frontPage?: Partial<FrontPage>;
+  /** What the front page shows; asked each time, as a driver may deploy something to show later. */
+  readonly frontPage?: () => Partial<FrontPage>;
 }
 
 /** Room for the rest of the envelope beside the page's own request. */
@@ -34,7 +35,6 @@ export function createGateway(options: GatewayOptions): WebHandler {
     suffixes: options.hostSuffixes ?? ["localhost"],
     ...(options.resolveName && { resolveName: options.resolveName }),
   };
-  const front: FrontPage = { name: "Atoll", links: [], ...options.frontPage };
   return async (request) => {
     if (isApiTarget(request.target)) {
       const answer = await options.api(request);
@@ -50,7 +50,7 @@ export function createGateway(options: GatewayOptions): WebHandler {
           request,
         );
       case "own":
-        return serveOwn(front, request);
+        return serveOwn({ name: "Atoll", links: [], ...options.frontPage?.() }, request);
     }
   };
 }

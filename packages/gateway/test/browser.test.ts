@@ -1,4 +1,5 @@
-// The gateway behind a real server, as a browser meets it: host names, cookies, streams that are left early.
+// The gateway behind a real server, as a browser meets it: host names, cookies, streams that are left early. What the
+// server alone promises is tested in `host-node`.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";

@@ -22,7 +22,7 @@ import {
 
 let web: Web;
 before(async () => {
-  web = await createWeb({ frontPage: { links: [["Sample", "/?canisterId=x&y=<z>"]] } });
+  web = await createWeb({ frontPage: () => ({ links: [["Sample", "/?canisterId=x&y=<z>"]] }) });
 });
 
 describe("a page", () => {

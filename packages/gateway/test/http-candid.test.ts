@@ -1,4 +1,5 @@
 // Answers of canisters as bytes: whatever they are, decoding ends with an answer or with undefined.
+// Requests as bytes: what the agent's own decoder reads is what was asked.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

@@ -13,6 +13,7 @@ import {
   newSubnetState,
   type PageStore,
   type SubnetConfig,
+  type SubnetState,
 } from "@atoll/state";
 import { type Batch, type CryptoPort, decodeState, encodeState, EnvironmentError, type LogPort, type StoragePort } from "@atoll/types";
 
@@ -21,12 +22,18 @@ const CHECKPOINT_INSTRUCTIONS = 20_000_000_000;
 const CHECKPOINT_BATCHES = 2000;
 const CHECKPOINT_LOG_BYTES = 64 * 1024 * 1024;
 
+const MISSING_CHECKPOINT =
+  "The checkpoint files (state-*) in the state folder are missing, and the batch log is not. Nothing was changed; " +
+  "restore a copy of the whole state folder, or start again with --clean, which deletes the state of this network.";
+
 export interface StateManagerOptions {
   readonly config: SubnetConfig;
   /** DER of the network's root key. */
   readonly rootKey: Uint8Array;
   readonly pages: PageStore;
   readonly maxInstances?: number;
+  /** A checkpoint at the latest after so many batches; for tests that need many of them. */
+  readonly checkpointBatches?: number;
 }
 
 export interface StateManagerPorts {
@@ -41,6 +48,7 @@ export class StateManager {
   readonly #checkpoints: Checkpoints;
   readonly #batches: BatchLog;
   readonly #log: LogPort;
+  readonly #checkpointBatches: number;
   #instructions = 0;
   #batchCount = 0;
   #logBytes = 0;
@@ -50,8 +58,10 @@ export class StateManager {
     const modules = new ModuleStore();
     const state = newSubnetState(options.config, modules, options.pages);
     this.#log = log;
-    this.#checkpoints = new Checkpoints(CheckpointStore.open(storage, checks));
-    this.#batches = BatchLog.open(storage, checks);
+    this.#checkpointBatches = options.checkpointBatches ?? CHECKPOINT_BATCHES;
+    const store = CheckpointStore.open(storage, checks);
+    this.#checkpoints = new Checkpoints(store);
+    this.#batches = BatchLog.open(storage, { ...checks, checkpoint: store.height });
     this.machine = {
       state,
       pool: new InstancePool(options.maxInstances === undefined ? {} : { maxInstances: options.maxInstances }),
@@ -61,8 +71,16 @@ export class StateManager {
       tree: new CanonicalTree(),
       memoryTotals: new Map(),
     };
-    if (this.#checkpoints.height === undefined) this.#checkpoints.save(state);
+    if (this.#checkpoints.height === undefined) this.#begin(state);
     else this.#checkpoints.load(state);
+  }
+
+  /** The log first: from the first checkpoint on, a log that is not there is a log that was lost. */
+  #begin(state: SubnetState): void {
+    const next = this.#batches.nextHeight ?? 1;
+    if (next !== 1) throw new EnvironmentError("STATE_CORRUPT", MISSING_CHECKPOINT);
+    if (this.#batches.firstHeight === undefined) this.#batches.restartAt(1);
+    this.#checkpoints.save(state);
   }
 
   /** Executes the batches logged after the checkpoint and describes the state that this leads to. */
@@ -94,6 +112,7 @@ export class StateManager {
     try {
       this.#checkpoints.save(state);
       this.#batches.dropBefore(state.height + 1);
+      this.#checkpoints.compact();
     } catch (error) {
       if (!(error instanceof EnvironmentError)) throw error;
       // The batches are safe in the log; the next checkpoint will include what this one would have.
@@ -118,7 +137,7 @@ export class StateManager {
   #isCheckpointDue(): boolean {
     return (
       this.#instructions >= CHECKPOINT_INSTRUCTIONS ||
-      this.#batchCount >= CHECKPOINT_BATCHES ||
+      this.#batchCount >= this.#checkpointBatches ||
       this.#logBytes >= CHECKPOINT_LOG_BYTES
     );
   }

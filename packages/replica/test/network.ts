@@ -168,3 +168,48 @@ export async function deploy(agent: HttpAgent, wasm: Uint8Array, arg?: Uint8Arra
   return id;
 }
 
+
+type Types = readonly IDL.Type[];
+
+/** An update by the agent's defaults; arguments and results as Candid types and values. */
+export async function update<T = unknown>(
+  agent: HttpAgent,
+  canisterId: Principal,
+  method: string,
+  [types, values]: readonly [Types, readonly unknown[]] = [[], []],
+  results: Types = [],
+): Promise<T> {
+  return callMethod<T>(agent, canisterId, method, [types, values], results, []);
+}
+
+export async function query<T = unknown>(
+  agent: HttpAgent,
+  canisterId: Principal,
+  method: string,
+  [types, values]: readonly [Types, readonly unknown[]] = [[], []],
+  results: Types = [],
+): Promise<T> {
+  return callMethod<T>(agent, canisterId, method, [types, values], results, ["query"]);
+}
+
+async function callMethod<T>(
+  agent: HttpAgent,
+  canisterId: Principal,
+  method: string,
+  [types, values]: readonly [Types, readonly unknown[]],
+  results: Types,
+  annotations: string[],
+): Promise<T> {
+  const service = IDL.Service({ [method]: IDL.Func([...types] as never, [...results] as never, annotations) });
+  const actor = Actor.createActor<Record<string, (...args: unknown[]) => Promise<T>>>(() => service, { agent, canisterId });
+  return (actor[method] as (...args: unknown[]) => Promise<T>)(...values);
+}
+
+/** Waits until `test` holds: for timers and heartbeats, which nobody answers. */
+export async function until(test: () => Promise<boolean>, timeoutMs = 10_000): Promise<void> {
+  const end = Date.now() + timeoutMs;
+  while (!(await test())) {
+    if (Date.now() > end) throw new Error(`not true after ${timeoutMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

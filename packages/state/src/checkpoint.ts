@@ -36,10 +36,26 @@ interface MetaRecord {
   readonly metrics: SubnetState["metrics"];
 }
 
+/** What the store holds of a canister, so that what went away can be deleted. */
+interface SavedCanister {
+  readonly memories: readonly string[];
+  readonly chunks: readonly string[];
+}
+
+type BucketRecords = [RequestId, IngressRecord][];
+
+/** Changes that the state has handed over and no commit holds yet: a checkpoint that fails must not lose them. */
+interface OpenChanges {
+  readonly modules: Set<string>;
+  readonly buckets: Map<number, BucketRecords>;
+  /** By memory id. */
+  readonly pages: Map<string, Set<number>>;
+}
+
 export class Checkpoints {
   readonly #store: CheckpointStore;
-  /** What the store holds of each canister, so that what went away can be deleted. */
-  readonly #saved = new Map<CanisterId, { memories: readonly string[]; chunks: readonly string[] }>();
+  readonly #saved = new Map<CanisterId, SavedCanister>();
+  #open: OpenChanges = noChanges();
 
   constructor(store: CheckpointStore) {
     this.#store = store;
@@ -53,11 +69,16 @@ export class Checkpoints {
   /** Makes the state as it is now the last checkpoint, durably and at once. */
   save(state: SubnetState): void {
     const store = this.#store;
+    for (const hash of state.modules.takeChanges()) this.#open.modules.add(hash);
+    for (const [bucket, records] of state.ingressHistory.takeBucketChanges()) this.#open.buckets.set(bucket, records);
+    const saved = new Map<CanisterId, SavedCanister | undefined>();
     store.begin();
     try {
-      for (const hash of state.modules.takeChanges()) saveModule(store, hash, state.modules.get(hash));
-      for (const id of [...state.changedSinceCheckpoint].sort()) this.#saveCanister(id, state.canisters.get(id));
-      for (const [bucket, records] of state.ingressHistory.takeBucketChanges()) {
+      for (const hash of this.#open.modules) saveModule(store, hash, state.modules.get(hash));
+      for (const id of [...state.changedSinceCheckpoint].sort()) {
+        saved.set(id, this.#saveCanister(id, state.canisters.get(id)));
+      }
+      for (const [bucket, records] of this.#open.buckets) {
         if (records.length === 0) store.delete(`ingress/${bucket}`);
         else store.put(`ingress/${bucket}`, encodeState(records));
       }
@@ -74,7 +95,16 @@ export class Checkpoints {
       throw error;
     }
     state.changedSinceCheckpoint.clear();
-    if (store.garbageRatio > 0.5) store.compact();
+    this.#open = noChanges();
+    for (const [id, canister] of saved) {
+      if (canister === undefined) this.#saved.delete(id);
+      else this.#saved.set(id, canister);
+    }
+  }
+
+  /** Gives back the room of what later checkpoints replaced, once it is more than half of all. */
+  compact(): void {
+    if (this.#store.garbageRatio > 0.5) this.#store.compact();
   }
 
   /** Fills an empty state with the last checkpoint. */
@@ -87,7 +117,8 @@ export class Checkpoints {
     state.randomness = meta.randomness;
     state.nextCanisterIndex = meta.nextCanisterIndex;
     state.pendingRandomness = meta.pendingRandomness;
-    state.metrics = meta.metrics;
+    // Counted anew from the memories, as everything else that can be.
+    state.metrics = { ...meta.metrics, canisterStateBytes: 0 };
     for (const key of store.keys("ingress/")) {
       for (const [id, record] of read<[RequestId, IngressRecord][]>(store, key)) state.ingressHistory.insert(id, record);
     }
@@ -96,7 +127,7 @@ export class Checkpoints {
     state.changedSinceCheckpoint.clear();
   }
 
-  #saveCanister(id: CanisterId, canister: CanisterState | undefined): void {
+  #saveCanister(id: CanisterId, canister: CanisterState | undefined): SavedCanister | undefined {
     const store = this.#store;
     const saved = this.#saved.get(id) ?? { memories: [], chunks: [] };
     const memories = canister?.execution === undefined ? [] : [canister.execution.heap, canister.execution.stable];
@@ -107,20 +138,30 @@ export class Checkpoints {
     for (const chunk of saved.chunks) if (!chunks.includes(chunk)) store.delete(`chunk/${id}/${chunk}`);
     if (canister === undefined) {
       store.delete(`canister/${id}`);
-      this.#saved.delete(id);
-      return;
+      return undefined;
     }
     for (const chunk of chunks) {
       if (!saved.chunks.includes(chunk)) store.put(`chunk/${id}/${chunk}`, canister.chunkStore.get(chunk) as Uint8Array);
     }
     for (const memory of memories) {
-      for (const page of memory.takeCheckpointChanges()) {
+      for (const page of this.#changedPages(memory)) {
         const content = memory.read(page);
         if (content !== undefined) store.putPage(memory.id, page, content);
       }
     }
     store.put(`canister/${id}`, encodeState(recordOf(canister, chunks)));
-    this.#saved.set(id, { memories: memories.map((memory) => memory.id), chunks });
+    return { memories: memories.map((memory) => memory.id), chunks };
+  }
+
+  #changedPages(memory: PagedMemory): Iterable<number> {
+    const pages = memory.takeCheckpointChanges();
+    const open = this.#open.pages.get(memory.id);
+    if (open === undefined) {
+      this.#open.pages.set(memory.id, new Set(pages));
+      return pages;
+    }
+    for (const page of pages) open.add(page);
+    return open;
   }
 
   #loadCanister(state: SubnetState, record: CanisterRecord): void {
@@ -148,6 +189,10 @@ export class Checkpoints {
     this.#store.readPages(record.id, (page, content) => memory.restore(page, content));
     return memory;
   }
+}
+
+function noChanges(): OpenChanges {
+  return { modules: new Set(), buckets: new Map(), pages: new Map() };
 }
 
 function recordOf(canister: CanisterState, chunks: readonly string[]): CanisterRecord {

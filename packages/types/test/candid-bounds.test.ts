@@ -1,4 +1,5 @@
-// The guard in front of Candid decoders: real messages pass, each way to make a decoder run away does not.
+// The guard in front of Candid decoders: what the encoder of `@icp-sdk/core` writes passes, each way to make a decoder
+// run away does not.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { IDL } from "@icp-sdk/core/candid";

@@ -62,6 +62,8 @@ for (let operator = 0; operator < OPERATORS; operator++) {
 const DECREMENT = 4;
 const DECREMENT_AND_TEST = 10;
 
+/** The engine takes 50,000; the rewriter needs a few of them. */
+const MAX_LOCALS = 49_800;
 /** A function that calls nothing and certainly has no more values than this need not count the stack's depth. */
 const SMALL_FRAME_VALUES = 2_000;
 
@@ -93,6 +95,7 @@ class BodyScan extends Reader {
       if (!isValueType(this.byte())) this.fail("invalid value type");
     }
     if (this.pos > end) this.fail("unexpected end of function body");
+    if (locals > MAX_LOCALS) this.fail("too many locals: locals exceed maximum");
     // A bound on the frame: an operator takes at least one byte, and pushes one value unless its type is an index.
     if (locals + end - this.pos > SMALL_FRAME_VALUES) this.traits = FunctionTrait.depth;
   }

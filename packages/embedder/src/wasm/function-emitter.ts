@@ -1,7 +1,7 @@
 // The second of two walks over a function body: writes it with the changes that the plan decided. The added locals
 // follow the function's own: counter, depth, temporaries for NaN and for stores, copies of addresses.
 import { Edit } from "./edits.ts";
-import type { FunctionPlan } from "./function-plan.ts";
+import { type FunctionPlan, STASHED_ADDRESS } from "./function-plan.ts";
 import { Nan } from "./opcodes.ts";
 import { ValueType } from "./value-types.ts";
 import type { Writer } from "./writer.ts";
@@ -33,6 +33,7 @@ const TEMP_TYPES: readonly (readonly [bit: number, type: number])[] = [
   [10, ValueType.f32],
   [11, ValueType.f64],
   [12, ValueType.v128],
+  [STASHED_ADDRESS, ValueType.i32],
 ];
 
 export class FunctionEmitter {
@@ -102,7 +103,7 @@ export class FunctionEmitter {
     const temps = plan.temps & (1 << Nan.f64x2) ? plan.temps | (1 << Nan.f32x4) : plan.temps;
     for (const [bit, type] of TEMP_TYPES) {
       if ((temps & (1 << bit)) === 0) continue;
-      groups.push(type);
+      groups.push(bit === STASHED_ADDRESS && plan.memory64 ? ValueType.i64 : type);
       this.tempLocals[bit] = next++;
     }
     this.firstAddress = next;
@@ -165,7 +166,7 @@ export class FunctionEmitter {
         this.storeMark();
         return;
       case Edit.markStashed:
-        this.markStashed(Math.floor(a / 256), a & 255, b);
+        this.markStashed(a, b);
         return;
       case Edit.memoryFill:
         this.indexed(0x10, indexes.memoryFill);
@@ -320,11 +321,12 @@ export class FunctionEmitter {
     this.op(0);
   }
 
-  private markStashed(address: number, type: number, offset: number): void {
+  private markStashed(type: number, offset: number): void {
     const value = this.tempLocals[8 + 0x7f - type] as number;
+    const address = this.tempLocals[STASHED_ADDRESS] as number;
     this.indexed(0x21, value);
-    this.indexed(0x22, this.firstAddress + address);
-    this.mark(-1 - address, offset);
+    this.indexed(0x22, address);
+    this.mark(address, offset);
     this.get(value);
   }
 

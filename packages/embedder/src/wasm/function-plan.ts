@@ -14,6 +14,10 @@ const Counter = { local: 0, both: 1, global: 2 } as const;
 
 const FRAME_STRIDE = 7;
 const FRAME = { kind: 0, base: 1, params: 2, results: 3, targeted: 4, counter: 5, dead: 6 } as const;
+/** Beyond so many kept addresses the others are stashed at the store: the engine limits the number of locals. */
+const MAX_ADDRESS_TEMPS = 100;
+/** Bit of `temps` for the address of a store that is stashed; those of the values begin at 8. */
+export const STASHED_ADDRESS = 13;
 /** Functions whose float locals do not settle in so many passes get the simple rule. */
 const MAX_PASSES = 4;
 
@@ -599,14 +603,14 @@ export class FunctionPlan {
       this.edits.add(at, Edit.markLocal, local, offset);
     } else if (local === Origin.constant) {
       this.edits.add(at, Edit.markConstant, Math.floor(((stack.value[slot] as number) + offset) / 4096));
-    } else if ((stack.produced[slot] as number) >= 0) {
+    } else if ((stack.produced[slot] as number) >= 0 && this.addressTemps < MAX_ADDRESS_TEMPS) {
       const temp = this.addressTemp(slot);
       this.edits.addLate(stack.produced[slot] as number, Edit.keepAddress, temp);
       this.edits.add(at, Edit.markLocal, -1 - temp, offset);
     } else {
       const type = STORED_TYPE[operator] as number;
-      this.temps |= 1 << (8 + 0x7f - type);
-      this.edits.add(at, Edit.markStashed, this.addressTemp(slot) * 256 + type, offset);
+      this.temps |= (1 << (8 + 0x7f - type)) | (1 << STASHED_ADDRESS);
+      this.edits.add(at, Edit.markStashed, type, offset);
     }
   }
 

@@ -40,5 +40,5 @@ export type {
   ValidationResult,
 } from "./module-info.ts";
 export { functionNames } from "./function-names.ts";
-export { DIRTY_MAP_PAGES, INJECTED_IMPORTS, instrument } from "./instrument.ts";
+export { DIRTY_MAP_PAGES, INJECTED_IMPORTS, InstrumentationError, instrument } from "./instrument.ts";
 export { validateModule } from "./validate.ts";

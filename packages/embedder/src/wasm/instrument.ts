@@ -18,12 +18,20 @@ export const INJECTED_IMPORTS = injected.HOOK_TYPES.length;
 /** Size of the memory `atoll.dirty`, in Wasm pages: one byte per 4 KiB page of 6 GiB. */
 export const DIRTY_MAP_PAGES = 24;
 
+/** The engine's limit. */
+const MAX_BODY_BYTES = 7_654_321;
+
+/** A function whose added code exceeds what the engine takes: an accepted module that cannot be installed here. */
+export class InstrumentationError extends Error {
+  override name = "InstrumentationError";
+}
+
 interface Added {
   readonly name: string | undefined;
   readonly body: injected.InjectedFunction;
 }
 
-/** `bytes` were validated and gave `info`. Deterministic: the same bytes give the same bytes. */
+/** `bytes` were validated and gave `info`. Deterministic: the same bytes give the same bytes. Throws InstrumentationError. */
 export function instrument(bytes: Uint8Array, info: ModuleInfo): InstrumentedModule {
   return new Rewriter(parseModule(bytes), info).run();
 }
@@ -209,6 +217,7 @@ class Rewriter {
       plan.plan(index, start);
       const length = code.openLength();
       emitter.emit(plan, end);
+      if (code.pos - length > MAX_BODY_BYTES) throw new InstrumentationError(`function ${index} becomes too large`);
       code.closeLength(length);
       this.hints.push(emitter.hintCount);
       for (let i = 0; i < emitter.hintCount; i++) this.hints.push(emitter.hints[i] as number);

@@ -2,12 +2,12 @@
 // everything that real clients send must come through unchanged.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { encodeLeb128, ErrorCode } from "@atoll/types";
 import { decodeArgument } from "@atoll/execution/management/candid-argument";
 import { CanisterIdRecord, InstallCodeRecord, UpdateSettingsRecord } from "@atoll/execution/management/candid-types";
+import { ErrorCode, encodeLeb128 } from "@atoll/types";
 import { IDL } from "@icp-sdk/core/candid";
 import fc from "fast-check";
-import { encode, NO_SETTINGS, principal, ALICE } from "./subnet.ts";
+import { ALICE, encode, NO_SETTINGS, principal } from "./subnet.ts";
 
 const MAX_MESSAGE = 2 * 1024 * 1024;
 const bytes = (...parts: (number | number[] | Uint8Array | string)[]): Uint8Array =>
@@ -33,27 +33,69 @@ const VEC = 0x6d;
 const RECORD = 0x6c;
 const VARIANT = 0x6b;
 const FUNC = 0x6a;
+const PRINCIPAL = 0x68;
 
-/** A record whose only field is one that nobody asked for, of type `type`, beside `table` (types from number 1 on). */
+/** The hash of "canister_id" in Candid's label hash. */
+const CANISTER_ID = [...new TextEncoder().encode("canister_id")].reduce(
+  (hash, byte) => (hash * 223 + byte) % 2 ** 32,
+  0,
+);
+
+/**
+ * A record with a good `canister_id` after a field that nobody asked for, of type `type` (those of `table` count from
+ * 1): a decoder without a guard would take it, in its own time.
+ */
 const withUnknownField = (table: number[][], type: number, value: Uint8Array | number[]): Uint8Array =>
-  bytes("DIDL", leb(table.length + 1), [RECORD, 1, 5, type], ...table, [1, 0], value);
+  bytes(
+    "DIDL",
+    leb(table.length + 1),
+    [RECORD, 2, 5, type, ...leb(CANISTER_ID), PRINCIPAL],
+    ...table,
+    [1, 0],
+    value,
+    [1, 1, 7],
+  );
 
 const nestedOpts = (depth: number): number[][] => Array.from({ length: depth }, (_, i) => [OPT, ...leb(i + 2)]);
 
 const hostile: Record<string, Uint8Array> = {
   "a vector of 2^40 nulls": withUnknownField([[VEC, NULL]], 1, leb(2 ** 40)),
   "a vector of 2^40 reserved": withUnknownField([[VEC, RESERVED]], 1, leb(2 ** 40)),
-  "a vector of 2^40 empty records": withUnknownField([[VEC, 2], [RECORD, 0]], 1, leb(2 ** 40)),
-  "vectors of vectors of nulls": withUnknownField([[VEC, 2], [VEC, NULL]], 1, [...leb(5000), ...Array(5000).fill([0xff, 0x7f]).flat()]),
+  "a vector of 2^40 empty records": withUnknownField(
+    [
+      [VEC, 2],
+      [RECORD, 0],
+    ],
+    1,
+    leb(2 ** 40),
+  ),
+  "vectors of vectors of nulls": withUnknownField(
+    [
+      [VEC, 2],
+      [VEC, NULL],
+    ],
+    1,
+    [...leb(5000), ...Array(5000).fill([0xff, 0x7f]).flat()],
+  ),
   "a record that contains itself": withUnknownField([[RECORD, 1, 0, 1]], 1, []),
   "records that double at each of 40 levels": withUnknownField(
     Array.from({ length: 40 }, (_, i) => [RECORD, 2, 0, i < 39 ? i + 2 : NULL, 1, i < 39 ? i + 2 : NULL]),
     1,
     [],
   ),
-  "60 options around a boolean that is none": withUnknownField([...nestedOpts(59), [OPT, BOOL]], 1, [...Array(60).fill(1), 2]),
-  "28 options around a boolean that is none": withUnknownField([...nestedOpts(27), [OPT, BOOL]], 1, [...Array(28).fill(1), 2]),
-  "28 options around text that is not UTF-8": withUnknownField([...nestedOpts(27), [OPT, TEXT]], 1, [...Array(28).fill(1), 1, 0xff]),
+  "60 options around a boolean that is none": withUnknownField([...nestedOpts(59), [OPT, BOOL]], 1, [
+    ...Array(60).fill(1),
+    2,
+  ]),
+  "28 options around a boolean that is none": withUnknownField([...nestedOpts(27), [OPT, BOOL]], 1, [
+    ...Array(28).fill(1),
+    2,
+  ]),
+  "28 options around text that is not UTF-8": withUnknownField([...nestedOpts(27), [OPT, TEXT]], 1, [
+    ...Array(28).fill(1),
+    1,
+    0xff,
+  ]),
   "a recursive option, a megabyte deep": withUnknownField([[OPT, 1]], 1, repeat([1], 1_000_000)),
   "a type table of a million empty records": bytes("DIDL", leb(1_000_000), repeat([RECORD, 0], 2_000_000 - 20)),
   "a type table of 2 MiB of options": bytes("DIDL", leb(900_000), repeat([OPT, NULL], 1_800_000)),
@@ -62,20 +104,36 @@ const hostile: Record<string, Uint8Array> = {
   "a variant of 2^30 alternatives": bytes("DIDL", 1, VARIANT, leb(2 ** 30), repeat([0, NULL], 2_000_000)),
   "a function of a million arguments": bytes("DIDL", 1, FUNC, leb(2 ** 30), repeat([NULL], 2_000_000)),
   "a number of two million digits": withUnknownField([], NAT, repeat([0xff], 2_000_000)),
-  "thousands of numbers of a thousand digits": withUnknownField([[VEC, NAT]], 1, [...leb(1900), ...repeat([...Array(999).fill(0xff), 1], 1_900_000)]),
+  "thousands of numbers of a thousand digits": withUnknownField([[VEC, NAT]], 1, [
+    ...leb(1900),
+    ...repeat([...Array(999).fill(0xff), 1], 1_900_000),
+  ]),
   "a hundred thousand numbers": withUnknownField([[VEC, NAT]], 1, [...leb(100_000), ...repeat([1], 100_000)]),
   "a text of 2 MiB": withUnknownField([], TEXT, [...leb(2_000_000), ...repeat([0x61], 2_000_000)]),
   "a text that is longer than the message": withUnknownField([], TEXT, leb(2 ** 40)),
   "a blob that is longer than the message": withUnknownField([[VEC, 0x7b]], 1, leb(2 ** 40)),
   "a vector of nat64 longer than the message": withUnknownField([[VEC, 0x78]], 1, leb(2 ** 45)),
-  "a million empty blobs": withUnknownField([[VEC, 2], [VEC, 0x7b]], 1, [...leb(1_000_000), ...repeat([0], 1_000_000)]),
+  "a million empty blobs": withUnknownField(
+    [
+      [VEC, 2],
+      [VEC, 0x7b],
+    ],
+    1,
+    [...leb(1_000_000), ...repeat([0], 1_000_000)],
+  ),
   "ten thousand functions of a large type": withUnknownField(
-    [[VEC, 2], [FUNC, ...leb(400), ...Array(400).fill(NULL), 0, 0]],
+    [
+      [VEC, 2],
+      [FUNC, ...leb(400), ...Array(400).fill(NULL), 0, 0],
+    ],
     1,
     [...leb(9000), ...repeat([1, 1, 0, 0], 36_000)],
   ),
   "wide variants, the last alternative each time": withUnknownField(
-    [[VEC, 2], [VARIANT, ...leb(400), ...Array.from({ length: 400 }, (_, i) => [...leb(i), NULL]).flat()]],
+    [
+      [VEC, 2],
+      [VARIANT, ...leb(400), ...Array.from({ length: 400 }, (_, i) => [...leb(i), NULL]).flat()],
+    ],
     1,
     [...leb(9000), ...repeat(leb(399), 18_000)],
   ),
@@ -89,17 +147,48 @@ const hostile: Record<string, Uint8Array> = {
 
 describe("hostile Candid", () => {
   for (const [name, arg] of Object.entries(hostile)) {
-    test(`${name} is refused at once`, () => {
+    test(`${name} is refused`, () => {
       assert.ok(arg.length <= MAX_MESSAGE);
-      decodeArgument(CanisterIdRecord, arg);
-      const start = performance.now();
       const decoded = decodeArgument(CanisterIdRecord, arg);
-      const took = performance.now() - start;
       assert.ok(!decoded.ok);
       assert.equal(decoded.error.code, ErrorCode.InvalidManagementPayload);
-      assert.ok(decoded.error.message.length < 1000);
-      // Two orders of magnitude below what an unguarded decoder takes; slow machines get some air.
-      assert.ok(took < 100, `took ${took} ms`);
+      assert.ok(decoded.error.message.length < 500);
+    });
+  }
+
+  // What the guard lets through at its limits must be harmless for the decoder.
+  const bearable: Record<string, Uint8Array> = {
+    "thousands of nulls": withUnknownField([[VEC, NULL]], 1, leb(9990)),
+    "thousands of empty records": withUnknownField(
+      [
+        [VEC, 2],
+        [RECORD, 0],
+      ],
+      1,
+      leb(9990),
+    ),
+    "thousands of blobs": withUnknownField(
+      [
+        [VEC, 2],
+        [VEC, 0x7b],
+      ],
+      1,
+      [...leb(9990), ...repeat([0], 9990)],
+    ),
+    "hundreds of types and a long text": withUnknownField(
+      Array.from({ length: 240 }, () => [OPT, NULL]),
+      TEXT,
+      [...leb(30_000), ...repeat([0x61], 30_000)],
+    ),
+    "hundreds of large numbers": withUnknownField([[VEC, NAT]], 1, [
+      ...leb(500),
+      ...repeat([...Array(62).fill(0xff), 1], 31_500),
+    ]),
+    "28 options around a boolean": withUnknownField([...nestedOpts(27), [OPT, BOOL]], 1, [...Array(28).fill(1), 1]),
+  };
+  for (const [name, arg] of Object.entries(bearable)) {
+    test(`${name} are let through`, () => {
+      assert.deepEqual(decodeArgument(CanisterIdRecord, arg), { ok: true, value: { canister_id: "07" } });
     });
   }
 
@@ -171,17 +260,34 @@ describe("what clients send comes through", () => {
   });
 
   test("fields nobody asked for, missing optional fields, more arguments than one", () => {
-    const known = { canister_id: IDL.Principal, zebra: IDL.Vec(IDL.Text), aardvark: IDL.Opt(IDL.Record({ x: IDL.Nat })) };
+    const known = {
+      canister_id: IDL.Principal,
+      zebra: IDL.Vec(IDL.Text),
+      aardvark: IDL.Opt(IDL.Record({ x: IDL.Nat })),
+    };
     const value = { canister_id: principal(ALICE), zebra: ["a", "b"], aardvark: [{ x: 5n }] };
     const two = IDL.encode([IDL.Record(known), IDL.Text], [value, "more"]);
     assert.deepEqual(decodeArgument(CanisterIdRecord, two), { ok: true, value: { canister_id: ALICE } });
     const old = IDL.encode(
-      [IDL.Record({ mode: IDL.Variant({ upgrade: IDL.Null }), canister_id: IDL.Principal, wasm_module: IDL.Vec(IDL.Nat8), arg: IDL.Vec(IDL.Nat8) })],
+      [
+        IDL.Record({
+          mode: IDL.Variant({ upgrade: IDL.Null }),
+          canister_id: IDL.Principal,
+          wasm_module: IDL.Vec(IDL.Nat8),
+          arg: IDL.Vec(IDL.Nat8),
+        }),
+      ],
       [{ mode: { upgrade: null }, canister_id: principal(ALICE), wasm_module: bytes(1), arg: bytes() }],
     );
     assert.deepEqual(decodeArgument(InstallCodeRecord, old), {
       ok: true,
-      value: { mode: { upgrade: [] }, canister_id: ALICE, wasm_module: bytes(1), arg: bytes(), sender_canister_version: [] },
+      value: {
+        mode: { upgrade: [] },
+        canister_id: ALICE,
+        wasm_module: bytes(1),
+        arg: bytes(),
+        sender_canister_version: [],
+      },
     });
   });
 

@@ -2,6 +2,7 @@
 // or a canister would make them.
 import { createHash } from "node:crypto";
 import { InstancePool } from "@atoll/embedder";
+import { executeManagementCall, FeeSchedule, type Round } from "@atoll/execution";
 import {
   type CanisterState,
   ModuleStore,
@@ -11,8 +12,8 @@ import {
   type SubnetState,
 } from "@atoll/state";
 import {
-  canisterIdFromIndex,
   type CanisterId,
+  canisterIdFromIndex,
   ErrorCode,
   type IngressStatus,
   MANAGEMENT_CANISTER,
@@ -23,7 +24,6 @@ import {
   type Response,
   type UserError,
 } from "@atoll/types";
-import { executeManagementCall, FeeSchedule, type Round } from "@atoll/execution";
 import { IDL } from "@icp-sdk/core/candid";
 import { Principal } from "@icp-sdk/core/principal";
 import { type MethodName, methods, NO_SETTINGS } from "./interface.ts";
@@ -122,7 +122,9 @@ export function callAsCanister(
 }
 
 export function takeResponses(canister: CanisterState): Response[] {
-  return canister.input.extract((item) => item.kind === "response").map((item) => (item as { response: Response }).response);
+  return canister.input
+    .extract((item) => item.kind === "response")
+    .map((item) => (item as { response: Response }).response);
 }
 
 export function newCanisterOf(subnet: TestSubnet, owner: PrincipalId, settings: object = {}): CanisterState {

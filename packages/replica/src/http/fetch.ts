@@ -1,4 +1,5 @@
-// The HTTP interface for hosts that speak the Fetch standard: a browser's Worker, a test without a socket.
+// The HTTP interface for hosts that speak the Fetch standard: a browser's Worker, a test without a socket. It bounds
+// the body as a server does, because there is none in front of it.
 import { MAX_HTTP_BODY_BYTES } from "@atoll/types";
 import type { HttpHandler } from "@atoll/types/http";
 

@@ -1,4 +1,5 @@
-// Requests for the tests of the HTTP interface: envelopes as maps, so that a test can break any part of one.
+// Requests for the tests of the HTTP interface: envelopes as maps, so that a test can break any part of one, and what
+// a driver would hand in.
 import { encodeCbor, fromHex, principalToText } from "@atoll/types";
 import type { CborInput } from "@atoll/types/cbor";
 import type { HttpHandler, HttpRequest, HttpResponse, TimerPort } from "@atoll/types/http";

@@ -28,8 +28,8 @@ export interface BatchLogOptions {
   readonly segmentBytes?: number;
   /**
    * Height of the checkpoint that replay starts from. With it, `open` also checks that the log reaches that far,
-   * which finds a log that is gone altogether. 0 and undefined mean that no batch has been executed yet. Leave it
-   * out for a checkpoint that came from a peer: a crash before `restartAt` leaves a log that does not reach it.
+   * which finds a log that is gone altogether: begin it (`restartAt`) before the first checkpoint. Leave it out for
+   * a checkpoint that came from a peer: a crash before `restartAt` leaves a log that does not reach it.
    */
   readonly checkpoint?: Height | undefined;
 }
@@ -61,7 +61,7 @@ export class BatchLog {
   static open(storage: StoragePort, options: BatchLogOptions = {}): BatchLog {
     const crc = options.crc32 ?? portableCrc32;
     const scan = scanLog(storage, readLogMark(storage, crc), crc);
-    requireReach(scan, options.checkpoint ?? 0);
+    requireReach(scan, options.checkpoint);
     if (scan.torn !== undefined) cutOff(storage, scan.torn);
     return new BatchLog(storage, scan, options);
   }
@@ -74,7 +74,8 @@ export class BatchLog {
     this.#segments = scan.segments;
     this.#next = scan.next;
     this.#synced = 0;
-    // A killed process may have left whole records that only the page cache knows; they count from here on.
+    // A killed process may have left whole records that only the page cache knows; they count from here on. And
+    // bytes that were cut off must not come back under those of the next record.
     this.sync();
   }
 
@@ -255,8 +256,8 @@ function walkToEnd(
   }
 }
 
-function requireReach(scan: Scan, checkpoint: Height): void {
-  if (checkpoint === 0) return;
+function requireReach(scan: Scan, checkpoint: Height | undefined): void {
+  if (checkpoint === undefined) return;
   const first = scan.segments[0]?.first;
   if (scan.next === undefined || first === undefined) {
     throw corrupt(
@@ -278,13 +279,8 @@ function requireReach(scan: Scan, checkpoint: Height): void {
 
 function cutOff(storage: StoragePort, torn: Segment): void {
   const name = logSegmentName(torn.first);
-  if (torn.length === 0) {
-    storage.remove(name);
-    return;
-  }
-  storage.truncate(name, torn.length);
-  // Bytes of the torn record must not come back under those of the next one.
-  storage.sync(name);
+  if (torn.length === 0) storage.remove(name);
+  else storage.truncate(name, torn.length);
 }
 
 function damaged(first: Height, damage: LogDamage): EnvironmentError {

@@ -112,7 +112,7 @@ test("every changed bit and every cut of an orderly closed log is found or harml
     const label = `${damage.file}, ${damage.what}`;
     let content: Map<number, Uint8Array>;
     try {
-      const entries = BatchLog.open(damage.disk, SMALL).entries(1);
+      const entries = BatchLog.open(damage.disk(), SMALL).entries(1);
       content = new Map([...entries].map(({ height, payload }) => [height, payload.slice()]));
     } catch (error) {
       assert.ok(isCode("STATE_CORRUPT", "log-", "--clean")(error), `${label}: ${error}`);
@@ -249,6 +249,31 @@ test("a full disk refuses a batch, and the log goes on when there is room again"
     log.append(height, payload);
     log.sync();
     assert.equal(readAll(BatchLog.open(disk.clone())).size, height);
+  }
+});
+
+test("a disk that is full in the middle of a record leaves no part of it", () => {
+  class SloppyDisk extends MemoryStorage {
+    room = Number.POSITIVE_INFINITY;
+    override append(name: string, parts: readonly Uint8Array[]): void {
+      const whole = Buffer.concat(parts);
+      super.append(name, [whole.subarray(0, this.room)]);
+      if (whole.length > this.room) throw new EnvironmentError("ENOSPC", "The disk is full.");
+    }
+  }
+  for (let room = 0; room < 60; room++) {
+    const disk = new SloppyDisk();
+    const log = BatchLog.open(disk, { segmentBytes: 150 });
+    for (let height = 1; height <= 6; height++) {
+      disk.room = room;
+      assert.throws(() => log.append(height, new Uint8Array(40).fill(height)), isCode("ENOSPC"));
+      disk.room = Number.POSITIVE_INFINITY;
+      log.append(height, new Uint8Array(40 - height).fill(height));
+      log.sync();
+    }
+    const found = readAll(BatchLog.open(disk));
+    assert.deepEqual([...found.keys()], [1, 2, 3, 4, 5, 6]);
+    for (const [height, payload] of found) assert.deepEqual(payload, new Uint8Array(40 - height).fill(height));
   }
 });
 

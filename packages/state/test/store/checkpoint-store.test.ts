@@ -279,7 +279,7 @@ test("every changed bit and every cut is found and named, or harmless", () => {
     const byte = Number(/\d+ ?(?:bytes)?$/.exec(what)?.[0].replace(" bytes", "") ?? 0);
     if (file === big && byte > 300 && byte < 19_500 && byte % 97 !== 0) continue;
     assert.throws(
-      () => requireEqual(CheckpointStore.open(damaged), model, "damaged"),
+      () => requireEqual(CheckpointStore.open(damaged()), model, "damaged"),
       isCode("STATE_CORRUPT", file, "--clean"),
       `${file}, ${what}`,
     );

@@ -29,20 +29,23 @@ export function contentOf(storage: MemoryStorage, file: string): Uint8Array {
   return storage.read(file, 0, storage.size(file) ?? 0);
 }
 
-/** Every way to change one bit of one file, and to cut off one file at any length. */
-export function* damages(storage: MemoryStorage): Generator<{ file: string; what: string; disk: MemoryStorage }> {
+/** Every way to change one bit of one file, to cut it off at any length, and to remove it. */
+export function* damages(storage: MemoryStorage): Generator<{ file: string; what: string; disk: () => MemoryStorage }> {
   for (const file of storage.list()) {
     const content = contentOf(storage, file);
     for (let bit = 0; bit < content.length * 8; bit++) {
       const changed = content.slice();
       changed[bit >> 3] = (changed[bit >> 3] as number) ^ (1 << (bit & 7));
-      yield { file, what: `bit ${bit & 7} of byte ${bit >> 3}`, disk: withContent(storage, file, changed) };
+      yield { file, what: `bit ${bit & 7} of byte ${bit >> 3}`, disk: () => withContent(storage, file, changed) };
     }
     for (let size = 0; size < content.length; size++) {
-      yield { file, what: `cut to ${size} bytes`, disk: withContent(storage, file, content.slice(0, size)) };
+      yield { file, what: `cut to ${size} bytes`, disk: () => withContent(storage, file, content.slice(0, size)) };
     }
-    const gone = storage.clone();
-    gone.remove(file);
-    yield { file, what: "removed", disk: gone };
+    const without = () => {
+      const copy = storage.clone();
+      copy.remove(file);
+      return copy;
+    };
+    yield { file, what: "removed", disk: without };
   }
 }

@@ -129,7 +129,7 @@ persistent actor class Calls() = self {
   };
 
   public composite query func queryEcho(callee : Principal) : async Nat {
-    await (actor (Principal.toText(callee)) : actor { available : shared query () -> async Nat }).available()
+    await (actor (Principal.toText(callee)) : actor { balance : shared query () -> async Nat }).balance()
   };
 
   public query func ownId() : async Principal { Principal.fromActor(self) };

@@ -5,8 +5,8 @@
 // Environment: RUSTC (default rustc), CARGO (default cargo), WASM_LD (a wasm linker, default rust-lld).
 
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { withCustomSection } from "../custom-section.ts";
@@ -26,6 +26,7 @@ writeFileSync(join(FOLDER, "fixture.wasm"), wasm);
 writeFileSync(join(FOLDER, "fixture.did"), candid);
 const lock = { rustc: rustcVersion(), sources: sourcesHash(), wasm: sha256(wasm), candid: sha256(candid) };
 writeFileSync(join(FOLDER, "fixture.lock.json"), `${JSON.stringify(lock, null, 2)}\n`);
+rmSync(target, { recursive: true });
 process.stdout.write(`fixture.wasm: ${wasm.length} bytes, ${lock.wasm}\n`);
 
 function build(): void {
@@ -39,9 +40,22 @@ function build(): void {
       RUSTC: rustc,
       RUSTC_BOOTSTRAP: "1",
       CARGO_TARGET_DIR: target,
+      CARGO_ENCODED_RUSTFLAGS: neutralPaths().join("\u001f"),
       CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER: process.env.WASM_LD ?? "rust-lld",
     },
   });
+}
+
+/** Panic messages name source files: without the folders of the machine that built them. */
+function neutralPaths(): string[] {
+  const registry = join(process.env.CARGO_HOME ?? join(homedir(), ".cargo"), "registry/src");
+  const crates = existsSync(registry) ? readdirSync(registry).map((index) => join(registry, index)) : [];
+  const library = join(run(rustc, ["--print", "sysroot"]).trim(), "lib/rustlib/src/rust");
+  return [
+    ...crates.map((folder) => `--remap-path-prefix=${folder}=/crates`),
+    `--remap-path-prefix=${library}=/rust`,
+    `--remap-path-prefix=${FOLDER}=/canister/`,
+  ];
 }
 
 function rustcVersion(): string {
