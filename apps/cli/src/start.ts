@@ -4,17 +4,17 @@ import { flushCompileCache } from "node:module";
 import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { createGateway } from "@atoll/gateway";
-import { createNodeCrypto, nodeClock, nodeEntropy, openStateFolder, type StateFolder, startHttpServer } from "@atoll/host-node";
-import { createHttpHandler, makeSecrets, type NodeSecrets, Replica, soloReplicaOptions } from "@atoll/replica";
-import { type CryptoPort, decodeState, encodeState, type LogPort, toHex } from "@atoll/types";
+import { createNodeCrypto, nodeClock, nodeEntropy, openStateFolder, startHttpServer } from "@atoll/host-node";
+import { createHttpHandler, Replica, soloReplicaOptions } from "@atoll/replica";
+import { type LogPort, toHex } from "@atoll/types";
 import type { TimerPort } from "@atoll/types/http";
 import { drive } from "./drive.ts";
 import type { StartOptions } from "./options.ts";
 import { deploySample } from "./sample.ts";
 import { createScreen } from "./screen.ts";
+import { noteBegun, readOrMakeSecrets, SUBNET } from "./secrets.ts";
 import { createThreadExecutor } from "./threads/thread-executor.ts";
 
-const SUBNET = "root";
 /** Instrumented code is larger: without more room V8 silently stops inlining it. */
 const V8_FLAGS = [
   "--wasm-inlining-factor=12",
@@ -27,15 +27,17 @@ export async function start(options: StartOptions, version: string): Promise<voi
   for (const flag of V8_FLAGS) setFlagsFromString(flag);
   const screen = createScreen(options);
   const log: LogPort = screen.log;
+  const ending = endOnSignals();
   const folder = openStateFolder(options.stateDir, { clean: options.clean });
   const crypto = await createNodeCrypto();
-  const { secrets, isNew } = readOrMakeSecrets(folder, crypto);
+  const secrets = readOrMakeSecrets(folder, crypto, options);
   const replicaOptions = soloReplicaOptions(secrets, crypto);
   folder.storage(SUBNET);
   const executor = createThreadExecutor({
     config: replicaOptions.config,
     rootKey: replicaOptions.rootKey,
     storagePath: join(folder.path, `subnet-${SUBNET}`),
+    checkpointBatches: testSetting("ATOLL_TEST_CHECKPOINT_BATCHES"),
     log,
     onCrash: fatal,
   });
@@ -47,20 +49,19 @@ export async function start(options: StartOptions, version: string): Promise<voi
     implementation: { version: `atoll ${version}` },
   });
   const gatewayHandler = createGateway({ api: apiHandler, timer, ...ports });
-  const loaded = replica.start();
+  const loaded = replica.start().then(() => noteBegun(folder));
   // A port that is taken is the more likely failure; a broken state folder is told all the same.
   const [server] = await Promise.all([startHttpServer({ ...options, apiHandler, gatewayHandler, log }), loaded]);
   const driver = drive(replica, nodeClock, fatal);
   await replica.firstCertified;
   const statusAfterMs = Math.round(process.uptime() * 1000);
-  const end = async (): Promise<void> => {
+  ending.by(async () => {
     await server.close();
     await driver.stop();
     await replica.stop();
     folder.close();
-  };
-  endOnSignals(end);
-  const sampleId = options.sample ? await deploySample(replica, folder, isNew) : undefined;
+  });
+  const sampleId = options.sample ? await deploySample(replica, folder) : undefined;
   screen.showReady({
     url: server.url,
     rootKey: toHex(replicaOptions.rootKey),
@@ -78,17 +79,10 @@ const timer: TimerPort = {
   },
 };
 
-/** The keys of the network: what makes it the same network after a restart. */
-function readOrMakeSecrets(folder: StateFolder, crypto: CryptoPort): { secrets: NodeSecrets; isNew: boolean } {
-  const saved = folder.readSecret("node");
-  if (saved !== undefined) return { secrets: decodeState(saved) as NodeSecrets, isNew: false };
-  const secrets = makeSecrets(nodeEntropy, crypto);
-  folder.writeSecret("node", encodeState(secrets));
-  return { secrets, isNew: true };
-}
-
-function endOnSignals(end: () => Promise<void>): void {
+/** Ends the process on SIGINT and SIGTERM: at any moment of the start, and in good order from `by` on. */
+function endOnSignals(): { by(end: () => Promise<void>): void } {
   let isEnding = false;
+  let end = async (): Promise<void> => undefined;
   const onSignal = (): void => {
     if (isEnding) return;
     isEnding = true;
@@ -96,6 +90,13 @@ function endOnSignals(end: () => Promise<void>): void {
   };
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
+  return { by: (orderly) => void (end = orderly) };
+}
+
+/** A number that a test sets in the environment; it belongs to no interface. */
+function testSetting(name: string): number | undefined {
+  const value = Number(process.env[name]);
+  return Number.isSafeInteger(value) && value > 0 ? value : undefined;
 }
 
 /** Something that must not happen: say it and stop, the state folder is safe. */

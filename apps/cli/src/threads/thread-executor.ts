@@ -13,6 +13,8 @@ export interface ThreadExecutorOptions {
   readonly config: SubnetConfig;
   readonly rootKey: Uint8Array;
   readonly storagePath: string;
+  /** See StateManagerOptions. */
+  readonly checkpointBatches: number | undefined;
   readonly log: LogPort;
   /** A thread ended by itself: nothing can be done but to end the process. */
   readonly onCrash: (error: Error) => void;
@@ -20,8 +22,9 @@ export interface ThreadExecutorOptions {
 
 export function createThreadExecutor(options: ThreadExecutorOptions): Executor {
   const { port1, port2 } = new MessageChannel();
-  const { config, rootKey, storagePath } = options;
-  const execution = startThread("execution-thread.ts", { config, rootKey, storagePath, deltas: port1 } satisfies ExecutionThreadData, port1);
+  const { config, rootKey, storagePath, checkpointBatches } = options;
+  const data: ExecutionThreadData = { config, rootKey, storagePath, checkpointBatches, deltas: port1 };
+  const execution = startThread("execution-thread.ts", data, port1);
   const query = startThread("query-thread.ts", { config, rootKey, deltas: port2 } satisfies QueryThreadData, port2);
   for (const thread of [execution, query]) thread.on("error", options.onCrash);
   const rounds = roundCalls(execution, options.log);

@@ -11,6 +11,7 @@ export interface ExecutionThreadData {
   readonly rootKey: Uint8Array;
   /** Folder of the subnet's files. */
   readonly storagePath: string;
+  readonly checkpointBatches: number | undefined;
   /** Deltas and page slabs for the query thread. */
   readonly deltas: MessagePort;
 }

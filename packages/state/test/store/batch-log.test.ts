@@ -97,7 +97,8 @@ test("a log that does not reach the checkpoint is reported", () => {
   assert.equal(BatchLog.open(disk.clone(), { ...SMALL, checkpoint: 9 }).nextHeight, 10);
   assert.throws(() => BatchLog.open(disk.clone(), { ...SMALL, checkpoint: 10 }), isCode("STATE_CORRUPT", "height 9"));
   assert.throws(() => BatchLog.open(new MemoryStorage(), { checkpoint: 5 }), isCode("STATE_CORRUPT", "missing"));
-  assert.equal(BatchLog.open(new MemoryStorage(), { checkpoint: 0 }).nextHeight, undefined);
+  assert.throws(() => BatchLog.open(new MemoryStorage(), { checkpoint: 0 }), isCode("STATE_CORRUPT", "missing"));
+  assert.equal(BatchLog.open(new MemoryStorage(), { checkpoint: undefined }).nextHeight, undefined);
   const log = BatchLog.open(disk, SMALL);
   log.dropBefore(9);
   assert.throws(() => BatchLog.open(disk, { ...SMALL, checkpoint: 2 }), isCode("STATE_CORRUPT", "heights 3 to"));
