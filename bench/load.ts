@@ -3,15 +3,20 @@
 // status and its length, but hands out every answer that was asked for.
 import { connect, type Socket } from "node:net";
 
+/** The answer to the request at `index`. */
+export interface Sample {
+  readonly index: number;
+  readonly body: Uint8Array;
+}
+
 export interface LoadResult {
-  /** Bodies of the answers at the positions asked for. */
-  readonly samples: Uint8Array[];
+  readonly samples: readonly Sample[];
   /** Wall time, in seconds. */
   readonly seconds: number;
 }
 
 export interface Load {
-  /** Sends all requests; rejects when an answer is not status 200 or a connection breaks. */
+  /** Sends all requests and keeps every `sampleEvery`th answer; rejects when an answer is not status 200 or a connection breaks. */
   run(requests: readonly Uint8Array[], sampleEvery?: number): Promise<LoadResult>;
   close(): void;
 }
@@ -20,13 +25,13 @@ export async function openLoad(port: number, connections: number): Promise<Load>
   const sockets = await Promise.all(Array.from({ length: connections }, () => open(port)));
   return {
     async run(requests, sampleEvery = requests.length) {
-      const samples: Uint8Array[] = [];
+      const samples: Sample[] = [];
       const start = performance.now();
       let next = 0;
       const take = (): number | undefined => (next < requests.length ? next++ : undefined);
       const lanes = sockets.map((socket) =>
         lane(socket, requests, take, (index, body) => {
-          if (index % sampleEvery === 0) samples.push(body.slice());
+          if (index % sampleEvery === 0) samples.push({ index, body: new Uint8Array(body) });
         }),
       );
       await Promise.all(lanes);

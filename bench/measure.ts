@@ -58,15 +58,16 @@ export function cpuOf(pid: number): number {
 /** Linux counts in hundredths of a second, whatever the kernel's own tick is. */
 const TICK_MICROSECONDS = 10_000;
 
-/** CPU by name of thread, in microseconds: shows where a server spends its time. Linux only, else empty. */
+/** CPU by thread, in microseconds: shows where a server spends its time. Linux only, else empty. */
 export function cpuByThread(pid: number): Map<string, number> {
   const sums = new Map<string, number>();
   if (process.platform !== "linux") return sums;
   const folder = `/proc/${pid}/task`;
-  for (const task of readdirSync(folder)) {
+  let workers = 0;
+  // The main thread has the number of the process; workers are numbered in the order in which they were started.
+  for (const task of readdirSync(folder).sort((a, b) => Number(a) - Number(b))) {
     const name = readFileSync(`${folder}/${task}/comm`, "utf8").trim();
-    const key = name === "node" || name === "MainThread" || name === "node-MainThread" ? "main" : `${name}`;
-    const label = sums.has(key) && key !== "V8Worker" ? `${key} ${task}` : key;
+    const label = task === String(pid) ? "main" : name === "WorkerThread" ? `worker ${++workers}` : "engine";
     const [nanoseconds] = readFileSync(`${folder}/${task}/schedstat`, "latin1").split(" ");
     sums.set(label, (sums.get(label) ?? 0) + Number(nanoseconds) / 1000);
   }

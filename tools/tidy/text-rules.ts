@@ -42,8 +42,11 @@ function checkMachinePaths(file: SourceFile): Violation[] {
 
 function checkOpening(file: SourceFile): Violation[] {
   const lines = openingCommentLines(file.text);
-  if (lines >= 2 && lines <= 8) return [];
-  return [{ path: file.path, line: 1, rule: "opening", message: `opens with ${lines} comment lines, not 2 to 8` }];
+  // What a test or a small program is for often fits on one line; a source file has to say where it stands as well.
+  const least = file.path.includes("/src/") ? 2 : 1;
+  if (lines >= least && lines <= 8) return [];
+  const message = `opens with ${lines} comment lines, not ${least} to 8`;
+  return [{ path: file.path, line: 1, rule: "opening", message }];
 }
 
 function openingCommentLines(text: string): number {

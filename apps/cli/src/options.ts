@@ -1,4 +1,5 @@
 // The command line: what can be said, and a sentence for everything else.
+// Errors carry the code USAGE; `main.ts` prints them and ends the process.
 import { parseArgs } from "node:util";
 import { EnvironmentError } from "@atoll/types";
 
@@ -11,7 +12,10 @@ export interface StartOptions {
   readonly sample: boolean;
 }
 
-export type Command = { readonly kind: "start"; readonly options: StartOptions } | { readonly kind: "help" } | { readonly kind: "version" };
+export type Command =
+  | { readonly kind: "start"; readonly options: StartOptions }
+  | { readonly kind: "help" }
+  | { readonly kind: "version" };
 
 export const USAGE = `Usage: atoll start [options]
 
@@ -38,7 +42,8 @@ export function parseCommand(args: readonly string[]): Command {
 function parseStart(args: string[]): StartOptions {
   const { values } = parse(args);
   const port = Number(values.port ?? "8000");
-  if (!/^\d+$/.test(values.port ?? "8000") || port > 65_535) throw wrong(`"${values.port}" is not a port: give a number from 0 to 65535.`);
+  if (!/^\d+$/.test(values.port ?? "8000") || port > 65_535)
+    throw wrong(`"${values.port}" is not a port: give a number from 0 to 65535.`);
   const stateDir = values["state-dir"] ?? ".atoll";
   if (stateDir === "") throw wrong("--state-dir needs the name of a folder.");
   return {

@@ -1,7 +1,7 @@
 // Two calls to the management canister from inside the process: create and install. They take the way of every
 // other message, from the ingress pool to the certificate.
-import { IDL } from "@icp-sdk/core/candid";
-import { Principal } from "@icp-sdk/core/principal";
+
+import { nodeClock, nodeEntropy } from "@atoll/host-node";
 import type { Replica } from "@atoll/replica";
 import {
   ANONYMOUS,
@@ -13,7 +13,8 @@ import {
   principalToBytes,
   toHex,
 } from "@atoll/types";
-import { nodeClock, nodeEntropy } from "@atoll/host-node";
+import { IDL } from "@icp-sdk/core/candid";
+import { Principal } from "@icp-sdk/core/principal";
 
 export interface CanisterCalls {
   create(): Promise<CanisterId>;
@@ -25,7 +26,9 @@ export function canisterCalls(replica: Replica): CanisterCalls {
     async create() {
       const arg = IDL.encode([IDL.Record({ amount: IDL.Opt(IDL.Nat) })], [{ amount: [] }]);
       const reply = await call(replica, "provisional_create_canister_with_cycles", arg, MANAGEMENT_CANISTER);
-      const [{ canister_id }] = IDL.decode([IDL.Record({ canister_id: IDL.Principal })], reply) as unknown as [{ canister_id: Principal }];
+      const [{ canister_id }] = IDL.decode([IDL.Record({ canister_id: IDL.Principal })], reply) as unknown as [
+        { canister_id: Principal },
+      ];
       return principalFromBytes(canister_id.toUint8Array());
     },
     async install(id, wasm, arg) {
@@ -35,7 +38,12 @@ export function canisterCalls(replica: Replica): CanisterCalls {
         wasm_module: IDL.Vec(IDL.Nat8),
         arg: IDL.Vec(IDL.Nat8),
       });
-      const value = { mode: { install: null }, canister_id: Principal.fromUint8Array(principalToBytes(id)), wasm_module: wasm, arg };
+      const value = {
+        mode: { install: null },
+        canister_id: Principal.fromUint8Array(principalToBytes(id)),
+        wasm_module: wasm,
+        arg,
+      };
       await call(replica, "install_code", IDL.encode([type], [value]), id);
     },
   };
@@ -43,7 +51,12 @@ export function canisterCalls(replica: Replica): CanisterCalls {
 
 const text = new TextEncoder();
 
-async function call(replica: Replica, methodName: string, arg: Uint8Array, effectiveCanisterId: CanisterId): Promise<Uint8Array> {
+async function call(
+  replica: Replica,
+  methodName: string,
+  arg: Uint8Array,
+  effectiveCanisterId: CanisterId,
+): Promise<Uint8Array> {
   const requestId = toHex(nodeEntropy.randomBytes(32));
   replica.backend.submitIngress({
     requestId,

@@ -10,7 +10,7 @@ export async function deploySample(replica: Replica, folder: StateFolder): Promi
   const saved = readSample(folder);
   if (saved === undefined) return undefined;
   if (saved !== "wanted") return replica.backend.controllers(saved) === undefined ? undefined : saved;
-  const { loadSample } = await import("../../../examples/hello/sample.ts");
+  const { loadSample } = await import("@atoll/example-hello/sample");
   const { wasm, initArg } = await loadSample();
   const calls = canisterCalls(replica);
   const id = await calls.create();

@@ -1,6 +1,6 @@
 // What a person sees in the terminal: where the network is, what canisters print, why calls failed. With --json
 // standard output carries one line when ready, and everything else goes to standard error.
-import { type ExecutedRound } from "@atoll/replica";
+import type { ExecutedRound } from "@atoll/replica";
 import { type CanisterId, type LogPort, principalToText } from "@atoll/types";
 import type { StartOptions } from "./options.ts";
 

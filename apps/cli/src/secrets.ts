@@ -4,7 +4,15 @@
 import { nodeEntropy, type StateFolder } from "@atoll/host-node";
 import { makeSecrets, type NodeSecrets } from "@atoll/replica";
 import { MANIFEST_FILE } from "@atoll/state/store/checkpoint-manifest";
-import { type CanisterId, type CryptoPort, decodeState, EnvironmentError, encodeState, principalFromBytes, principalToBytes } from "@atoll/types";
+import {
+  type CanisterId,
+  type CryptoPort,
+  decodeState,
+  EnvironmentError,
+  encodeState,
+  principalFromBytes,
+  principalToBytes,
+} from "@atoll/types";
 
 export const SUBNET = "root";
 const KEYS = "node";
@@ -12,7 +20,11 @@ const BEGUN = "begun";
 const SAMPLE = "sample";
 const NOTHING = new Uint8Array(0);
 
-export function readOrMakeSecrets(folder: StateFolder, crypto: CryptoPort, { sample }: { sample: boolean }): NodeSecrets {
+export function readOrMakeSecrets(
+  folder: StateFolder,
+  crypto: CryptoPort,
+  { sample }: { sample: boolean },
+): NodeSecrets {
   const saved = folder.readSecret(KEYS);
   const hasState = folder.subnets().includes(SUBNET) && folder.storage(SUBNET).size(MANIFEST_FILE) !== undefined;
   const hasBegun = folder.readSecret(BEGUN) !== undefined;

@@ -101,6 +101,8 @@ function testSetting(name: string): number | undefined {
 
 /** Something that must not happen: say it and stop, the state folder is safe. */
 function fatal(error: unknown): never {
-  process.stderr.write(`atoll: stopped by an error of its own, the state folder is not damaged: ${(error as Error)?.stack ?? error}\n`);
+  process.stderr.write(
+    `atoll: stopped by an error of its own, the state folder is not damaged: ${(error as Error)?.stack ?? error}\n`,
+  );
   process.exit(70);
 }

@@ -1,7 +1,7 @@
 // Certification: the nodes of a subnet sign the root hash of each state with their shares of the subnet's key, and
 // enough shares make one signature that the subnet's public key verifies. A subnet of one node is the case of one
 // share out of one. Specification, "Certification"; consensus-and-chain-key section on certification.
-import { combineShares, stateRootMessage, type SignatureShare } from "@atoll/crypto";
+import { combineShares, type SignatureShare, stateRootMessage } from "@atoll/crypto";
 import type { BlsPort, Height } from "@atoll/types";
 
 /** What a node contributes to the certification of one height. */
@@ -30,7 +30,11 @@ export function signShare(node: NodeShare, height: Height, rootHash: Uint8Array,
 }
 
 /** The certification, once `threshold` shares on the same root hash are there. */
-export function certify(shares: readonly CertificationShare[], threshold: number, bls: BlsPort): Certification | undefined {
+export function certify(
+  shares: readonly CertificationShare[],
+  threshold: number,
+  bls: BlsPort,
+): Certification | undefined {
   const first = shares[0];
   if (first === undefined || shares.length < threshold) return undefined;
   const signature = combineShares(

@@ -16,7 +16,12 @@ export type TrapCode =
 export type ExecutionError =
   | { readonly kind: "trapped"; readonly trap: TrapCode }
   | { readonly kind: "called-trap"; readonly message: string }
-  | { readonly kind: "contract-violation"; readonly error: string; readonly suggestion?: string; readonly topic?: string }
+  | {
+      readonly kind: "contract-violation";
+      readonly error: string;
+      readonly suggestion?: string;
+      readonly topic?: string;
+    }
   | { readonly kind: "instruction-limit"; readonly limit: number }
   | { readonly kind: "slice-overrun"; readonly instructions: number; readonly limit: number }
   | { readonly kind: "memory-access-limit"; readonly detail: string }
@@ -25,7 +30,11 @@ export type ExecutionError =
   | { readonly kind: "cycles-in-memory-grow"; readonly bytes: number; readonly missing: bigint }
   | { readonly kind: "insufficient-cycles"; readonly message: string }
   | { readonly kind: "function-not-found"; readonly index: number }
-  | { readonly kind: "method-not-found"; readonly methodKind: "update" | "query" | "composite_query"; readonly name: string }
+  | {
+      readonly kind: "method-not-found";
+      readonly methodKind: "update" | "query" | "composite_query";
+      readonly name: string;
+    }
   | { readonly kind: "no-module" }
   | { readonly kind: "invalid-wasm"; readonly detail: string }
   | { readonly kind: "message-rejected" }
@@ -163,7 +172,8 @@ interface Help {
   readonly topic?: string;
 }
 
-const FAILURES = "Consider gracefully handling failures from this canister or altering the canister to handle exceptions.";
+const FAILURES =
+  "Consider gracefully handling failures from this canister or altering the canister to handle exceptions.";
 
 function helpFor(error: ExecutionError): Help | undefined {
   switch (error.kind) {

@@ -1,13 +1,17 @@
 // What one execution may see, and what it wants done. The input is complete before the Wasm starts; the effects
 // are applied by the caller when, and only when, the execution succeeded. Nothing here reaches into the state.
-import type { CallerInfo, CanisterId, Cycles, PrincipalId, Time } from "@atoll/types";
+
 import type { WasmClosure } from "@atoll/state";
+import type { CallerInfo, CanisterId, Cycles, PrincipalId, Time } from "@atoll/types";
 import type { Mode } from "./modes.ts";
 
 /** What the fee schedule has to answer while a canister runs. All amounts in cycles. */
 export interface ExecutionFees {
   /** Cost of sending a call: transport of name and payload, prepaid response, prepaid callback. */
-  callCost(methodNameBytes: number, payloadBytes: number): { request: Cycles; prepaidResponse: Cycles; prepaidExecution: Cycles };
+  callCost(
+    methodNameBytes: number,
+    payloadBytes: number,
+  ): { request: Cycles; prepaidResponse: Cycles; prepaidExecution: Cycles };
   createCanister(): Cycles;
   httpRequest(requestBytes: bigint, maxResponseBytes: bigint): Cycles;
   /** undefined: unknown key name. */
@@ -80,7 +84,9 @@ export interface OutgoingCall {
   readonly deadlineSeconds: number;
 }
 
-export type Answer = { readonly kind: "reply"; readonly data: Uint8Array } | { readonly kind: "reject"; readonly message: string };
+export type Answer =
+  | { readonly kind: "reply"; readonly data: Uint8Array }
+  | { readonly kind: "reject"; readonly message: string };
 
 export interface Effects {
   answer: Answer | undefined;

@@ -1,15 +1,9 @@
 // One execution under way: the object that every system call works on. It owns the call under construction, the
 // reply being built, the balance as it changes, and the bridge to the canister's heap.
-import {
-  addCycles,
-  type Cycles,
-  MAX_LOG_TEXT_BYTES,
-  principalToBytes,
-  subtractCycles,
-} from "@atoll/types";
+import { addCycles, type Cycles, MAX_LOG_TEXT_BYTES, principalToBytes, subtractCycles } from "@atoll/types";
 import { contractViolation, Trap } from "./execution-error.ts";
 import type { Effects, ExecutionInput, OutgoingCall } from "./execution-input.ts";
-import { Mode, modeName, type Modes } from "./modes.ts";
+import { Mode, type Modes, modeName } from "./modes.ts";
 import type { StableMemory } from "./stable-memory.ts";
 
 /** A Wasm argument or result as JavaScript sees it. */
@@ -211,4 +205,3 @@ export class Execution {
     }
   }
 }
-

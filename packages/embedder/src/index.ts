@@ -1,4 +1,5 @@
 // Wasm on the Internet Computer: which modules are accepted, how they are rewritten, how one entry point runs.
+// The state is not touched here: what an execution did comes back as values (`RunResult`).
 export * from "./execution-error.ts";
 export * from "./execution-input.ts";
 export { InstancePool, type InstanceSource } from "./instance-pool.ts";

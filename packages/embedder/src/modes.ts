@@ -37,13 +37,7 @@ export const REPLYING: Modes =
   Mode.compositeReply |
   Mode.compositeReject;
 export const CALLING: Modes =
-  Mode.update |
-  Mode.compositeQuery |
-  Mode.reply |
-  Mode.reject |
-  Mode.compositeReply |
-  Mode.compositeReject |
-  Mode.task;
+  Mode.update | Mode.compositeQuery | Mode.reply | Mode.reject | Mode.compositeReply | Mode.compositeReject | Mode.task;
 export const ARGUMENT: Modes =
   Mode.init |
   Mode.update |
@@ -82,4 +76,11 @@ export function modeName(mode: Mode): string {
 
 /** Executions whose heap changes are dropped whatever happens. */
 export const DISCARDING: Modes =
-  Mode.replicatedQuery | Mode.query | Mode.transform | Mode.compositeQuery | Mode.compositeReply | Mode.compositeReject | Mode.compositeCleanup | Mode.inspect;
+  Mode.replicatedQuery |
+  Mode.query |
+  Mode.transform |
+  Mode.compositeQuery |
+  Mode.compositeReply |
+  Mode.compositeReject |
+  Mode.compositeCleanup |
+  Mode.inspect;

@@ -4,7 +4,14 @@ import type { StoredModule } from "@atoll/state";
 import { type CryptoPort, MAX_WASM_MODULE_BYTES, toHex } from "@atoll/types";
 import { Gunzip } from "fflate";
 import type { ExecutionError } from "./execution-error.ts";
-import { type GlobalAccess, instrument, type MemoryInfo, type ModuleInfo, type TableInfo, validateModule } from "./wasm/index.ts";
+import {
+  type GlobalAccess,
+  instrument,
+  type MemoryInfo,
+  type ModuleInfo,
+  type TableInfo,
+  validateModule,
+} from "./wasm/index.ts";
 
 /** Part of every key under which rewritten bytes are kept: a new rewriter rewrites again. */
 export const REWRITER_VERSION = 1;
@@ -36,7 +43,11 @@ export interface PreparedModule {
 
 export type PreparationResult =
   | { readonly ok: true; readonly module: PreparedModule }
-  | { readonly ok: false; readonly error: ExecutionError; /** Size the failed work is charged for. */ readonly bytes: number };
+  | {
+      readonly ok: false;
+      readonly error: ExecutionError /** Size the failed work is charged for. */;
+      readonly bytes: number;
+    };
 
 export function prepareModule(uploaded: Uint8Array, crypto: Pick<CryptoPort, "sha256">): PreparationResult {
   const unpacked = unpack(uploaded);
@@ -55,7 +66,10 @@ export function prepareModule(uploaded: Uint8Array, crypto: Pick<CryptoPort, "sh
     systemImports: [...new Set(info.systemImports)],
     globals: rewritten.globals,
     dropsSegments: rewritten.dropsSegments,
-    customSectionBytes: info.customSections.reduce((sum, section) => sum + section.name.length + section.content.length, 0),
+    customSectionBytes: info.customSections.reduce(
+      (sum, section) => sum + section.name.length + section.content.length,
+      0,
+    ),
     orthogonalPersistence: info.customSections.some((section) => section.name === "enhanced-orthogonal-persistence"),
   };
   const stored: StoredModule = {

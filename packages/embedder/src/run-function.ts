@@ -1,9 +1,10 @@
 // Runs one entry point of a canister to its end and says what happened. Neither commits nor rolls back: the caller
 // decides, because a failed message leaves no trace, a query never does, and a composite query does until it ends.
-import { OS_PAGE_BYTES, type Height } from "@atoll/types";
+
 import type { GlobalValue, PagedMemory, WasmClosure } from "@atoll/state";
-import { type ExecutionError, Trap, type TrapCode } from "./execution-error.ts";
+import { type Height, OS_PAGE_BYTES } from "@atoll/types";
 import { Execution } from "./execution.ts";
+import { type ExecutionError, Trap, type TrapCode } from "./execution-error.ts";
 import type { Effects, ExecutionInput } from "./execution-input.ts";
 import type { LiveInstance } from "./live-instance.ts";
 import { DISCARDING, Mode } from "./modes.ts";
@@ -46,7 +47,8 @@ export function runFunction(
   if (error === undefined) execution.discardCall();
   const used = input.instructionLimit - live.remaining();
   const dirtyPages = live.end(committed);
-  const isFree = (input.mode & (DISCARDING & ~(Mode.compositeQuery | Mode.compositeReply | Mode.compositeReject))) !== 0;
+  const isFree =
+    (input.mode & (DISCARDING & ~(Mode.compositeQuery | Mode.compositeReply | Mode.compositeReject))) !== 0;
   const pageCharge = isFree ? 0 : dirtyPages.length * (live.is64 ? 4000 : 1000);
   const instructions = Math.min(input.instructionLimit, used + pageCharge);
   return { error, instructions, effects: execution.effects, dirtyPages, stable };
@@ -132,7 +134,8 @@ function trapCode(message: string): TrapCode {
   if (message.includes("unreachable")) return "unreachable";
   if (message.includes("memory access out of bounds") || message.includes("data segment")) return "heap out of bounds";
   if (message.includes("by zero")) return "integer division by 0";
-  if (message.includes("table index is out of bounds") || message.includes("table access")) return "table out of bounds";
+  if (message.includes("table index is out of bounds") || message.includes("table access"))
+    return "table out of bounds";
   return "unknown";
 }
 

@@ -81,7 +81,11 @@ export class StableMemory {
     });
   }
 
-  #eachPage(offset: number, size: number, visit: (page: number, within: number, done: number, length: number) => void): void {
+  #eachPage(
+    offset: number,
+    size: number,
+    visit: (page: number, within: number, done: number, length: number) => void,
+  ): void {
     let done = 0;
     while (done < size) {
       const page = Math.floor((offset + done) / OS_PAGE_BYTES);

@@ -1,4 +1,5 @@
 // The facts about a canister, its subnet and the fees that go into every execution of it.
+// The query side has its own (query/query-input.ts), taken from the certified height.
 import type { CanisterFacts, ExecutionFees, ExecutionInput } from "@atoll/embedder";
 import { describeModule } from "@atoll/embedder";
 import type { CanisterState } from "@atoll/state";

@@ -1,9 +1,11 @@
 // Execution: rounds of messages on one subnet, the management canister, queries, cycles.
+// What other packages may use of it; everything else stays inside.
 
 export { FeeSchedule } from "./fees.ts";
 export { type InstallMode, type InstallRequest, installCode } from "./install-code.ts";
 export { expireStopCalls } from "./lifecycle.ts";
 export { executeManagementCall } from "./management/index.ts";
+export { filterManagementIngress } from "./management/ingress-filter.ts";
 export { answerRandomness } from "./management/raw-rand.ts";
 export * from "./query/execute-query.ts";
 export { filterCanisterIngress } from "./query/inspect-message.ts";
@@ -11,4 +13,3 @@ export { QueryExecutor } from "./query/query-executor.ts";
 export * from "./query/query-state.ts";
 export * from "./round.ts";
 export { executeRound } from "./scheduler.ts";
-export { filterManagementIngress } from "./management/ingress-filter.ts";

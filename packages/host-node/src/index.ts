@@ -1,4 +1,5 @@
 // What a Node process lends to a replica: the ports on files, OpenSSL and the system's clock, and the HTTP server.
+// A driver picks what it needs; nothing here knows the protocol.
 export { createNodeCrypto, sha256 } from "./crypto-node.ts";
 export { type HttpServer, type HttpServerOptions, startHttpServer } from "./http-server.ts";
 export { openStateFolder, type StateFolder } from "./state-folder.ts";

@@ -1,2 +1,10 @@
 // Messaging: batches in, rounds run, outputs routed. The deterministic heart of a replica.
-export { type AccessChanges, describeWholeState, processBatch, replayBatch, type RoundOutput, type StateMachine } from "./process-batch.ts";
+// `processBatch` is where to start reading.
+export {
+  type AccessChanges,
+  describeWholeState,
+  processBatch,
+  type RoundOutput,
+  replayBatch,
+  type StateMachine,
+} from "./process-batch.ts";

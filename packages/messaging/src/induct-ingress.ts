@@ -49,7 +49,12 @@ function inductManagementCall(round: Round, message: IngressMessage): UserError 
     if (unpaid !== undefined) return unpaid;
   }
   const { requestId, sender, effectiveCanisterId } = message;
-  executeManagementCall(round, { kind: "ingress", requestId, sender, effectiveCanisterId }, message.methodName, message.arg);
+  executeManagementCall(
+    round,
+    { kind: "ingress", requestId, sender, effectiveCanisterId },
+    message.methodName,
+    message.arg,
+  );
   if (payer !== undefined && chargesLater) {
     const cost = round.fees.ingress(message.byteSize);
     payer.cycles -= cost < payer.cycles ? cost : payer.cycles;

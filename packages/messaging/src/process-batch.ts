@@ -1,11 +1,10 @@
 // The centre of a replica: one batch in, the next state and everything that follows from it out. Deterministic:
 // same state + same batch = same outputs, on every machine. Induct, run a round, tell what changed.
-import type { InstancePool } from "@atoll/embedder";
 import {
-  type FeeSchedule,
+  answerRandomness,
   executeRound,
   expireStopCalls,
-  answerRandomness,
+  type FeeSchedule,
   memoryMetrics,
   otherMemoryBytes,
   type Round,
@@ -31,7 +30,7 @@ import { inductIngress } from "./induct-ingress.ts";
 /** A subnet's state with what is needed to execute on it. */
 export interface StateMachine {
   readonly state: SubnetState;
-  readonly pool: InstancePool;
+  readonly pool: Round["pool"];
   readonly fees: FeeSchedule;
   readonly crypto: Pick<CryptoPort, "sha256">;
   readonly rootKey: Uint8Array;
@@ -85,7 +84,8 @@ function instructionsOf(round: Pick<Round, "instructionsLeft">): number {
 
 function runBatch(machine: StateMachine, batch: Batch): Round {
   const { state } = machine;
-  if (batch.height !== state.height + 1) throw new InvariantViolation(`batch ${batch.height} does not follow state ${state.height}`);
+  if (batch.height !== state.height + 1)
+    throw new InvariantViolation(`batch ${batch.height} does not follow state ${state.height}`);
   if (batch.time <= state.time) throw new InvariantViolation(`the time of batch ${batch.height} does not move on`);
   state.height = batch.height;
   state.time = batch.time;
@@ -158,7 +158,8 @@ function accessChanges(state: SubnetState, requests: Iterable<RequestId>): Acces
     }),
     requests: [...requests].map((id) => {
       const record = state.ingressHistory.get(id);
-      const isFinal = record !== undefined && record.status.state !== "received" && record.status.state !== "processing";
+      const isFinal =
+        record !== undefined && record.status.state !== "received" && record.status.state !== "processing";
       return { id, origin: record && { sender: record.sender, receiver: record.receiver }, isFinal };
     }),
   };

@@ -29,7 +29,9 @@ export function nextTree(
 const TIME = new TextEncoder().encode("time");
 
 /** A delegation for each style, for subnets other than the root subnet. */
-export type DelegationSource = (style: DelegationStyle) => { subnetId: Uint8Array; certificate: Uint8Array } | undefined;
+export type DelegationSource = (
+  style: DelegationStyle,
+) => { subnetId: Uint8Array; certificate: Uint8Array } | undefined;
 
 export function certifiedState(
   { height, time, tree }: TreeAtHeight,

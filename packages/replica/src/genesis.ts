@@ -2,7 +2,7 @@
 // id, so that ids are given out from 0 and any other one can be asked for by name.
 import { dealThresholdKey, ed25519KeyToDer, selfAuthenticatingId, subnetKeyToDer } from "@atoll/crypto";
 import type { SubnetConfig } from "@atoll/state";
-import { canisterIdFromIndex, type CryptoPort, type EntropyPort } from "@atoll/types";
+import { type CryptoPort, canisterIdFromIndex, type EntropyPort } from "@atoll/types";
 import type { ReplicaOptions } from "./replica.ts";
 
 /** What must be kept secret and never lost: with it the network is the same network again. */

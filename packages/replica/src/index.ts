@@ -1,4 +1,5 @@
 // One node of a subnet: where consensus, messaging, execution and state meet, and the HTTP interface on top.
+// `Replica` is the node, `createHttpHandler` its face to clients, an `Executor` its hands.
 export * from "./backend.ts";
 export * from "./executor.ts";
 export * from "./genesis.ts";

@@ -1,6 +1,13 @@
 // Execution on the thread of the replica itself: for tests, the simulator and the browser. The query side still
 // gets its own instances and the same deltas as on another thread, so both arrangements run the same code.
-import { executeQuery, filterCanisterIngress, FeeSchedule, newQueryState, QueryExecutor, type StateDelta } from "@atoll/execution";
+import {
+  executeQuery,
+  FeeSchedule,
+  filterCanisterIngress,
+  newQueryState,
+  QueryExecutor,
+  type StateDelta,
+} from "@atoll/execution";
 import { PageStore, type SubnetConfig } from "@atoll/state";
 import type { Height } from "@atoll/types";
 import type { ExecutedRound, Executor } from "./executor.ts";
@@ -16,7 +23,10 @@ export class InlineExecutor implements Executor {
     this.#pages = new PageStore({ shared: false });
     this.#pages.heights[0] = 0;
     this.manager = new StateManager({ ...options, pages: this.#pages }, ports);
-    this.#queries = new QueryExecutor(newQueryState(options.config, options.rootKey, this.#pages), new FeeSchedule(options.config));
+    this.#queries = new QueryExecutor(
+      newQueryState(options.config, options.rootKey, this.#pages),
+      new FeeSchedule(options.config),
+    );
   }
 
   async start(): Promise<ExecutedRound> {

@@ -107,7 +107,10 @@ export class Replica {
     } catch (error) {
       if (!(error instanceof EnvironmentError)) throw error;
       // Not durable, hence not executed: the messages stay in the pool and the same height is tried again.
-      this.#ports.log.log("error", `Block ${batch.height} could not be made durable and was not executed: ${error.message}`);
+      this.#ports.log.log(
+        "error",
+        `Block ${batch.height} could not be made durable and was not executed: ${error.message}`,
+      );
       return this.#sequencer.retryAt(now);
     } finally {
       this.#isStepping = false;

@@ -3,19 +3,27 @@
 // was ever shown can be derived again after a crash at any instruction.
 import { InstancePool } from "@atoll/embedder";
 import { FeeSchedule } from "@atoll/execution";
-import { describeWholeState, processBatch, replayBatch, type RoundOutput, type StateMachine } from "@atoll/messaging";
+import { describeWholeState, processBatch, type RoundOutput, replayBatch, type StateMachine } from "@atoll/messaging";
 import {
   BatchLog,
   CanonicalTree,
-  Checkpoints,
   CheckpointStore,
+  Checkpoints,
   ModuleStore,
   newSubnetState,
   type PageStore,
   type SubnetConfig,
   type SubnetState,
 } from "@atoll/state";
-import { type Batch, type CryptoPort, decodeState, encodeState, EnvironmentError, type LogPort, type StoragePort } from "@atoll/types";
+import {
+  type Batch,
+  type CryptoPort,
+  decodeState,
+  EnvironmentError,
+  encodeState,
+  type LogPort,
+  type StoragePort,
+} from "@atoll/types";
 
 /** A checkpoint is due after this much work since the last one, so that a restart never repeats more. */
 const CHECKPOINT_INSTRUCTIONS = 20_000_000_000;
@@ -88,7 +96,10 @@ export class StateManager {
     const { state } = this.machine;
     for (const { height, payload } of this.#batches.entries(state.height + 1)) {
       if (height !== state.height + 1) {
-        throw new EnvironmentError("STATE_CORRUPT", `The batch log goes on at height ${height}, but the checkpoint is at ${state.height}.`);
+        throw new EnvironmentError(
+          "STATE_CORRUPT",
+          `The batch log goes on at height ${height}, but the checkpoint is at ${state.height}.`,
+        );
       }
       this.#count(payload.length, replayBatch(this.machine, decodeState(payload) as Batch));
     }

@@ -34,12 +34,24 @@ for (const width of [32, 64] as const) {
         agent,
         a,
         "call",
-        [[IDL.Principal, IDL.Text, IDL.Vec(IDL.Nat8)], [callee, method, IDL.encode([IDL.Text], [text])]],
+        [
+          [IDL.Principal, IDL.Text, IDL.Vec(IDL.Nat8)],
+          [callee, method, IDL.encode([IDL.Text], [text])],
+        ],
         [OUTCOME],
       );
 
     test("a reply comes back", async () => {
-      const text = await update(agent, a, "callEcho", [[IDL.Principal, IDL.Text], [b, "hello"]], [IDL.Text]);
+      const text = await update(
+        agent,
+        a,
+        "callEcho",
+        [
+          [IDL.Principal, IDL.Text],
+          [b, "hello"],
+        ],
+        [IDL.Text],
+      );
       assert.equal(text, "hello");
     });
 
@@ -67,7 +79,10 @@ for (const width of [32, 64] as const) {
         agent,
         a,
         "sendCycles",
-        [[IDL.Principal, IDL.Nat, IDL.Nat], [b, 1_000_000_000n, 400_000_000n]],
+        [
+          [IDL.Principal, IDL.Nat, IDL.Nat],
+          [b, 1_000_000_000n, 400_000_000n],
+        ],
         [IDL.Nat, IDL.Nat],
       );
       assert.equal(accepted, 400_000_000n);
@@ -79,7 +94,10 @@ for (const width of [32, 64] as const) {
         agent,
         a,
         "callWithTimeout",
-        [[IDL.Principal, IDL.Nat32], [b, 60]],
+        [
+          [IDL.Principal, IDL.Nat32],
+          [b, 60],
+        ],
         [IDL.Opt(IDL.Nat)],
       );
       assert.equal(deadline.length, 1);
@@ -88,7 +106,16 @@ for (const width of [32, 64] as const) {
     });
 
     test("try, catch and finally; a trap in a callback runs the cleanup", async () => {
-      const log = await update(agent, a, "tryCatchFinally", [[IDL.Principal, IDL.Text], [b, "trap"]], [IDL.Text]);
+      const log = await update(
+        agent,
+        a,
+        "tryCatchFinally",
+        [
+          [IDL.Principal, IDL.Text],
+          [b, "trap"],
+        ],
+        [IDL.Text],
+      );
       assert.equal(log, "try catch:#canister_reject finally");
       await assert.rejects(update(agent, a, "trapThenCleanup"), /trapped after the await/);
       assert.equal(await query(agent, a, "getLog", undefined, [IDL.Text]), "cleanup");
@@ -100,7 +127,16 @@ for (const width of [32, 64] as const) {
     });
 
     test("500 calls to one receiver fit into its queue, not one more", async () => {
-      const started = await update(agent, a, "fillQueue", [[IDL.Principal, IDL.Nat], [b, 600]], [IDL.Nat]);
+      const started = await update(
+        agent,
+        a,
+        "fillQueue",
+        [
+          [IDL.Principal, IDL.Nat],
+          [b, 600],
+        ],
+        [IDL.Nat],
+      );
       assert.equal(started, 500n);
     });
 

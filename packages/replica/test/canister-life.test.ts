@@ -6,7 +6,16 @@ import { Certificate, type HttpAgent, lookup_path } from "@icp-sdk/core/agent";
 import { IDL } from "@icp-sdk/core/candid";
 import { Ed25519KeyIdentity } from "@icp-sdk/core/identity";
 import { canister } from "../../execution/test/canisters/build.ts";
-import { deploy, installCode, type InstallMode, query, startNetwork, type TestNetwork, until, update } from "./network.ts";
+import {
+  deploy,
+  type InstallMode,
+  installCode,
+  query,
+  startNetwork,
+  type TestNetwork,
+  until,
+  update,
+} from "./network.ts";
 
 let network: TestNetwork;
 let agent: HttpAgent;
@@ -28,7 +37,10 @@ for (const width of [32, 64] as const) {
     test("variables survive three versions; a failed upgrade changes nothing", async () => {
       const id = await deploy(agent, await wasmOf("stable-v1"));
       const state = IDL.Record({ count: IDL.Nat, names: IDL.Vec(IDL.Text), sinceUpgrade: IDL.Nat, hooks: IDL.Text });
-      const get = () => query<{ count: bigint; names: string[]; sinceUpgrade: bigint; hooks: string }>(agent, id, "get", undefined, [state]);
+      const get = () =>
+        query<{ count: bigint; names: string[]; sinceUpgrade: bigint; hooks: string }>(agent, id, "get", undefined, [
+          state,
+        ]);
       await update(agent, id, "add", [[IDL.Text], ["Ada"]]);
       await installCode(agent, id, await wasmOf("stable-v2"), { mode: upgrade });
       await update(agent, id, "add", [[IDL.Text], ["Bob"]]);
@@ -36,7 +48,10 @@ for (const width of [32, 64] as const) {
       assert.deepEqual(before.names, ["Ada", "Bob"]);
       assert.equal(before.sinceUpgrade, 1n);
       await update(agent, id, "setTrapInPreupgrade", [[IDL.Bool], [true]]);
-      await assert.rejects(installCode(agent, id, await wasmOf("stable-v3"), { mode: upgrade }), /told to trap in preupgrade/);
+      await assert.rejects(
+        installCode(agent, id, await wasmOf("stable-v3"), { mode: upgrade }),
+        /told to trap in preupgrade/,
+      );
       assert.deepEqual(await get(), before);
       assert.equal(await query(agent, id, "version", undefined, NAT), 2n);
       await update(agent, id, "setTrapInPreupgrade", [[IDL.Bool], [false]]);
@@ -50,8 +65,21 @@ for (const width of [32, 64] as const) {
 
     test("timers fire, are cancelled, and survive one that traps", async () => {
       const id = await deploy(agent, await wasmOf("timers"));
-      const after = (ms: number, name: string) => update<bigint>(agent, id, "after", [[IDL.Nat, IDL.Text], [ms, name]], NAT);
-      const get = () => query<{ fired: string[]; recurring: bigint }>(agent, id, "get", undefined, [IDL.Record({ fired: IDL.Vec(IDL.Text), recurring: IDL.Nat })]);
+      const after = (ms: number, name: string) =>
+        update<bigint>(
+          agent,
+          id,
+          "after",
+          [
+            [IDL.Nat, IDL.Text],
+            [ms, name],
+          ],
+          NAT,
+        );
+      const get = () =>
+        query<{ fired: string[]; recurring: bigint }>(agent, id, "get", undefined, [
+          IDL.Record({ fired: IDL.Vec(IDL.Text), recurring: IDL.Nat }),
+        ]);
       await update(agent, id, "trapAfter", [NAT, [10]]);
       await after(100, "a");
       const cancelled = await after(700, "never");
@@ -68,7 +96,10 @@ for (const width of [32, 64] as const) {
       await until(async () => (await query(agent, timer, "get", undefined, NAT)) === 3n);
       const heart = await deploy(agent, await wasmOf("heartbeat"));
       const MODE = IDL.Variant({ count: IDL.Null, trap: IDL.Null, call: IDL.Null });
-      const get = () => query<{ beats: bigint; answered: bigint }>(agent, heart, "get", undefined, [IDL.Record({ beats: IDL.Nat, answered: IDL.Nat })]);
+      const get = () =>
+        query<{ beats: bigint; answered: bigint }>(agent, heart, "get", undefined, [
+          IDL.Record({ beats: IDL.Nat, answered: IDL.Nat }),
+        ]);
       await until(async () => (await get()).beats >= 2n);
       await update(agent, heart, "setMode", [[MODE], [{ trap: null }]]);
       const { beats } = await get();
@@ -108,7 +139,10 @@ for (const width of [32, 64] as const) {
 
     test("raw_rand gives 32 bytes, other ones each time", async () => {
       const id = await deploy(agent, await wasmOf("randomness"));
-      const [one, two] = await update<[Uint8Array, Uint8Array]>(agent, id, "twice", undefined, [IDL.Vec(IDL.Nat8), IDL.Vec(IDL.Nat8)]);
+      const [one, two] = await update<[Uint8Array, Uint8Array]>(agent, id, "twice", undefined, [
+        IDL.Vec(IDL.Nat8),
+        IDL.Vec(IDL.Nat8),
+      ]);
       assert.equal(one.length, 32);
       assert.notDeepEqual(one, two);
       const dice = await update<bigint>(agent, id, "dice", [NAT, [6]], NAT);
@@ -120,7 +154,10 @@ for (const width of [32, 64] as const) {
       const facts = IDL.Record({ blocks: IDL.Nat, pages: IDL.Nat64, steps: IDL.Nat });
       await update(agent, id, "allocate", [NAT, [16]]);
       assert.equal(await update(agent, id, "growRegion", [[IDL.Nat64], [100n]], [IDL.Nat64]), 0n);
-      await update(agent, id, "touch", [[IDL.Nat64, IDL.Nat8], [6_000_000n, 42]]);
+      await update(agent, id, "touch", [
+        [IDL.Nat64, IDL.Nat8],
+        [6_000_000n, 42],
+      ]);
       assert.equal(await query(agent, id, "peek", [[IDL.Nat64], [6_000_000n]], [IDL.Nat8]), 42);
       await update(agent, id, "touchPages", [[IDL.Nat64], [1000n]]);
       await assert.rejects(update(agent, id, "recurseForever", undefined, NAT), /IC0502|IC0503/);

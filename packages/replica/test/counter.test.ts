@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Actor, type HttpAgent } from "@icp-sdk/core/agent";
-import { IDL } from "@icp-sdk/core/candid";
+import type { IDL } from "@icp-sdk/core/candid";
 import { Ed25519KeyIdentity } from "@icp-sdk/core/identity";
 import { canister } from "../../execution/test/canisters/build.ts";
 import { deploy, startNetwork, type TestNetwork } from "./network.ts";
@@ -27,10 +27,11 @@ for (const width of [32, 64] as const) {
   test(`a Motoko counter of ${width} bits counts, and a trap leaves no trace`, async () => {
     const { wasm } = await canister("counter", { width });
     const canisterId = await deploy(agent, wasm);
-    const actor = Actor.createActor<{ inc(): Promise<bigint>; get(): Promise<bigint>; trapAfterChange(): Promise<void> }>(
-      counter as never,
-      { agent, canisterId },
-    );
+    const actor = Actor.createActor<{
+      inc(): Promise<bigint>;
+      get(): Promise<bigint>;
+      trapAfterChange(): Promise<void>;
+    }>(counter as never, { agent, canisterId });
     await actor.inc();
     await actor.inc();
     assert.equal(await actor.get(), 2n);

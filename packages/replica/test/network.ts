@@ -1,13 +1,14 @@
 // A whole network in the process of a test: real state, real Wasm, real certificates, storage in memory, and the
 // HTTP interface as a `fetch` that unmodified clients can use.
-import { Actor, type ActorSubclass, HttpAgent, type Identity } from "@icp-sdk/core/agent";
-import { IDL } from "@icp-sdk/core/candid";
-import { Principal } from "@icp-sdk/core/principal";
+
 import { createNodeCrypto, nodeClock, nodeEntropy, sha256 } from "@atoll/host-node";
 import { createHttpHandler, InlineExecutor, makeSecrets, Replica, soloReplicaOptions, toFetch } from "@atoll/replica";
 import { MemoryStorage } from "@atoll/state";
 import type { CryptoPort, LogPort, StoragePort } from "@atoll/types";
 import type { HttpHandler } from "@atoll/types/http";
+import { Actor, type ActorSubclass, HttpAgent, type Identity } from "@icp-sdk/core/agent";
+import { IDL } from "@icp-sdk/core/candid";
+import { Principal } from "@icp-sdk/core/principal";
 import type { NodeSecrets } from "../src/genesis.ts";
 
 const silent: LogPort = { log: () => undefined };
@@ -37,7 +38,11 @@ export async function startNetwork(
   const options = soloReplicaOptions(secrets, cryptoPort);
   const { config, rootKey } = options;
   const executor = new InlineExecutor({ config, rootKey }, { storage, crypto: { sha256 }, log: silent });
-  const replica = new Replica(options, { clock: nodeClock, entropy: nodeEntropy, crypto: cryptoPort, log: silent }, executor);
+  const replica = new Replica(
+    options,
+    { clock: nodeClock, entropy: nodeEntropy, crypto: cryptoPort, log: silent },
+    executor,
+  );
   const api = createHttpHandler(replica.backend, {
     timer: {
       after: (ms, callback) => {
@@ -45,13 +50,17 @@ export async function startNetwork(
         return () => clearTimeout(handle);
       },
     },
-    log: { log: (level, message, fields) => level === "error" && process.stderr.write(`${message} ${JSON.stringify(fields)}\n`) },
+    log: {
+      log: (level, message, fields) =>
+        level === "error" && process.stderr.write(`${message} ${JSON.stringify(fields)}\n`),
+    },
   });
   await replica.start();
   const stop = keepStepping(replica);
   await replica.firstCertified;
   const answer = toFetch(api);
-  const fetch = ((input: Request | URL | string, init?: RequestInit) => answer(new Request(input, init))) as typeof globalThis.fetch;
+  const fetch = ((input: Request | URL | string, init?: RequestInit) =>
+    answer(new Request(input, init))) as typeof globalThis.fetch;
   return {
     replica,
     executor,
@@ -61,7 +70,12 @@ export async function startNetwork(
     storage,
     secrets,
     agent: (identity) =>
-      HttpAgent.create({ host: "http://localhost:8000", fetch, shouldFetchRootKey: true, ...(identity && { identity }) }),
+      HttpAgent.create({
+        host: "http://localhost:8000",
+        fetch,
+        shouldFetchRootKey: true,
+        ...(identity && { identity }),
+      }),
     stop: async () => {
       await stop();
       await replica.stop();
@@ -131,7 +145,11 @@ type Management = ActorSubclass<{
 export type InstallMode =
   | { install: null }
   | { reinstall: null }
-  | { upgrade: [] | [{ skip_pre_upgrade: [] | [boolean]; wasm_memory_persistence: [] | [{ keep: null } | { replace: null }] }] };
+  | {
+      upgrade:
+        | []
+        | [{ skip_pre_upgrade: [] | [boolean]; wasm_memory_persistence: [] | [{ keep: null } | { replace: null }] }];
+    };
 
 /** The management canister as a client of it would call it, through the agent. */
 export function managementActor(agent: HttpAgent, effectiveCanisterId: Principal): Management {
@@ -168,7 +186,6 @@ export async function deploy(agent: HttpAgent, wasm: Uint8Array, arg?: Uint8Arra
   return id;
 }
 
-
 type Types = readonly IDL.Type[];
 
 /** An update by the agent's defaults; arguments and results as Candid types and values. */
@@ -201,7 +218,10 @@ async function callMethod<T>(
   annotations: string[],
 ): Promise<T> {
   const service = IDL.Service({ [method]: IDL.Func([...types] as never, [...results] as never, annotations) });
-  const actor = Actor.createActor<Record<string, (...args: unknown[]) => Promise<T>>>(() => service, { agent, canisterId });
+  const actor = Actor.createActor<Record<string, (...args: unknown[]) => Promise<T>>>(() => service, {
+    agent,
+    canisterId,
+  });
   return (actor[method] as (...args: unknown[]) => Promise<T>)(...values);
 }
 

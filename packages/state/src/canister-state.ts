@@ -88,7 +88,12 @@ export interface WasmClosure {
 }
 
 export type CallOrigin =
-  | { readonly kind: "ingress"; readonly requestId: RequestId; readonly sender: PrincipalId; readonly callerInfo?: CallerInfo }
+  | {
+      readonly kind: "ingress";
+      readonly requestId: RequestId;
+      readonly sender: PrincipalId;
+      readonly callerInfo?: CallerInfo;
+    }
   | { readonly kind: "canister"; readonly request: Omit<Request, "arg"> }
   | { readonly kind: "task" };
 
@@ -144,7 +149,11 @@ export interface HistoryEntry {
   readonly change:
     | { readonly kind: "creation"; readonly controllers: readonly PrincipalId[] }
     | { readonly kind: "code_uninstall" }
-    | { readonly kind: "code_deployment"; readonly mode: "install" | "reinstall" | "upgrade"; readonly moduleHash: string }
+    | {
+        readonly kind: "code_deployment";
+        readonly mode: "install" | "reinstall" | "upgrade";
+        readonly moduleHash: string;
+      }
     | { readonly kind: "controllers_change"; readonly controllers: readonly PrincipalId[] };
 }
 
@@ -175,7 +184,12 @@ export interface CanisterState {
   nextTurn: number;
 }
 
-export function newCanister(id: CanisterId, controllers: readonly PrincipalId[], cycles: Cycles, now: Time): CanisterState {
+export function newCanister(
+  id: CanisterId,
+  controllers: readonly PrincipalId[],
+  cycles: Cycles,
+  now: Time,
+): CanisterState {
   return {
     id,
     settings: defaultSettings(controllers),

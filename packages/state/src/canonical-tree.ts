@@ -5,11 +5,11 @@ import {
   type CanisterId,
   encodeCbor,
   errorCodeText,
+  fromHex,
   type IngressStatus,
   principalToBytes,
-  rejectCodeOf,
   type RequestId,
-  fromHex,
+  rejectCodeOf,
   type TreeChange,
 } from "@atoll/types";
 import type { CanisterState } from "./canister-state.ts";

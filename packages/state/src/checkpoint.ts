@@ -1,14 +1,7 @@
 // A state on disk and back: which record holds which part. A checkpoint writes what changed since the last one and
 // nothing else: changed canisters, changed pages, changed buckets of the ingress history, new modules.
 // Restart = load the last checkpoint, then execute the logged batches that came after it.
-import {
-  type CanisterId,
-  decodeState,
-  encodeState,
-  InvariantViolation,
-  invariant,
-  type RequestId,
-} from "@atoll/types";
+import { type CanisterId, decodeState, encodeState, InvariantViolation, invariant, type RequestId } from "@atoll/types";
 import type { CanisterState, ExecutionState, InputItem } from "./canister-state.ts";
 import { Fifo } from "./fifo.ts";
 import type { IngressRecord } from "./ingress-history.ts";
@@ -23,7 +16,9 @@ interface MemoryRecord {
 }
 
 type CanisterRecord = Omit<CanisterState, "execution" | "input" | "chunkStore"> & {
-  readonly execution: (Omit<ExecutionState, "heap" | "stable"> & { heap: MemoryRecord; stable: MemoryRecord }) | undefined;
+  readonly execution:
+    | (Omit<ExecutionState, "heap" | "stable"> & { heap: MemoryRecord; stable: MemoryRecord })
+    | undefined;
   readonly input: InputItem[];
   readonly chunks: readonly string[];
 };
@@ -120,7 +115,8 @@ export class Checkpoints {
     // Counted anew from the memories, as everything else that can be.
     state.metrics = { ...meta.metrics, canisterStateBytes: 0 };
     for (const key of store.keys("ingress/")) {
-      for (const [id, record] of read<[RequestId, IngressRecord][]>(store, key)) state.ingressHistory.insert(id, record);
+      for (const [id, record] of read<[RequestId, IngressRecord][]>(store, key))
+        state.ingressHistory.insert(id, record);
     }
     for (const key of store.keys("canister/")) this.#loadCanister(state, read<CanisterRecord>(store, key));
     state.modules.takeChanges();
@@ -141,7 +137,8 @@ export class Checkpoints {
       return undefined;
     }
     for (const chunk of chunks) {
-      if (!saved.chunks.includes(chunk)) store.put(`chunk/${id}/${chunk}`, canister.chunkStore.get(chunk) as Uint8Array);
+      if (!saved.chunks.includes(chunk))
+        store.put(`chunk/${id}/${chunk}`, canister.chunkStore.get(chunk) as Uint8Array);
     }
     for (const memory of memories) {
       for (const page of this.#changedPages(memory)) {

@@ -1,4 +1,5 @@
 // One subnet's replicated state, its canonical tree, and what keeps it on disk.
+// `SubnetState` is the whole of it; execution changes it, checkpoints keep it.
 export * from "./canister-state.ts";
 export * from "./canonical-tree.ts";
 export * from "./checkpoint.ts";
@@ -8,7 +9,7 @@ export * from "./ingress-history.ts";
 export * from "./module-store.ts";
 export * from "./page-store.ts";
 export * from "./paged-memory.ts";
-export * from "./subnet-state.ts";
 export { BatchLog } from "./store/batch-log.ts";
 export { CheckpointStore } from "./store/checkpoint-store.ts";
 export { MemoryStorage } from "./store/memory-storage.ts";
+export * from "./subnet-state.ts";

@@ -37,7 +37,12 @@ export class IngressHistory {
   }
 
   /** Records a new message; terminal answers stay for the full lifetime of a message after `now`. */
-  add(requestId: RequestId, origin: { sender: PrincipalId; receiver: CanisterId }, status: IngressStatus, keepUntil: Time): void {
+  add(
+    requestId: RequestId,
+    origin: { sender: PrincipalId; receiver: CanisterId },
+    status: IngressStatus,
+    keepUntil: Time,
+  ): void {
     const bucket = Number(keepUntil / BUCKET_NS) + 1;
     this.insert(requestId, { status, sender: origin.sender, receiver: origin.receiver, bucket });
     this.#noteChange(requestId, bucket);
@@ -47,7 +52,9 @@ export class IngressHistory {
     const record = this.#records.get(requestId);
     if (record === undefined) return;
     const isTerminal = status.state !== "received" && status.state !== "processing";
-    const bucket = isTerminal ? Math.max(record.bucket, Number((now + MAX_INGRESS_TTL_NS) / BUCKET_NS) + 1) : record.bucket;
+    const bucket = isTerminal
+      ? Math.max(record.bucket, Number((now + MAX_INGRESS_TTL_NS) / BUCKET_NS) + 1)
+      : record.bucket;
     if (bucket !== record.bucket) {
       this.#buckets.get(record.bucket)?.delete(requestId);
       this.#changedBuckets.add(record.bucket);

@@ -12,8 +12,8 @@ import {
 import type { CanisterState } from "./canister-state.ts";
 import { IngressHistory } from "./ingress-history.ts";
 import type { ModuleStore } from "./module-store.ts";
-import { PagedMemory } from "./paged-memory.ts";
 import type { PageStore } from "./page-store.ts";
+import { PagedMemory } from "./paged-memory.ts";
 
 export interface SubnetConfig {
   readonly subnetId: PrincipalId;

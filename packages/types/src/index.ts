@@ -1,3 +1,5 @@
+// The protocol's nouns and their bytes: what every other package speaks in.
+// `ports.ts` and `http.ts` are where effects and requests enter; `limits.ts` has every constant.
 export * from "./batch.ts";
 export * from "./cbor.ts";
 export * from "./errors.ts";

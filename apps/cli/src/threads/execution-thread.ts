@@ -1,4 +1,5 @@
 // The thread that executes: it owns the state and its files. One message in, one round out; it never waits.
+// Started by thread-executor.ts; the replica on the main thread decides what it executes.
 import { parentPort, workerData } from "node:worker_threads";
 import { crc32 } from "node:zlib";
 import { NodeStorage, sha256 } from "@atoll/host-node";

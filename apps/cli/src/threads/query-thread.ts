@@ -19,7 +19,8 @@ main.on("message", (messages: readonly ToQuery[]) => {
   const answers: FromQuery[] = [];
   for (const message of messages) {
     if (message.kind === "advance") advance(message.height);
-    else if (message.kind === "query") answers.push({ kind: "result", id: message.id, result: executeQuery(queries, message.call) });
+    else if (message.kind === "query")
+      answers.push({ kind: "result", id: message.id, result: executeQuery(queries, message.call) });
     else answers.push({ kind: "filtered", id: message.id, error: filterCanisterIngress(queries, message.message) });
   }
   if (answers.length > 0) main.postMessage(answers);

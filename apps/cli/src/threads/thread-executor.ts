@@ -4,7 +4,14 @@ import { MessageChannel, Worker } from "node:worker_threads";
 import type { ExecutedRound, Executor } from "@atoll/replica";
 import type { SubnetConfig } from "@atoll/state";
 import { EnvironmentError, type LogPort, type QueryResult, type UserError } from "@atoll/types";
-import type { ExecutionThreadData, FromExecution, FromQuery, QueryThreadData, ToExecution, ToQuery } from "./thread-messages.ts";
+import type {
+  ExecutionThreadData,
+  FromExecution,
+  FromQuery,
+  QueryThreadData,
+  ToExecution,
+  ToQuery,
+} from "./thread-messages.ts";
 
 /** Our own depth counter decides how deep a canister may call; the engine's stack must be larger than that. */
 const RESOURCE_LIMITS = { stackSizeMb: 64, maxOldGenerationSizeMb: 8192 };

@@ -1,10 +1,11 @@
 // What the threads of a node tell each other. Three of them: the main thread (HTTP, blocks, certificates), one that
 // executes, one that answers queries. Memory pages are shared; everything else is copied in these messages.
-import type { ExecutedRound } from "@atoll/replica";
+
+import type { MessagePort } from "node:worker_threads";
 import type { QueryCall, StateDelta } from "@atoll/execution";
+import type { ExecutedRound } from "@atoll/replica";
 import type { SubnetConfig } from "@atoll/state";
 import type { Batch, Height, IngressMessage, LogLevel, QueryResult, UserError } from "@atoll/types";
-import type { MessagePort } from "node:worker_threads";
 
 export interface ExecutionThreadData {
   readonly config: SubnetConfig;
@@ -22,7 +23,10 @@ export interface QueryThreadData {
   readonly deltas: MessagePort;
 }
 
-export type ToExecution = { readonly kind: "start" } | { readonly kind: "execute"; readonly batch: Batch } | { readonly kind: "stop" };
+export type ToExecution =
+  | { readonly kind: "start" }
+  | { readonly kind: "execute"; readonly batch: Batch }
+  | { readonly kind: "stop" };
 
 export type FromExecution =
   | { readonly kind: "round"; readonly round: ExecutedRound }

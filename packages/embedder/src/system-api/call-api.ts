@@ -9,8 +9,8 @@ import {
   principalFromBytes,
   RejectCode,
 } from "@atoll/types";
-import { contractViolation, Trap } from "../execution-error.ts";
 import type { CallUnderConstruction, Execution, Value } from "../execution.ts";
+import { contractViolation, Trap } from "../execution-error.ts";
 import { CALLING, Mode } from "../modes.ts";
 import { type ApiTable, perByte, strictText } from "./api-function.ts";
 
@@ -32,7 +32,9 @@ export const callApi: ApiTable = {
     run: (x, functionIndex, env) => {
       const call = currentCall(x, "call_on_cleanup");
       if (call.onCleanup !== undefined) {
-        throw contractViolation("ic0.call_on_cleanup can be called at most once between ic0.call_new and ic0.call_perform");
+        throw contractViolation(
+          "ic0.call_on_cleanup can be called at most once between ic0.call_new and ic0.call_perform",
+        );
       }
       call.onCleanup = { functionIndex: functionIndex as Value, env: env as Value };
       return undefined;

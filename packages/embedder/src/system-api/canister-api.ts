@@ -7,8 +7,8 @@ import {
   principalFromBytes,
   principalToBytes,
 } from "@atoll/types";
-import { contractViolation, Trap } from "../execution-error.ts";
 import type { Execution, Value } from "../execution.ts";
+import { contractViolation, Trap } from "../execution-error.ts";
 import { ALL_BUT_START, EVERY, Mode } from "../modes.ts";
 import { type ApiFunction, type ApiTable, blobPair, lossyText, perByte, strictText, utf8 } from "./api-function.ts";
 

@@ -1,13 +1,22 @@
 // System calls about cycles: what came in, what is there, what things cost. Checklist 3.3, 5.
-import { strictText, type ApiTable, perByte } from "./api-function.ts";
+// Amounts are u128; the 64-bit forms exist in 32-bit modules only and trap when a value does not fit.
+
 import type { Execution, Value } from "../execution.ts";
 import { contractViolation } from "../execution-error.ts";
 import { ALL_BUT_START, EVERY, Mode } from "../modes.ts";
+import { type ApiTable, perByte, strictText } from "./api-function.ts";
 
 const INCOMING = Mode.update | Mode.replicatedQuery | Mode.reply | Mode.reject;
 const REFUNDED = Mode.reply | Mode.reject;
 const BURNING =
-  Mode.init | Mode.preUpgrade | Mode.update | Mode.replicatedQuery | Mode.reply | Mode.reject | Mode.cleanup | Mode.task;
+  Mode.init |
+  Mode.preUpgrade |
+  Mode.update |
+  Mode.replicatedQuery |
+  Mode.reply |
+  Mode.reject |
+  Mode.cleanup |
+  Mode.task;
 
 export const cyclesApi: ApiTable = {
   msg_cycles_available: { modes: INCOMING, cost: 500, run: (x) => x.cycles64(available(x)) },

@@ -1,4 +1,5 @@
 // All system calls by their name in the import module `ic0`, and the import object of one instance.
+// Each call is charged first, then checked against the kind of execution, then run.
 import type { Execution, Value } from "../execution.ts";
 import type { ApiTable } from "./api-function.ts";
 import { callApi } from "./call-api.ts";

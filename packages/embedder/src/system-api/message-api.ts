@@ -1,12 +1,20 @@
 // System calls about the message being executed: its argument, caller, rejection, and the answer to it.
+// Checklist 3.3; a call is answered once, by reply or reject, in whichever of its executions comes first.
 import { principalToBytes } from "@atoll/types";
-import { contractViolation } from "../execution-error.ts";
 import type { Execution, Value } from "../execution.ts";
+import { contractViolation } from "../execution-error.ts";
 import { ARGUMENT, CALLBACKS, EVERY, Mode, REJECTED, REPLYING } from "../modes.ts";
 import { type ApiTable, blobPair, lossyText, perByte, utf8 } from "./api-function.ts";
 
 const CALLER_INFO =
-  Mode.update | Mode.replicatedQuery | Mode.query | Mode.compositeQuery | CALLBACKS | Mode.cleanup | Mode.compositeCleanup | Mode.inspect;
+  Mode.update |
+  Mode.replicatedQuery |
+  Mode.query |
+  Mode.compositeQuery |
+  CALLBACKS |
+  Mode.cleanup |
+  Mode.compositeCleanup |
+  Mode.inspect;
 const DEADLINE = Mode.update | Mode.replicatedQuery | Mode.query | Mode.compositeQuery | CALLBACKS;
 const NOTHING = new Uint8Array();
 

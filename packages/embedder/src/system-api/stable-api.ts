@@ -1,8 +1,8 @@
 // Stable memory: the 64-bit calls, and the 32-bit ones of older canisters. Checklist 3.3 and 3.5,
 // instruction-costs 4 and 5.
 import { MAX_WASM64_PAGES, WASM_PAGE_BYTES } from "@atoll/types";
-import { Trap } from "../execution-error.ts";
 import type { Execution, Value } from "../execution.ts";
+import { Trap } from "../execution-error.ts";
 import { EVERY } from "../modes.ts";
 import type { ApiTable } from "./api-function.ts";
 

@@ -17,12 +17,12 @@ const MAX_PRINCIPAL_BYTES = 29;
 const MAX_REFERENCES = 8;
 
 const TYPE = { nat: -3, int: -4, nat8: -5, bool: -2, text: -15, principal: -24 } as const;
-const FORMER = { opt: -18, vec: -19, record: -20, variant: -21, func: -22, service: -23 } as const;
+const CONSTRUCTED = { opt: -18, vec: -19, record: -20, variant: -21, func: -22, service: -23 } as const;
 /** Bytes of the primitive types whose values all have the same length; index = -opcode. */
 const FIXED_BYTES = [undefined, 0, undefined, undefined, undefined, 1, 2, 4, 8, 1, 2, 4, 8, 4, 8, undefined, 0];
 
 interface TypeEntry {
-  readonly former: number;
+  readonly kind: number;
   readonly inner: readonly number[];
 }
 
@@ -79,35 +79,35 @@ class Scan {
   }
 
   #typeEntry(): TypeEntry {
-    const [former] = this.#typeNumbers(1) as [number];
-    switch (former) {
-      case FORMER.opt:
-      case FORMER.vec:
-        return { former, inner: this.#typeNumbers(1) };
-      case FORMER.record:
-      case FORMER.variant: {
+    const [kind] = this.#typeNumbers(1) as [number];
+    switch (kind) {
+      case CONSTRUCTED.opt:
+      case CONSTRUCTED.vec:
+        return { kind, inner: this.#typeNumbers(1) };
+      case CONSTRUCTED.record:
+      case CONSTRUCTED.variant: {
         const inner: number[] = [];
         for (let left = this.#unsigned(); left > 0; left--) {
           this.#unsigned();
           inner.push(...this.#typeNumbers(1));
         }
-        return { former, inner };
+        return { kind, inner };
       }
-      case FORMER.func: {
+      case CONSTRUCTED.func: {
         const inner = [...this.#typeNumbers(this.#unsigned()), ...this.#typeNumbers(this.#unsigned())];
         this.#skip(this.#unsigned());
-        return { former, inner };
+        return { kind, inner };
       }
-      case FORMER.service: {
+      case CONSTRUCTED.service: {
         const inner: number[] = [];
         for (let left = this.#unsigned(); left > 0; left--) {
           this.#utf8();
           inner.push(...this.#typeNumbers(1));
         }
-        return { former, inner };
+        return { kind, inner };
       }
       default:
-        throw new Refused(`type constructor ${former} is unknown`);
+        throw new Refused(`type constructor ${kind} is unknown`);
     }
   }
 
@@ -129,18 +129,18 @@ class Scan {
     else this.#primitive(type);
   }
 
-  #constructed({ former, inner }: TypeEntry, depth: number): void {
-    switch (former) {
-      case FORMER.opt:
+  #constructed({ kind, inner }: TypeEntry, depth: number): void {
+    switch (kind) {
+      case CONSTRUCTED.opt:
         if (this.#flag()) this.#value(inner[0] as number, depth);
         break;
-      case FORMER.vec:
+      case CONSTRUCTED.vec:
         this.#vector(inner[0] as number, depth);
         break;
-      case FORMER.record:
+      case CONSTRUCTED.record:
         for (const field of inner) this.#value(field, depth);
         break;
-      case FORMER.variant: {
+      case CONSTRUCTED.variant: {
         // The decoder compares the chosen field with one after the other.
         this.#spend(inner.length);
         const chosen = inner[this.#unsigned()];
@@ -148,12 +148,12 @@ class Scan {
         this.#value(chosen, depth);
         break;
       }
-      case FORMER.func:
+      case CONSTRUCTED.func:
         this.#reference();
         this.#principal();
         this.#utf8();
         break;
-      case FORMER.service:
+      case CONSTRUCTED.service:
         this.#reference();
         this.#principal();
         break;

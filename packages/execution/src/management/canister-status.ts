@@ -24,12 +24,12 @@ export function canisterStatus(call: ManagementCall): MethodResult {
 }
 
 /** What a setting opens to others than the controllers. */
-export function isVisibleTo(caller: PrincipalId, visibility: Visibility): boolean {
+function isVisibleTo(caller: PrincipalId, visibility: Visibility): boolean {
   if (visibility.kind === "allowed_viewers") return visibility.viewers.includes(caller);
   return visibility.kind === "public";
 }
 
-export function statusOf(round: Pick<Round, "fees" | "state">, canister: CanisterState): object {
+function statusOf(round: Pick<Round, "fees" | "state">, canister: CanisterState): object {
   const memory = memoryMetrics(round.state, canister);
   const { settings, status, execution } = canister;
   return {
