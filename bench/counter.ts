@@ -25,8 +25,13 @@ interface Sizes {
 const FULL: Sizes = { windows: 7, updates: 8_000, queries: 12_000, baselineMs: 700 };
 const SHORT: Sizes = { windows: 2, updates: 640, queries: 1_280, baselineMs: 50 };
 
-export async function benchCounter(options: { readonly short: boolean; readonly nodeOptions?: string[] }): Promise<Row[]> {
-  const sizes = options.short ? SHORT : FULL;
+/** `nodeOptions` go to the server: for profiles. */
+export async function benchCounter(options: {
+  readonly short: boolean;
+  readonly nodeOptions?: readonly string[];
+  readonly sizes?: Sizes;
+}): Promise<Row[]> {
+  const sizes = options.sizes ?? (options.short ? SHORT : FULL);
   const server = await startServer(options.nodeOptions);
   try {
     const agent = await HttpAgent.create({

@@ -4,6 +4,7 @@ import { Actor, type ActorSubclass, HttpAgent, type Identity } from "@icp-sdk/co
 import { IDL } from "@icp-sdk/core/candid";
 import { Ed25519KeyIdentity } from "@icp-sdk/core/identity";
 import { Principal } from "@icp-sdk/core/principal";
+import { createNodeCrypto } from "@atoll/host-node";
 import { compileMotoko } from "../../../tools/motoko/compile.ts";
 import type { Ready } from "./process.ts";
 
@@ -45,8 +46,17 @@ export function agentOf(
   return HttpAgent.createSync({ host: gatewayUrl, rootKey, retryTimes: 0, identity: identity(0), ...options });
 }
 
-export function recorderActor(agent: HttpAgent, canisterId: Principal): ActorSubclass<Recorder> {
-  return Actor.createActor<Recorder>(recorder, { agent, canisterId });
+/** `blsVerify` replaces the agent's own check of certificates, for a load that shall not wait for it. */
+export function recorderActor(agent: HttpAgent, canisterId: Principal, blsVerify?: BlsVerify): ActorSubclass<Recorder> {
+  return Actor.createActor<Recorder>(recorder, { agent, canisterId, ...(blsVerify === undefined ? {} : { blsVerify }) });
+}
+
+export type BlsVerify = (publicKey: Uint8Array, signature: Uint8Array, message: Uint8Array) => Promise<boolean>;
+
+/** The same check five times faster: with WebAssembly instead of JavaScript. */
+export async function fastBlsVerify(): Promise<BlsVerify> {
+  const { bls } = await createNodeCrypto();
+  return async (publicKey, signature, message) => bls.verify(publicKey, message, signature);
 }
 
 const management: IDL.InterfaceFactory = () =>

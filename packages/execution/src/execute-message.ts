@@ -87,9 +87,9 @@ export function executeCall(
   collectLogs(round, canister, methodName, result);
   if (result.error === undefined) {
     context.availableCycles -= result.effects.cyclesAccepted;
-    canister.version++;
-    sendCalls(round, canister, context, result.effects.calls);
     if (result.effects.answer !== undefined) answer(round, context, result.effects.answer);
+    sendCalls(round, canister, context, result.effects.calls);
+    canister.version++;
   }
   closeIfDone(round, canister, context, result.error);
   if (item.kind === "ingress" && !context.responded) {

@@ -58,9 +58,9 @@ function runCallback(
   if (result.error === undefined) {
     settle(round, canister, result, callback.prepaidExecution);
     context.availableCycles -= result.effects.cyclesAccepted;
-    canister.version++;
-    sendCalls(round, canister, context, result.effects.calls);
     if (result.effects.answer !== undefined) answer(round, context, result.effects.answer);
+    sendCalls(round, canister, context, result.effects.calls);
+    canister.version++;
     return undefined;
   }
   if (callback.onCleanup === undefined) {

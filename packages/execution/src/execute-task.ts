@@ -47,8 +47,8 @@ export function executeTask(round: Round, canister: CanisterState, task: Task): 
   settle(round, canister, result, prepaid);
   collectLogs(round, canister, name, result);
   if (result.error === undefined) {
-    canister.version++;
     sendCalls(round, canister, context, result.effects.calls);
+    canister.version++;
   }
   closeIfDone(round, canister, context, result.error);
 }

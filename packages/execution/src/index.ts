@@ -5,7 +5,7 @@ export { FeeSchedule } from "./fees.ts";
 export { type InstallMode, type InstallRequest, installCode } from "./install-code.ts";
 export { expireStopCalls } from "./lifecycle.ts";
 export { executeManagementCall } from "./management/index.ts";
-export { filterManagementIngress } from "./management/ingress-filter.ts";
+export { effectiveCanisterId, filterManagementIngress } from "./management/ingress-filter.ts";
 export { answerRandomness } from "./management/raw-rand.ts";
 export * from "./query/execute-query.ts";
 export { filterCanisterIngress } from "./query/inspect-message.ts";

@@ -3,7 +3,7 @@
 // what does not fit gives undefined. HTTP gateway specification, "Interface".
 
 import { type CanisterId, principalFromBytes } from "@atoll/types";
-import { isCandidWithin } from "@atoll/types/candid-bounds";
+import { liftBlobs } from "@atoll/types/candid-quota";
 import { IDL } from "@icp-sdk/core/candid";
 
 export interface CanisterHttpRequest {
@@ -34,8 +34,6 @@ export interface StreamingPart {
   readonly nextArg?: Uint8Array;
 }
 
-/** Values that an answer may contain: two for each header, and what a streaming token needs. */
-const MAX_VALUES = 20_000;
 const CERTIFICATE_VERSION = 2;
 
 const Headers = IDL.Vec(IDL.Tuple(IDL.Text, IDL.Text));
@@ -105,7 +103,7 @@ function ownMemory(bytes: Uint8Array): Uint8Array {
 }
 
 function guarded<T>(bytes: Uint8Array, decode: () => T): T | undefined {
-  if (!isCandidWithin(bytes, MAX_VALUES)) return undefined;
+  if (typeof liftBlobs(bytes) === "string") return undefined;
   try {
     return decode();
   } catch {

@@ -12,7 +12,7 @@ import {
 } from "@atoll/types";
 import { IDL } from "@icp-sdk/core/candid";
 import { Principal } from "@icp-sdk/core/principal";
-import { liftBlobs } from "./candid-quota.ts";
+import { liftBlobs } from "@atoll/types/candid-quota";
 
 /** Candid's `opt`, as the decoder shows it. */
 export type Opt<T> = readonly [] | readonly [T];

@@ -35,12 +35,11 @@ export function isUserError(value: object): value is UserError {
 export function senderVersionError(call: ManagementCall, [stated]: Opt<bigint>): UserError | undefined {
   if (stated === undefined || call.caller.kind === "ingress") return undefined;
   const { senderVersion } = call.caller.request;
-  // A request is stamped once its execution has succeeded, which counts as one version more than the code saw.
-  if (stated === BigInt(senderVersion) || stated === BigInt(senderVersion) - 1n) return undefined;
+  if (stated === BigInt(senderVersion)) return undefined;
   return userError(
     ErrorCode.CanisterContractViolation,
     `Management canister call payload includes sender canister version ${stated} that does not match the actual sender ` +
-      `canister version ${senderVersion - 1}.`,
+      `canister version ${senderVersion}.`,
   );
 }
 

@@ -35,11 +35,8 @@ export function refuseOtherCanister(content: CallContent, effectiveId: CanisterI
 }
 
 /** The same for the canister that the argument of a management call names; one that names none is the callee's. */
-export async function refuseOtherManagedCanister(
-  content: CallContent,
-  effectiveId: CanisterId,
-): Promise<HttpResponse | undefined> {
-  const managed = await managedCanister(content.methodName, content.arg);
+export function refuseOtherManagedCanister(content: CallContent, effectiveId: CanisterId): HttpResponse | undefined {
+  const managed = managedCanister(content.methodName, content.arg);
   return managed === undefined || managed === effectiveId ? undefined : mismatch(managed, effectiveId);
 }
 

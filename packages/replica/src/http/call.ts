@@ -83,7 +83,7 @@ async function admit(
   const authenticated = authenticate(parsed.envelope);
   if (!authenticated.ok) return textAnswer(400, authenticated.error);
   const toManagement = content.canisterId === MANAGEMENT_CANISTER && on === "canister";
-  const mismatch = toManagement ? await refuseOtherManagedCanister(content, id) : undefined;
+  const mismatch = toManagement ? refuseOtherManagedCanister(content, id) : undefined;
   if (mismatch !== undefined) return mismatch;
   if (backend.certifiedState() === undefined) return noCertifiedStateAnswer();
   return {

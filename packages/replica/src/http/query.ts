@@ -23,7 +23,7 @@ export function query(backend: ReplicaBackend, on: "canister" | "subnet", style:
     const authenticated = authenticate(parsed.envelope);
     if (!authenticated.ok) return textAnswer(400, authenticated.error);
     const toManagement = content.canisterId === MANAGEMENT_CANISTER && on === "canister";
-    const mismatch = toManagement ? await refuseOtherManagedCanister(content, id) : undefined;
+    const mismatch = toManagement ? refuseOtherManagedCanister(content, id) : undefined;
     if (mismatch !== undefined) return mismatch;
     const { result, time } = await backend.query(
       {

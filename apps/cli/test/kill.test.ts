@@ -1,0 +1,111 @@
+// "It never loses anything": a load of updates, SIGKILL at random moments, a restart each time. Every update that was
+// answered is there exactly once, every other one at most once, and certificates hold under the same root key.
+// KILLS=50 runs it longer; SEED=... repeats a run (the moments of the system stay its own).
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+import { createLoad, type Load } from "./load.ts";
+import { launch, type Network, startNetwork, temporaryFolder } from "./process.ts";
+import { agentOf, deploy, fastBlsVerify, recorderActor, recorderWasm } from "./recorder.ts";
+import { chance } from "./seeded.ts";
+
+const KILLS = Number(process.env["KILLS"] ?? 9);
+const USERS = 12;
+
+test(`${KILLS} kills under load`, { timeout: 60_000 + KILLS * 10_000 }, async (t) => {
+  const random = chance();
+  t.diagnostic(`SEED=${random.seed}`);
+  const stateDir = temporaryFolder();
+  const start = () => startNetwork({ stateDir, env: checkpointEvery(random.between(1, 40)) });
+  const [wasm, blsVerify] = await Promise.all([recorderWasm(), fastBlsVerify()]);
+  let network = await start();
+  const { rootKey } = network;
+  const agent = agentOf(network);
+  const near = await deploy(agent, wasm);
+  const far = await deploy(agent, wasm);
+  const load = createLoad({ users: USERS, near, far, blsVerify });
+  let restartMs = 0;
+  for (let kills = 0; kills < KILLS; ) {
+    kills += await killOnce(random.below(8), network, load, random.between(0, 700));
+    // Some of the next starts do not get far either.
+    while (kills < KILLS && random.below(4) === 0) {
+      kills += await killStart(stateDir, random.between(20, 1000));
+    }
+    const before = performance.now();
+    network = await start();
+    restartMs = Math.max(restartMs, performance.now() - before);
+    assert.deepEqual(network.rootKey, rootKey, "the root key of a network never changes");
+    await load.check(network);
+    if (random.below(2) === 0) await load.resend(network);
+  }
+  await load.resend(network);
+  await load.checkAtRest(network);
+  // An update whose certificate the agent checks by itself, under the first root key.
+  const actor = recorderActor(agentOf({ ...network, rootKey }), near);
+  assert.ok((await actor.record(BigInt(USERS), 0n)) > 0n);
+  const { code } = await network.kill("SIGTERM");
+  assert.equal(code, 0);
+  network = await start();
+  await load.check(network);
+  await network.kill("SIGKILL");
+  t.diagnostic(
+    `${load.answeredCount} of ${load.sentCount} updates were answered, ${load.resentCount} requests sent again, ` +
+      `slowest restart ${Math.round(restartMs)} ms`,
+  );
+  assert.ok(load.answeredCount > KILLS, "a load that nobody answers proves nothing");
+});
+
+/** Kills a network that runs; gives the number of kills. */
+async function killOnce(kind: number, network: Network, load: Load, delayMs: number): Promise<number> {
+  // As soon as it is ready, without any load.
+  if (kind === 0) {
+    await network.kill("SIGKILL");
+    return 1;
+  }
+  const running = load.run(network);
+  await pause(delayMs);
+  // In the middle of its orderly end, while it writes its last checkpoint.
+  if (kind === 1) {
+    void network.kill("SIGTERM");
+    await pause(delayMs % 60);
+  }
+  await network.kill("SIGKILL");
+  await running.stop();
+  return 1;
+}
+
+/** Kills a start, most likely before it is through; gives the number of kills. */
+async function killStart(stateDir: string, delayMs: number): Promise<number> {
+  const started = launch(["start", "--port", "0", "--state-dir", stateDir, "--no-sample", "--json"], {
+    env: checkpointEvery(3),
+  });
+  await pause(delayMs);
+  const { signal, stderr } = await started.kill("SIGKILL");
+  assert.equal(signal, "SIGKILL", stderr);
+  return 1;
+}
+
+test("kills during the very first start", { timeout: 60_000 }, async (t) => {
+  const random = chance();
+  t.diagnostic(`SEED=${random.seed}`);
+  const stateDir = temporaryFolder();
+  const args = ["start", "--port", "0", "--state-dir", stateDir, "--json"];
+  const rootKeys = new Set<string>();
+  for (let kills = 0; kills < Math.max(4, KILLS / 5); kills++) {
+    const started = launch(args);
+    await pause(random.between(100, 1100));
+    const { signal, stdout, stderr } = await started.kill("SIGKILL");
+    assert.equal(signal, "SIGKILL", stderr);
+    if (stdout !== "") rootKeys.add((JSON.parse(stdout) as { root_key: string }).root_key);
+  }
+  const started = launch(args);
+  const { rootKey, gatewayUrl } = await started.ready;
+  rootKeys.add(Buffer.from(rootKey).toString("hex"));
+  assert.equal(rootKeys.size, 1, "a root key that was shown stays");
+  await agentOf({ rootKey, gatewayUrl }).status();
+  assert.equal((await started.kill("SIGTERM")).code, 0);
+});
+
+function checkpointEvery(batches: number): Record<string, string> {
+  return { ATOLL_TEST_CHECKPOINT_BATCHES: String(batches) };
+}
