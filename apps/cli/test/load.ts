@@ -1,16 +1,22 @@
 // A load of updates by several users that knows what it was told: of each call whether it was answered as executed.
 // After a restart the canisters' own counts must agree: answered calls once, all others once or not at all.
 import assert from "node:assert/strict";
+import type { HttpAgent } from "@icp-sdk/core/agent";
 import type { Principal } from "@icp-sdk/core/principal";
 import type { Network } from "./process.ts";
 import { agentOf, type BlsVerify, identity, recorderActor } from "./recorder.ts";
+
+interface SentRequest {
+  readonly path: string;
+  readonly body: Uint8Array<ArrayBuffer>;
+}
 
 /** A user with a sequence of numbered calls. Even users call one canister, odd ones through it another one too. */
 interface User {
   readonly number: number;
   readonly answered: boolean[];
   /** Requests that were sent and not answered, as they went over the wire. */
-  unanswered: { readonly call: number; readonly path: string; readonly body: Uint8Array<ArrayBuffer> }[];
+  readonly unanswered: (SentRequest & { readonly call: number })[];
 }
 
 export interface Load {
@@ -39,7 +45,7 @@ export function createLoad({ users: userCount, near, far, blsVerify }: LoadOptio
   let resentCount = 0;
 
   const runUser = async (user: User, network: Network, isStopping: () => boolean): Promise<void> => {
-    let last: { path: string; body: Uint8Array<ArrayBuffer> } | undefined;
+    let last: SentRequest | undefined;
     const recordingFetch: typeof fetch = (input, init) => {
       const url = new URL(input instanceof Request ? input.url : input);
       if (url.pathname.endsWith("/call")) last = { path: url.pathname, body: new Uint8Array(init?.body as Uint8Array) };
@@ -55,10 +61,24 @@ export function createLoad({ users: userCount, near, far, blsVerify }: LoadOptio
         await (user.number % 2 === 0 ? actor.record(client, number) : actor.relay(far, client, number));
         user.answered[call] = true;
       } catch (error) {
-        if (last !== undefined) user.unanswered.push({ ...last, call });
+        if (last !== undefined) user.unanswered.push({ ...(last as SentRequest), call });
         if (!isConnectionLoss(error)) throw error;
         return;
       }
+    }
+  };
+
+  const checkUser = async ({ number, answered }: User, agent: HttpAgent): Promise<void> => {
+    const countsAt = (id: Principal) => recorderActor(agent, id).countsOf(BigInt(number));
+    const here = await countsAt(near);
+    const there = number % 2 === 0 ? here : await countsAt(far);
+    assert.ok(here.length <= answered.length, `user ${number} never sent call ${here.length - 1}`);
+    for (const [call, isAnswered] of answered.entries()) {
+      const [count = 0, farCount = 0] = [here[call], there[call]];
+      const what = `call ${call} of user ${number}, ${isAnswered ? "answered" : "not answered"}`;
+      assert.ok(count <= 1 && farCount <= 1, `${what}, ran ${count} and ${farCount} times`);
+      assert.ok(count <= farCount, `${what}, ran here and not there`);
+      if (isAnswered) assert.equal(count, 1, `${what}, is lost`);
     }
   };
 
@@ -84,10 +104,8 @@ export function createLoad({ users: userCount, near, far, blsVerify }: LoadOptio
       };
     },
     async resend(network) {
-      for (const user of users) {
-        const requests = user.unanswered;
-        user.unanswered = [];
-        for (const { path, body, call } of requests) {
+      const sendAgain = async (user: User): Promise<void> => {
+        for (const { path, body, call } of user.unanswered.splice(0)) {
           const headers = { "content-type": "application/cbor" };
           const answer = await fetch(network.gatewayUrl + path, { method: "POST", headers, body });
           await answer.arrayBuffer();
@@ -95,22 +113,12 @@ export function createLoad({ users: userCount, near, far, blsVerify }: LoadOptio
           if (answer.status === 200) user.answered[call] = true;
           resentCount++;
         }
-      }
+      };
+      await Promise.all(users.map(sendAgain));
     },
     async check(network) {
       const agent = agentOf(network);
-      for (const user of users) {
-        const here = await recorderActor(agent, near).countsOf(BigInt(user.number));
-        const there = user.number % 2 === 0 ? here : await recorderActor(agent, far).countsOf(BigInt(user.number));
-        for (const [call, isAnswered] of user.answered.entries()) {
-          const [count = 0, farCount = 0] = [here[call], there[call]];
-          const what = `call ${call} of user ${user.number}, ${isAnswered ? "answered" : "not answered"}`;
-          assert.ok(count <= 1 && farCount <= 1, `${what}, ran ${count} and ${farCount} times`);
-          assert.ok(count <= farCount, `${what}, ran here and not there`);
-          if (isAnswered) assert.equal(count, 1, `${what}, is lost`);
-        }
-        assert.ok(here.length <= user.answered.length, `user ${user.number} never sent call ${here.length - 1}`);
-      }
+      await Promise.all(users.map((user) => checkUser(user, agent)));
     },
     async checkAtRest(network) {
       await this.check(network);

@@ -2,10 +2,12 @@
 
 import { type Connection, connect } from "./canister.ts";
 import { oldestId, showEntries, showTimes } from "./guest-book.ts";
+import { problemText } from "./problem.ts";
 
 const PAGE_SIZE = 20n;
 const REFRESH_MS = 5_000;
 const MAX_MESSAGE = 500;
+const ANONYMOUS = "2vxsx-fae";
 
 const counter = element("counter", HTMLOutputElement);
 const increment = element("increment", HTMLButtonElement);
@@ -22,7 +24,8 @@ function start(connection: Connection): void {
   const { hello } = connection;
   element("canister-id").textContent = connection.canisterId;
   element("root-key").textContent = fingerprint(connection.rootKey);
-  element("principal").textContent = connection.principal;
+  element("principal").textContent =
+    connection.principal === ANONYMOUS ? `${ANONYMOUS} (anonymous)` : connection.principal;
 
   increment.addEventListener("click", () => {
     void attempt(async () => showCount(await timed(() => hello.increment())));
@@ -106,7 +109,7 @@ async function attempt(work: () => Promise<void>): Promise<void> {
 
 function showProblem(error: unknown): void {
   const problem = element("problem");
-  problem.textContent = error instanceof Error ? error.message : String(error);
+  problem.textContent = problemText(error);
   problem.hidden = false;
 }
 
