@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { EnvironmentError } from "@atoll/types/errors";
 import { parseCommand, USAGE } from "./options.ts";
+import { endOnSignals, fatal } from "./signals.ts";
 
 async function main(args: readonly string[]): Promise<void> {
   const command = parseCommand(args);
@@ -14,8 +15,9 @@ async function main(args: readonly string[]): Promise<void> {
       process.stdout.write(`${packageVersion()}\n`);
       return;
     case "start": {
+      const ending = endOnSignals(fatal);
       const { start } = await import("./start.ts");
-      await start(command.options, packageVersion());
+      await start(command.options, packageVersion(), ending);
     }
   }
 }

@@ -70,7 +70,7 @@ function parse(args: string[]) {
       },
     });
   } catch (error) {
-    throw wrong(`${(error as Error).message.split(". ")[0]}.`);
+    throw wrong(`${(error as Error).message.split(/\.?\s*(?:\n|\.\s|$)/)[0]}.`);
   }
 }
 

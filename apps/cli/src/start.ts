@@ -13,6 +13,7 @@ import type { StartOptions } from "./options.ts";
 import { deploySample } from "./sample.ts";
 import { createScreen } from "./screen.ts";
 import { noteBegun, readOrMakeSecrets, SUBNET } from "./secrets.ts";
+import { type Ending, fatal } from "./signals.ts";
 import { createThreadExecutor } from "./threads/thread-executor.ts";
 
 /** Instrumented code is larger: without more room V8 silently stops inlining it. */
@@ -23,11 +24,10 @@ const V8_FLAGS = [
   "--wasm-inlining-budget=20000",
 ];
 
-export async function start(options: StartOptions, version: string): Promise<void> {
+export async function start(options: StartOptions, version: string, ending: Ending): Promise<void> {
   for (const flag of V8_FLAGS) setFlagsFromString(flag);
   const screen = createScreen(options);
   const log: LogPort = screen.log;
-  const ending = endOnSignals();
   const folder = openStateFolder(options.stateDir, { clean: options.clean });
   const crypto = await createNodeCrypto();
   const secrets = readOrMakeSecrets(folder, crypto, options);
@@ -79,30 +79,8 @@ const timer: TimerPort = {
   },
 };
 
-/** Ends the process on SIGINT and SIGTERM: at any moment of the start, and in good order from `by` on. */
-function endOnSignals(): { by(end: () => Promise<void>): void } {
-  let isEnding = false;
-  let end = async (): Promise<void> => undefined;
-  const onSignal = (): void => {
-    if (isEnding) return;
-    isEnding = true;
-    end().then(() => process.exit(0), fatal);
-  };
-  process.on("SIGINT", onSignal);
-  process.on("SIGTERM", onSignal);
-  return { by: (orderly) => void (end = orderly) };
-}
-
 /** A number that a test sets in the environment; it belongs to no interface. */
 function testSetting(name: string): number | undefined {
   const value = Number(process.env[name]);
   return Number.isSafeInteger(value) && value > 0 ? value : undefined;
-}
-
-/** Something that must not happen: say it and stop, the state folder is safe. */
-function fatal(error: unknown): never {
-  process.stderr.write(
-    `atoll: stopped by an error of its own, the state folder is not damaged: ${(error as Error)?.stack ?? error}\n`,
-  );
-  process.exit(70);
 }

@@ -112,7 +112,10 @@ describe("the sample in a browser", () => {
   });
 
   test("it has no element wider than the window, in light, dark and on a phone", async () => {
-    await sign("A name with a very long word: Donaudampfschifffahrtsgesellschaft", `Two lines\nand ${"long".repeat(60)}`);
+    await sign(
+      "A name with a very long word: Donaudampfschifffahrtsgesellschaft",
+      `Two lines\nand ${"long".repeat(60)}`,
+    );
     for (const [name, colorScheme, width, height] of [
       ["light", "light", 1280, 1000],
       ["dark", "dark", 1280, 1000],
@@ -121,7 +124,7 @@ describe("the sample in a browser", () => {
     ] as const) {
       await page.emulateMedia({ colorScheme });
       await page.setViewportSize({ width, height });
-      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+      const overflow = await page.evaluate<number>("document.documentElement.scrollWidth - window.innerWidth");
       assert.ok(overflow <= 0, `${name}: ${overflow} pixels too wide`);
       await page.screenshot({ path: join(pictures, `hello-${name}.png`), fullPage: true });
     }

@@ -9,7 +9,7 @@
 //
 // Only files with these names are ever removed, and only for `clean`.
 import fs from "node:fs";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
 import { MANIFEST_FILE } from "@atoll/state/store/checkpoint-manifest";
@@ -106,7 +106,7 @@ function stateFolder(path: string, root: NodeStorage, lock: DatabaseSync): State
 function makeFolder(path: string): void {
   let isFolder: boolean;
   try {
-    fs.mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeWithParents(path);
     isFolder = fs.statSync(path).isDirectory();
     fs.accessSync(path, fs.constants.R_OK | fs.constants.W_OK | fs.constants.X_OK);
   } catch (error) {
@@ -114,6 +114,18 @@ function makeFolder(path: string): void {
     throw fileFailure("use the state folder", path, isFile ? { code: "ENOTDIR" } : error);
   }
   if (!isFolder) throw fileFailure("use the state folder", path, { code: "ENOTDIR" });
+}
+
+/** One by one: `recursive` answers ENOENT where the reason is a disk that cannot be written. */
+function makeWithParents(path: string): void {
+  if (fs.existsSync(path)) return;
+  makeWithParents(dirname(path));
+  try {
+    fs.mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    // Another start may have been quicker.
+    if (!fs.existsSync(path)) throw error;
+  }
 }
 
 /** Refuses a folder with somebody else's files in it, before anything is written there. */

@@ -192,11 +192,9 @@ export class CheckpointStore {
     this.#commit(height, meta.slice(), undefined);
   }
 
-  /** Ends the transaction as if it had not begun. */
+  /** Ends the transaction, if one is open, as if it had not begun. */
   abort(): void {
-    this.#transaction = undefined;
-    this.#isUndoNeeded = true;
-    this.#undo();
+    this.#giveUp();
   }
 
   /**

@@ -384,6 +384,23 @@ test("a page of zeros takes sixteen bytes", () => {
   assert.equal(store.readPage("1/heap", 10_000), undefined);
 });
 
+test("an abort after a commit, or after a transaction that failed, changes nothing", () => {
+  const run = new Run(new MemoryStorage(), copyOf(EMPTY));
+  run.store.abort();
+  for (let fill = 1; fill <= 8; fill++) {
+    run.step({ do: "page", memory: "1/heap", index: fill, fill });
+    run.step({ do: "commit" });
+    run.store.abort();
+    requireEqual(run.store, run.committed, "running");
+    requireEqual(CheckpointStore.open(run.disk.clone(), SMALL), run.committed, "opened again");
+  }
+  run.disk.capacity = 0;
+  run.store.begin();
+  assert.throws(() => run.store.put("a", new Uint8Array(30_000)), isCode("ENOSPC"));
+  run.store.abort();
+  requireEqual(CheckpointStore.open(run.disk.clone(), SMALL), run.committed, "opened again");
+});
+
 test("wrong use is refused", () => {
   const store = CheckpointStore.open(new MemoryStorage());
   assert.throws(() => store.put("a", page(0)), InvariantViolation);

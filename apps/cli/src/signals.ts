@@ -1,0 +1,30 @@
+// SIGINT and SIGTERM end the program with exit code 0. Installed before anything else is loaded, because a person may
+// press Ctrl+C at once; during the start there is nothing to put in order, the state folder survives any end.
+export interface Ending {
+  /** From now on a signal ends the program this way. */
+  by(end: () => Promise<void>): void;
+}
+
+export function endOnSignals(onFailure: (error: unknown) => void): Ending {
+  let isEnding = false;
+  let end = async (): Promise<void> => undefined;
+  const onSignal = (): void => {
+    if (isEnding) return;
+    isEnding = true;
+    end().then(() => process.exit(0), onFailure);
+  };
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  return {
+    by(orderly) {
+      end = orderly;
+    },
+  };
+}
+
+/** Something that must not happen: say it and stop, the state folder is safe. */
+export function fatal(error: unknown): never {
+  const what = error instanceof Error ? error.stack : String(error);
+  process.stderr.write(`atoll: stopped by an error of its own, the state folder is not damaged: ${what}\n`);
+  process.exit(70);
+}
