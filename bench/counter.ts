@@ -2,10 +2,10 @@
 // the HTTP interface of a running network. Updates are signed, synchronous calls of version 4: each answer is a
 // certificate. Some of them are checked with the official agent.
 import assert from "node:assert/strict";
+import { type CborMap, decodeCbor } from "@atoll/types";
 import { Certificate, HttpAgent, lookupResultToBuffer } from "@icp-sdk/core/agent";
 import { Ed25519KeyIdentity } from "@icp-sdk/core/identity";
 import type { Principal } from "@icp-sdk/core/principal";
-import { type CborMap, decodeCbor } from "@atoll/types";
 import { canister } from "../packages/execution/test/canisters/build.ts";
 import { deploy } from "../packages/replica/test/network.ts";
 import { type Load, openLoad, postBytes, type Sample } from "./load.ts";
@@ -61,7 +61,11 @@ async function benchUpdates(server: RunningServer, load: Load, id: Principal, si
   const prepare = (count: number): Uint8Array[] => {
     requestIds = [];
     return Array.from({ length: count }, (_, i) => {
-      const { requestId, body } = updateBody(signers[i % CLIENTS] as (typeof signers)[number], id.toUint8Array(), "inc");
+      const { requestId, body } = updateBody(
+        signers[i % CLIENTS] as (typeof signers)[number],
+        id.toUint8Array(),
+        "inc",
+      );
       requestIds.push(requestId);
       return postBytes(server.port, path, body);
     });

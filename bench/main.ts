@@ -22,7 +22,10 @@ const PARTS: Readonly<Record<string, { readonly rows: readonly string[]; load():
 
 async function main(args: readonly string[]): Promise<void> {
   const short = args.includes("--short");
-  const only = args.find((arg) => arg.startsWith("--only="))?.slice("--only=".length).split(",");
+  const only = args
+    .find((arg) => arg.startsWith("--only="))
+    ?.slice("--only=".length)
+    .split(",");
   const rows: Row[] = [];
   for (const [name, part] of Object.entries(PARTS)) {
     if (only !== undefined && !part.rows.some((row) => only.includes(row))) continue;

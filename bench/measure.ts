@@ -2,8 +2,8 @@
 // of the baseline, and what is printed is the median of the windows' ratios with their spread. So neither the speed of
 // the machine nor other work on it matters much.
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
 import { generateKeyPairSync, randomBytes, sign, verify } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
 
 /** One line of the table. */
 export interface Row {

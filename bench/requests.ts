@@ -1,8 +1,8 @@
 // Requests made before anything is measured: signed update calls, each with its own nonce, and anonymous queries.
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto";
-import { Principal } from "@icp-sdk/core/principal";
 import { sha256 } from "@atoll/host-node";
 import { type CborInput, encodeCbor, requestIdOf } from "@atoll/types";
+import { Principal } from "@icp-sdk/core/principal";
 
 /** `DIDL` with no types and no values. */
 const NO_ARGUMENTS = Uint8Array.of(0x44, 0x49, 0x44, 0x4c, 0, 0);

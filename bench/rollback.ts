@@ -2,7 +2,13 @@
 // pages and traps. One page in sixteen of either heap is in use, the ten pages among them.
 import { type ExecutionInput, Mode, type RunResult } from "@atoll/embedder";
 import type { CanisterState } from "@atoll/state";
-import { ANONYMOUS, type CanisterId, MAX_INSTRUCTIONS_PER_UPDATE, MAX_INTER_CANISTER_PAYLOAD_BYTES, STABLE_PAGES_UPDATE } from "@atoll/types";
+import {
+  ANONYMOUS,
+  type CanisterId,
+  MAX_INSTRUCTIONS_PER_UPDATE,
+  MAX_INTER_CANISTER_PAYLOAD_BYTES,
+  STABLE_PAGES_UPDATE,
+} from "@atoll/types";
 import { runOn } from "../packages/execution/src/execute-message.ts";
 import { commonInput } from "../packages/execution/src/execution-inputs.ts";
 import type { Round } from "../packages/execution/src/round.ts";

@@ -14,9 +14,11 @@ export async function benchRound({ short }: { readonly short: boolean }): Promis
   try {
     for (const each of [many, few, many, few]) await each.measure(rounds);
     const pairs: [many: RoundCosts, few: RoundCosts][] = [];
-    for (let window = 0; window < windows; window++) pairs.push([await many.measure(rounds), await few.measure(rounds)]);
+    for (let window = 0; window < windows; window++)
+      pairs.push([await many.measure(rounds), await few.measure(rounds)]);
     const cost = (part: keyof RoundCosts) => median(pairs.map(([large]) => large[part])).toFixed(0);
-    const ratio = (part: keyof RoundCosts) => median(pairs.map(([large, small]) => large[part] / small[part])).toFixed(2);
+    const ratio = (part: keyof RoundCosts) =>
+      median(pairs.map(([large, small]) => large[part] / small[part])).toFixed(2);
     return [
       {
         name: "round",

@@ -1,8 +1,6 @@
 // A subnet of one node in this process, without HTTP: batches go straight to the executor that tests and browsers use.
 // Its storage is memory, so that no disk is measured.
 import { randomBytes } from "node:crypto";
-import { IDL } from "@icp-sdk/core/candid";
-import { Principal } from "@icp-sdk/core/principal";
 import { createNodeCrypto, nodeEntropy, sha256 } from "@atoll/host-node";
 import { InlineExecutor, makeSecrets, type ReplicaOptions, soloReplicaOptions } from "@atoll/replica";
 import { MemoryStorage } from "@atoll/state";
@@ -17,6 +15,8 @@ import {
   principalToBytes,
   toHex,
 } from "@atoll/types";
+import { IDL } from "@icp-sdk/core/candid";
+import { Principal } from "@icp-sdk/core/principal";
 import { emptyTree, nextTree, type TreeAtHeight } from "../packages/replica/src/certified-tree.ts";
 
 const ROUND_NS = 10_000_000n;
@@ -65,7 +65,12 @@ export class BenchSubnet {
   /** Everything that one round costs a node but the signature; true: messages are left. */
   async round(ingress: readonly IngressMessage[]): Promise<boolean> {
     this.#time += ROUND_NS;
-    const batch: Batch = { height: ++this.#height, time: this.#time, randomness: nodeEntropy.randomBytes(32), ingress: [...ingress] };
+    const batch: Batch = {
+      height: ++this.#height,
+      time: this.#time,
+      randomness: nodeEntropy.randomBytes(32),
+      ingress: [...ingress],
+    };
     const round = await this.executor.execute(batch);
     this.tree = nextTree(this.tree, round, sha256);
     this.executor.advance(round.height);
@@ -80,7 +85,8 @@ export class BenchSubnet {
     }
     for (const { requestId } of messages) {
       const status = this.machine.state.ingressHistory.get(requestId)?.status;
-      if (status?.state !== "replied") throw new Error(status?.state === "rejected" ? status.error.message : status?.state);
+      if (status?.state !== "replied")
+        throw new Error(status?.state === "rejected" ? status.error.message : status?.state);
     }
   }
 

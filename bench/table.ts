@@ -12,7 +12,12 @@ export function formatTable(rows: readonly Row[], short: boolean): string {
     verdict(row),
   ]);
   const widths = head.map((_, i) => Math.max(...[head, ...cells].map((line) => (line[i] as string).length)));
-  const lines = [head, ...cells].map((line) => line.map((cell, i) => cell.padEnd(widths[i] as number)).join("  ").trimEnd());
+  const lines = [head, ...cells].map((line) =>
+    line
+      .map((cell, i) => cell.padEnd(widths[i] as number))
+      .join("  ")
+      .trimEnd(),
+  );
   const notes = rows.flatMap((row) => [
     `${row.name}: ${row.what}`,
     ...(row.baseline === "" ? [] : [`  baseline: ${row.baseline}`]),

@@ -31,10 +31,22 @@ type Run = () => unknown;
 type Exports = Record<string, any>;
 
 /** Name -> rounds for a call of a few milliseconds. */
-const KERNELS = { sha256: 10_000, quicksort: 1, matrix: 2, "hash-map": 5, recursion: 8, copy: 50, treap: 4, nbody: 100, sieve: 4 };
+const KERNELS = {
+  sha256: 10_000,
+  quicksort: 1,
+  matrix: 2,
+  "hash-map": 5,
+  recursion: 8,
+  copy: 50,
+  treap: 4,
+  nbody: 100,
+  sieve: 4,
+};
 const PLENTY = 1e15;
 
-export async function benchWasm(options: { short?: boolean; log?: (line: string) => void } = {}): Promise<WasmBenchResult> {
+export async function benchWasm(
+  options: { short?: boolean; log?: (line: string) => void } = {},
+): Promise<WasmBenchResult> {
   v8.setFlagsFromString(V8_FLAGS);
   const log = options.log ?? (() => undefined);
   const repeats = options.short ? 5 : 11;
@@ -42,7 +54,12 @@ export async function benchWasm(options: { short?: boolean; log?: (line: string)
   const ratios: Record<string, number> = {};
   for (const [name, rounds] of Object.entries(KERNELS)) {
     const bytes = await compileKernel(name);
-    ratios[name] = await compare(kernelRun(rawInstance(bytes), rounds), kernelRun(rewrittenInstance(bytes), rounds), repeats, targetMs);
+    ratios[name] = await compare(
+      kernelRun(rawInstance(bytes), rounds),
+      kernelRun(rewrittenInstance(bytes), rounds),
+      repeats,
+      targetMs,
+    );
     log(`${name.padEnd(12)} ${ratios[name]?.toFixed(2)}`);
   }
   const canisters = { "motoko-64": compileMotoko(true), "motoko-32": compileMotoko(false) };
@@ -53,8 +70,10 @@ export async function benchWasm(options: { short?: boolean; log?: (line: string)
   const speed = rewriterSpeed(canisters["motoko-64"], options.short ? 300 : 1500);
   const values = Object.values(ratios);
   const geometricMean = Math.exp(values.reduce((sum, ratio) => sum + Math.log(ratio), 0) / values.length);
-  log(`geometric mean ${geometricMean.toFixed(2)}; rewriter ${speed.rewriterMBps.toFixed(0)} MB/s, ` +
-    `validation ${speed.validationMBps.toFixed(0)} MB/s, size x ${speed.growth.toFixed(2)}`);
+  log(
+    `geometric mean ${geometricMean.toFixed(2)}; rewriter ${speed.rewriterMBps.toFixed(0)} MB/s, ` +
+      `validation ${speed.validationMBps.toFixed(0)} MB/s, size x ${speed.growth.toFixed(2)}`,
+  );
   return { ratios, geometricMean, ...speed };
 }
 
@@ -162,7 +181,14 @@ function stubSystemApi(bytes: Uint8Array, memory: () => WebAssembly.Memory): Rec
   for (const { name } of WebAssembly.Module.imports(new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>))) {
     stubs[name] = () => (/size$/.test(name) ? size(0) : 0);
   }
-  const wides = ["time", "performance_counter", "global_timer_set", "stable64_size", "stable64_grow", "canister_version"];
+  const wides = [
+    "time",
+    "performance_counter",
+    "global_timer_set",
+    "stable64_size",
+    "stable64_grow",
+    "canister_version",
+  ];
   for (const name of wides) stubs[name] = () => 0n;
   stubs["msg_arg_data_size"] = () => size(argument.length);
   stubs["msg_caller_size"] = () => size(1);
@@ -177,7 +203,10 @@ function stubSystemApi(bytes: Uint8Array, memory: () => WebAssembly.Memory): Rec
   return stubs;
 }
 
-function rewriterSpeed(bytes: Uint8Array, ms: number): Pick<WasmBenchResult, "rewriterMBps" | "validationMBps" | "growth"> {
+function rewriterSpeed(
+  bytes: Uint8Array,
+  ms: number,
+): Pick<WasmBenchResult, "rewriterMBps" | "validationMBps" | "growth"> {
   const info = validated(bytes);
   let size = 0;
   const rate = (act: () => void): number => {
@@ -202,13 +231,16 @@ async function compileKernel(name: string): Promise<Uint8Array> {
   const source = readFileSync(new URL(`./kernels/${name}.as`, import.meta.url), "utf8");
   let binary: Uint8Array | undefined;
   const args = ["kernel.ts", "-O3", "--runtime", "stub", "--initialMemory", "256", "--outFile", "out.wasm"];
-  const result = await asc.main([...args, "--enable", "simd", "--memoryBase", "8388608"].filter((arg) => arg !== ""), {
-    readFile: (file: string) => (file === "kernel.ts" ? source : null),
-    writeFile: (file: string, contents: Uint8Array) => {
-      if (file === "out.wasm") binary = contents;
+  const result = await asc.main(
+    [...args, "--enable", "simd", "--memoryBase", "8388608"].filter((arg) => arg !== ""),
+    {
+      readFile: (file: string) => (file === "kernel.ts" ? source : null),
+      writeFile: (file: string, contents: Uint8Array) => {
+        if (file === "out.wasm") binary = contents;
+      },
+      listFiles: () => [],
     },
-    listFiles: () => [],
-  });
+  );
   if (binary === undefined) throw new Error(`${name}: ${result.stderr}`);
   return new Uint8Array(binary);
 }

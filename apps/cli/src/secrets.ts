@@ -27,7 +27,7 @@ export function readOrMakeSecrets(
 ): NodeSecrets {
   const saved = folder.readSecret(KEYS);
   const hasState = folder.subnets().includes(SUBNET) && folder.storage(SUBNET).size(MANIFEST_FILE) !== undefined;
-  const hasBegun = folder.readSecret(BEGUN) !== undefined;
+  const hasBegun = isBegun(folder);
   if (saved !== undefined) {
     if (hasBegun && !hasState) throw lost(folder, `subnet-${SUBNET}/${MANIFEST_FILE}`);
     return decodeState(saved) as NodeSecrets;
@@ -42,7 +42,17 @@ export function readOrMakeSecrets(
 
 /** From now on the state must be there. */
 export function noteBegun(folder: StateFolder): void {
-  if (folder.readSecret(BEGUN) === undefined) folder.writeSecret(BEGUN, NOTHING);
+  if (!isBegun(folder)) folder.writeSecret(BEGUN, NOTHING);
+}
+
+/** That the file is there says it all: damage to it is no reason to refuse a start. */
+function isBegun(folder: StateFolder): boolean {
+  try {
+    return folder.readSecret(BEGUN) !== undefined;
+  } catch (error) {
+    if (error instanceof EnvironmentError && error.code === "STATE_CORRUPT") return true;
+    throw error;
+  }
 }
 
 /** The sample's canister, "wanted" while it is still to be deployed, undefined on a network without one. */

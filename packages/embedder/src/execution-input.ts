@@ -38,6 +38,8 @@ export interface CanisterFacts {
   /** Calls to `receiver` that are not answered yet. */
   openCallsTo(receiver: CanisterId): number;
   readonly openCalls: number;
+  /** Calls that the subnet still has room for: all of them, and those whose response must be delivered. */
+  callsLeft(): { readonly all: number; readonly guaranteed: number };
 }
 
 export interface ExecutionInput {
@@ -99,6 +101,8 @@ export interface Effects {
   globalTimer: Time | undefined;
   /** debug_print and trap lines, in order; kept even when the execution fails. */
   logs: Uint8Array[];
+  /** Lines before the first of `logs` that were too many to keep. */
+  logsDropped: number;
   /** inspect_message: accept_message was called. */
   accepted: boolean;
 }

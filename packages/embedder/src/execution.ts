@@ -1,10 +1,14 @@
 // One execution under way: the object that every system call works on. It owns the call under construction, the
 // reply being built, the balance as it changes, and the bridge to the canister's heap.
-import { addCycles, type Cycles, MAX_LOG_TEXT_BYTES, principalToBytes, subtractCycles } from "@atoll/types";
+import { addCycles, type CanisterId, type Cycles, MAX_LOG_TEXT_BYTES, principalToBytes, subtractCycles } from "@atoll/types";
 import { contractViolation, Trap } from "./execution-error.ts";
 import type { Effects, ExecutionInput, OutgoingCall } from "./execution-input.ts";
 import { Mode, type Modes, modeName } from "./modes.ts";
 import type { StableMemory } from "./stable-memory.ts";
+
+/** Log text that is kept of one execution, newest first; each line counts for a little more than its bytes. */
+const MAX_KEPT_LOG_BYTES = 2 * 1024 * 1024;
+const LOG_LINE_OVERHEAD = 24;
 
 /** A Wasm argument or result as JavaScript sees it. */
 export type Value = number | bigint;
@@ -46,6 +50,9 @@ export class Execution {
   /** Cycles of the incoming call not accepted yet. */
   available: Cycles;
   logBytesUsed = 0;
+  /** Calls performed by this execution, by receiver. */
+  readonly callsTo = new Map<CanisterId, number>();
+  #keptLogBytes = 0;
   acceptCalled = false;
 
   constructor(input: ExecutionInput, heap: Heap, stable: StableMemory) {
@@ -63,6 +70,7 @@ export class Execution {
       certifiedData: undefined,
       globalTimer: undefined,
       logs: [],
+      logsDropped: 0,
       accepted: false,
     };
   }
@@ -186,6 +194,24 @@ export class Execution {
     const cut = text.subarray(0, MAX_LOG_TEXT_BYTES);
     this.logBytesUsed += cut.length;
     this.effects.logs.push(cut.slice());
+    this.#keptLogBytes += cut.length + LOG_LINE_OVERHEAD;
+    if (this.#keptLogBytes > 2 * MAX_KEPT_LOG_BYTES) this.#dropOldLogs();
+  }
+
+  /** Printing is cheap: without an end to it, one message could fill the host's memory. */
+  #dropOldLogs(): void {
+    const { logs } = this.effects;
+    let kept = 0;
+    let first = logs.length;
+    while (first > 0) {
+      const next = kept + (logs[first - 1] as Uint8Array).length + LOG_LINE_OVERHEAD;
+      if (next > MAX_KEPT_LOG_BYTES) break;
+      kept = next;
+      first--;
+    }
+    logs.splice(0, first);
+    this.effects.logsDropped += first;
+    this.#keptLogBytes = kept;
   }
 
   /** The rules for growing heap or stable memory by `bytes` (checklist 3.5); throws when they forbid it. */

@@ -6,6 +6,8 @@ import { Gunzip } from "fflate";
 import type { ExecutionError } from "./execution-error.ts";
 import {
   type GlobalAccess,
+  InstrumentationError,
+  type InstrumentedModule,
   instrument,
   type MemoryInfo,
   type ModuleInfo,
@@ -55,7 +57,11 @@ export function prepareModule(uploaded: Uint8Array, crypto: Pick<CryptoPort, "sh
   const validation = validateModule(unpacked.wasm);
   if (!validation.ok) return invalid(validation.error, Math.max(unpacked.wasm.length, uploaded.length));
   const { info } = validation;
-  const rewritten = instrument(unpacked.wasm, info);
+  const bytes = Math.max(unpacked.wasm.length, uploaded.length);
+  const tables = checkTables(info);
+  if (tables !== undefined) return invalid(tables, bytes);
+  const rewritten = rewrite(unpacked.wasm, info);
+  if (typeof rewritten === "string") return invalid(rewritten, bytes);
   const description: ModuleDescription = {
     rewriterVersion: REWRITER_VERSION,
     memory64: info.memory64,
@@ -90,6 +96,24 @@ export function prepareModule(uploaded: Uint8Array, crypto: Pick<CryptoPort, "sh
     ok: true,
     module: { stored, description, dataSegments: info.dataSegments, compiledOperators: info.compiledOperators },
   };
+}
+
+/** What a canister's table may cost its host. */
+const MAX_TABLE_ELEMENTS = 1_000_000;
+
+function checkTables({ table }: ModuleInfo): string | undefined {
+  if (table === undefined || table.initial <= MAX_TABLE_ELEMENTS) return undefined;
+  return `the table has ${table.initial} elements, the maximum is ${MAX_TABLE_ELEMENTS}`;
+}
+
+/** The rewritten module, or why there is none: what instrumentation adds may be more than the engine takes. */
+function rewrite(wasm: Uint8Array, info: ModuleInfo): InstrumentedModule | string {
+  try {
+    return instrument(wasm, info);
+  } catch (error) {
+    if (error instanceof InstrumentationError) return error.message;
+    throw error;
+  }
 }
 
 export function describeModule(stored: StoredModule): ModuleDescription {

@@ -2,7 +2,7 @@
 // decides, because a failed message leaves no trace, a query never does, and a composite query does until it ends.
 
 import type { GlobalValue, PagedMemory, WasmClosure } from "@atoll/state";
-import { type Height, OS_PAGE_BYTES } from "@atoll/types";
+import { type Height, InvariantViolation, OS_PAGE_BYTES } from "@atoll/types";
 import { Execution } from "./execution.ts";
 import { type ExecutionError, Trap, type TrapCode } from "./execution-error.ts";
 import type { Effects, ExecutionInput } from "./execution-input.ts";
@@ -126,8 +126,10 @@ function classify(thrown: unknown): ExecutionError {
   if (thrown instanceof Trap) return thrown.error;
   if (thrown instanceof WebAssembly.RuntimeError) return { kind: "trapped", trap: trapCode(thrown.message) };
   // The engine's own stack ran out before our depth counter did: same outcome for the canister.
-  if (thrown instanceof RangeError) return { kind: "trapped", trap: "stack overflow" };
-  throw thrown;
+  if (thrown instanceof RangeError && thrown.message.includes("call stack")) return { kind: "trapped", trap: "stack overflow" };
+  if (thrown instanceof InvariantViolation) throw thrown;
+  // Something between the engine and us that nobody foresaw: no canister may halt its subnet with it.
+  return { kind: "engine", detail: thrown instanceof Error ? thrown.message : String(thrown) };
 }
 
 function trapCode(message: string): TrapCode {

@@ -18,6 +18,7 @@ import {
   userError,
 } from "@atoll/types";
 import { finishStopping } from "./lifecycle.ts";
+import { addCallback } from "./open-calls.ts";
 import type { Round } from "./round.ts";
 import { deliverResponse, sendRequest } from "./routing.ts";
 
@@ -51,7 +52,7 @@ export function sendCalls(
   const requests: Request[] = [];
   for (const call of calls) {
     const id = canister.nextCallbackId++;
-    canister.callbacks.set(id, {
+    addCallback(round.state, canister, {
       id,
       callContextId: context.id,
       receiver: call.receiver,
@@ -110,7 +111,9 @@ export function closeIfDone(
 }
 
 /** Rejects an open call with an error of the system or of a failed execution. */
-export function rejectWith(round: Round, context: CallContext, error: UserError): void {
+export function rejectWith(round: Round, context: CallContext, { code, message: whole }: UserError): void {
+  // What the system says may quote what the user said: a method name of megabytes, say.
+  const error = userError(code, cutMiddle(whole, MAX_REJECT_MESSAGE_BYTES));
   const message = context.origin.kind === "canister" ? `${errorCodeText(error.code)}: ${error.message}` : error.message;
   respond(round, context, { kind: "reject", code: rejectCodeOf(error.code), message }, error.code);
 }

@@ -16,6 +16,7 @@ import {
 } from "@atoll/embedder";
 import { type CallOrigin, type CanisterState, type ExecutionState, type InputItem, touch } from "@atoll/state";
 import {
+  addCycles,
   type Cycles,
   ErrorCode,
   type IngressMessage,
@@ -112,6 +113,8 @@ export function runOn(round: Round, canister: CanisterState, entry: EntryPoint, 
     applyEffects(canister, result);
   } else if (!rollBack(live, result.dirtyPages, execution.heap, execution.globals)) {
     round.pool.drop(canister.id);
+    // The heap grew in vain and must be loaded again: work that the canister causes and the meter does not see.
+    round.instructionsLeft -= execution.heap.bytes;
   }
   touch(round.state, canister);
   return result;
@@ -146,7 +149,7 @@ export function prepay(round: Round, canister: CanisterState, instructionLimit: 
 export function settle(round: Round, canister: CanisterState, result: RunResult, prepaid: Cycles): void {
   if (result.error === undefined) canister.cycles = result.effects.cycles;
   const cost = round.fees.execution(result.instructions, isWasm64(round, canister));
-  canister.cycles += prepaid > cost ? prepaid - cost : 0n;
+  canister.cycles = addCycles(canister.cycles, prepaid > cost ? prepaid - cost : 0n);
 }
 
 export function outOfCycles(canister: CanisterState, required: Cycles): UserError {
@@ -197,9 +200,9 @@ interface MethodTarget {
 }
 
 function findMethod(round: Round, canister: CanisterState, name: string): MethodTarget | UserError {
-  const id = principalToText(canister.id);
-  if (canister.status.kind === "stopped") return userError(ErrorCode.CanisterStopped, `Canister ${id} is stopped`);
-  if (canister.status.kind === "stopping") return userError(ErrorCode.CanisterStopping, `Canister ${id} is stopping`);
+  const id = (): string => principalToText(canister.id);
+  if (canister.status.kind === "stopped") return userError(ErrorCode.CanisterStopped, `Canister ${id()} is stopped`);
+  if (canister.status.kind === "stopping") return userError(ErrorCode.CanisterStopping, `Canister ${id()} is stopping`);
   if (canister.execution === undefined) return fail(canister, { kind: "no-module" });
   const module = round.state.modules.get(canister.execution.moduleHash);
   invariant(module !== undefined, "a canister's module is missing from the module store");

@@ -16,6 +16,7 @@ import { answer, closeIfDone, sendCalls } from "./call-contexts.ts";
 import { runOn, settle } from "./execute-message.ts";
 import { commonInput } from "./execution-inputs.ts";
 import { collectLogs } from "./logs.ts";
+import { removeCallback } from "./open-calls.ts";
 import type { Round } from "./round.ts";
 
 /** Share of a callback's instructions that is kept back for its cleanup. */
@@ -26,7 +27,7 @@ export function executeResponse(round: Round, canister: CanisterState, response:
   canister.cycles = addCycles(canister.cycles, response.refund);
   touch(round.state, canister);
   if (callback === undefined) return;
-  canister.callbacks.delete(callback.id);
+  removeCallback(round.state, canister, callback);
   const context = canister.callContexts.get(callback.callContextId);
   refundTransport(round, canister, callback, response);
   if (context === undefined) return;

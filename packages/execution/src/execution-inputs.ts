@@ -4,6 +4,7 @@ import type { CanisterFacts, ExecutionFees, ExecutionInput } from "@atoll/embedd
 import { describeModule } from "@atoll/embedder";
 import type { CanisterState } from "@atoll/state";
 import { type Cycles, invariant } from "@atoll/types";
+import { callsLeft, openCallsTo } from "./open-calls.ts";
 import { freezingThreshold, otherMemoryBytes, type Round } from "./round.ts";
 
 /** The parts of an input that do not depend on the message. `cycles` is the balance after prepayment. */
@@ -44,11 +45,8 @@ function canisterFacts(round: Round, canister: CanisterState, cycles: Cycles): C
     logBytes: canister.settings.logMemoryLimit,
     otherMemoryBytes: otherMemoryBytes(round.state, canister),
     openCalls: canister.callbacks.size,
-    openCallsTo: (receiver) => {
-      let count = 0;
-      for (const callback of canister.callbacks.values()) if (callback.receiver === receiver) count++;
-      return count;
-    },
+    openCallsTo: (receiver) => openCallsTo(canister, receiver),
+    callsLeft: () => callsLeft(round.state),
   };
 }
 

@@ -8,7 +8,7 @@ export { executeManagementCall } from "./management/index.ts";
 export { effectiveCanisterId, filterManagementIngress } from "./management/ingress-filter.ts";
 export { answerRandomness } from "./management/raw-rand.ts";
 export * from "./query/execute-query.ts";
-export { filterCanisterIngress } from "./query/inspect-message.ts";
+export { admitsAnyIngress, filterCanisterIngress } from "./query/inspect-message.ts";
 export { QueryExecutor } from "./query/query-executor.ts";
 export * from "./query/query-state.ts";
 export * from "./round.ts";

@@ -150,7 +150,8 @@ function runPhases(transaction: Transaction): ExecutionError | undefined {
     if (transaction.keepsHeap) kept = oldHeap;
   }
   round.pool.drop(canister.id);
-  const live = round.pool.fresh({ module: module.stored, heap: kept });
+  const live = instantiate(round, module, kept);
+  if ("kind" in live) return live;
   const segmentError = transaction.keepsHeap ? undefined : writeSegments(live, module);
   if (segmentError !== undefined) return segmentError;
   const dirty = new Set<number>();
@@ -163,6 +164,18 @@ function runPhases(transaction: Transaction): ExecutionError | undefined {
   commit(transaction, live, dirty, kept);
   return undefined;
 }
+
+/** The new code, ready to run; an error when the engine will not have it, as with elements outside of the table. */
+function instantiate(round: Round, module: PreparedModule, heap: MemoryPages): LiveInstance | ExecutionError {
+  try {
+    return round.pool.fresh({ module: module.stored, heap });
+  } catch (error) {
+    if (!ENGINE_ERRORS.some((kind) => error instanceof kind)) throw error;
+    return { kind: "invalid-wasm", detail: `the module cannot be instantiated: ${(error as Error).message}` };
+  }
+}
+
+const ENGINE_ERRORS = [WebAssembly.CompileError, WebAssembly.LinkError, WebAssembly.RuntimeError, RangeError];
 
 interface Phase {
   readonly entry: string | undefined;

@@ -1,24 +1,45 @@
 // Canister logs: what a canister printed and why it trapped, kept in a small buffer of the canister (oldest lines
 // dropped first) and told to the person at the terminal. Specification, "Canister logs"; checklist 6.5.
 import { describe, type RunResult } from "@atoll/embedder";
-import type { CanisterState } from "@atoll/state";
-import type { Round } from "./round.ts";
+import type { CanisterState, LogRecord } from "@atoll/state";
+import type { Round, RoundEvent } from "./round.ts";
 
 /** Bytes a record counts for beside its text. */
 const RECORD_OVERHEAD = 24;
 
 export function collectLogs(round: Round, canister: CanisterState, method: string, result: RunResult): void {
-  const { records } = canister.logs;
-  for (const text of result.effects.logs) {
-    const content = text.subarray(0, canister.settings.logMemoryLimit);
-    records.push({ index: canister.logs.nextIndex++, time: round.state.time, content });
-    round.events.push({ kind: "canister-log", canister: canister.id, method, time: round.state.time, text });
-  }
-  let bytes = records.reduce((sum, record) => sum + record.content.length + RECORD_OVERHEAD, 0);
-  while (records.length > 0 && bytes > canister.settings.logMemoryLimit) {
-    bytes -= (records.shift()?.content.length ?? 0) + RECORD_OVERHEAD;
-  }
+  const { logs } = canister;
+  const { time } = round.state;
+  logs.nextIndex += BigInt(result.effects.logsDropped);
+  const added: LogRecord[] = result.effects.logs.map((text) => {
+    tell(round, text.length, { kind: "canister-log", canister: canister.id, method, time, text });
+    return { index: logs.nextIndex++, time, content: text.subarray(0, canister.settings.logMemoryLimit) };
+  });
+  if (added.length > 0) logs.records = newest([...logs.records, ...added], canister.settings.logMemoryLimit);
   if (result.error !== undefined) {
-    round.events.push({ kind: "failed", canister: canister.id, method, message: describe(result.error) });
+    const message = describe(result.error);
+    tell(round, message.length, { kind: "failed", canister: canister.id, method, message });
   }
+}
+
+/** The newest records that have room in `limit` bytes. */
+function newest(records: readonly LogRecord[], limit: number): LogRecord[] {
+  let bytes = 0;
+  let first = records.length;
+  while (first > 0) {
+    bytes += (records[first - 1] as LogRecord).content.length + RECORD_OVERHEAD;
+    if (bytes > limit) break;
+    first--;
+  }
+  return records.slice(first);
+}
+
+/** What one round tells at most; nobody reads more, and thousands of messages may print megabytes each. */
+const MAX_EVENT_BYTES = 4 * 1024 * 1024;
+
+function tell(round: Round, bytes: number, event: RoundEvent): void {
+  const total = (round.eventBytes ?? 0) + bytes + RECORD_OVERHEAD;
+  if (total > MAX_EVENT_BYTES) return;
+  round.eventBytes = total;
+  round.events.push(event);
 }

@@ -23,6 +23,8 @@ export interface Round {
   /** Root key of the network, DER. */
   readonly rootKey: Uint8Array;
   readonly events: RoundEvent[];
+  /** Of text in `events`. */
+  eventBytes?: number;
   instructionsLeft: number;
 }
 

@@ -1,6 +1,6 @@
 // One round of execution: timers and heartbeats that are due, then messages, canister by canister, until nothing
 // is left or the round has used its instructions. The order depends on the state alone: canisters by id, the first
-// one moving on with each height so that none is always last. Checklist 6.1.
+// one moving on with the height so that none is always last. Checklist 6.1.
 import { type CanisterState, touch } from "@atoll/state";
 import type { CanisterId } from "@atoll/types";
 import { executeCall } from "./execute-message.ts";
@@ -9,17 +9,29 @@ import { executeTask } from "./execute-task.ts";
 import type { Round } from "./round.ts";
 
 export function executeRound(round: Round): void {
+  // In turns: a canister whose heartbeat takes all there is must not keep everybody's messages from ever running.
+  const isTasksTurn = round.state.height % 2 === 0;
+  if (isTasksTurn) executeTasks(round);
+  executeMessages(round);
+  if (!isTasksTurn) executeTasks(round);
+}
+
+function executeTasks(round: Round): void {
   const { state } = round;
-  for (const id of inTurn(round, state.withTimer)) {
+  for (const id of inTurn(round, dueTimers(round))) {
+    if (round.instructionsLeft <= 0) return;
     const canister = state.canisters.get(id);
-    if (canister !== undefined && canister.globalTimer !== 0n && canister.globalTimer <= state.time) {
-      executeTask(round, canister, "globalTimer");
-    }
+    if (canister !== undefined) executeTask(round, canister, "globalTimer");
   }
   for (const id of inTurn(round, state.withHeartbeat)) {
+    if (round.instructionsLeft <= 0) return;
     const canister = state.canisters.get(id);
     if (canister !== undefined) executeTask(round, canister, "heartbeat");
   }
+}
+
+function executeMessages(round: Round): void {
+  const { state } = round;
   while (round.instructionsLeft > 0 && state.withInput.size > 0) {
     for (const id of inTurn(round, state.withInput)) {
       const canister = state.canisters.get(id);
@@ -41,8 +53,17 @@ function executeInputs(round: Round, canister: CanisterState): void {
   touch(round.state, canister);
 }
 
+function dueTimers({ state }: Round): ReadonlySet<CanisterId> {
+  const due = new Set<CanisterId>();
+  for (const id of state.withTimer) {
+    const timer = state.canisters.get(id)?.globalTimer ?? 0n;
+    if (timer !== 0n && timer <= state.time) due.add(id);
+  }
+  return due;
+}
+
 function inTurn(round: Round, ids: ReadonlySet<CanisterId>): CanisterId[] {
   const sorted = [...ids].sort();
-  const start = sorted.length === 0 ? 0 : round.state.height % sorted.length;
+  const start = sorted.length === 0 ? 0 : Math.floor(round.state.height / 2) % sorted.length;
   return [...sorted.slice(start), ...sorted.slice(0, start)];
 }

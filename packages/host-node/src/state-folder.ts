@@ -104,16 +104,13 @@ function stateFolder(path: string, root: NodeStorage, lock: DatabaseSync): State
 }
 
 function makeFolder(path: string): void {
-  let isFolder: boolean;
   try {
     makeWithParents(path);
-    isFolder = fs.statSync(path).isDirectory();
+    if (!fs.statSync(path).isDirectory()) throw fileFailure("use the state folder", path, { code: "ENOTDIR" });
     fs.accessSync(path, fs.constants.R_OK | fs.constants.W_OK | fs.constants.X_OK);
   } catch (error) {
-    const isFile = (error as { code?: unknown }).code === "EEXIST";
-    throw fileFailure("use the state folder", path, isFile ? { code: "ENOTDIR" } : error);
+    throw error instanceof EnvironmentError ? error : fileFailure("use the state folder", path, error);
   }
-  if (!isFolder) throw fileFailure("use the state folder", path, { code: "ENOTDIR" });
 }
 
 /** One by one: `recursive` answers ENOENT where the reason is a disk that cannot be written. */

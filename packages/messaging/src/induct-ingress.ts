@@ -30,10 +30,10 @@ export function inductIngress(round: Round, message: IngressMessage): void {
 function inductCanisterCall(round: Round, message: IngressMessage): UserError | undefined {
   const { state } = round;
   const canister = state.canisters.get(message.receiver);
-  const id = principalToText(message.receiver);
-  if (canister === undefined) return userError(ErrorCode.CanisterNotFound, `Canister ${id} not found`);
-  if (canister.status.kind === "stopped") return userError(ErrorCode.CanisterStopped, `Canister ${id} is stopped`);
-  if (canister.status.kind === "stopping") return userError(ErrorCode.CanisterStopping, `Canister ${id} is stopping`);
+  const id = (): string => principalToText(message.receiver);
+  if (canister === undefined) return userError(ErrorCode.CanisterNotFound, `Canister ${id()} not found`);
+  if (canister.status.kind === "stopped") return userError(ErrorCode.CanisterStopped, `Canister ${id()} is stopped`);
+  if (canister.status.kind === "stopping") return userError(ErrorCode.CanisterStopping, `Canister ${id()} is stopping`);
   const unpaid = chargeInduction(round, canister, message);
   if (unpaid !== undefined) return unpaid;
   canister.input.push({ kind: "ingress", message });

@@ -1,6 +1,7 @@
 // The centre of a replica: one batch in, the next state and everything that follows from it out. Deterministic:
 // same state + same batch = same outputs, on every machine. Induct, run a round, tell what changed.
 import {
+  admitsAnyIngress,
   answerRandomness,
   executeRound,
   expireStopCalls,
@@ -46,6 +47,8 @@ export interface AccessChanges {
     /** undefined: the canister is gone. */
     readonly controllers: readonly PrincipalId[] | undefined;
     readonly privateSections: readonly string[];
+    /** True when `filterCanisterIngress` lets every message in: then nobody has to ask it. */
+    readonly admitsAnyIngress: boolean;
   }[];
   readonly requests: readonly {
     readonly id: RequestId;
@@ -124,7 +127,7 @@ function takeOutput(machine: StateMachine, round: Pick<Round, "events" | "instru
     height: state.height,
     time: state.time,
     treeChanges: machine.tree.changes(state, requests),
-    access: accessChanges(state, requests),
+    access: accessChanges(machine, requests),
     delta: takeStateDelta(state, (canister) => otherMemoryBytes(state, canister), state.modules.takeReaderChanges()),
     events: round.events,
     instructions: instructionsOf(round),
@@ -145,7 +148,7 @@ function updateMemoryTotals({ state, memoryTotals }: StateMachine): void {
   }
 }
 
-function accessChanges(state: SubnetState, requests: Iterable<RequestId>): AccessChanges {
+function accessChanges({ state, fees }: StateMachine, requests: Iterable<RequestId>): AccessChanges {
   return {
     canisters: [...state.touched].map((id) => {
       const canister = state.canisters.get(id);
@@ -154,6 +157,7 @@ function accessChanges(state: SubnetState, requests: Iterable<RequestId>): Acces
         id,
         controllers: canister?.settings.controllers,
         privateSections: module?.metadata.filter((section) => !section.isPublic).map((section) => section.name) ?? [],
+        admitsAnyIngress: canister !== undefined && admitsAnyIngress({ state, fees }, canister),
       };
     }),
     requests: [...requests].map((id) => {

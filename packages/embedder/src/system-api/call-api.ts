@@ -3,6 +3,7 @@
 import {
   DEFAULT_QUEUE_CAPACITY,
   MAX_CALL_TIMEOUT_SECONDS,
+  MAX_GUARANTEED_CALLBACKS,
   MAX_LOCAL_PAYLOAD_BYTES,
   MAX_METHOD_NAME_BYTES,
   MAX_PRINCIPAL_BYTES,
@@ -52,7 +53,8 @@ export const callApi: ApiTable = {
           `ic0.call_data_append: the sum of the method name and payload size (${total}) exceeds the limit of ${MAX_LOCAL_PAYLOAD_BYTES} bytes`,
         );
       }
-      call.payload.push(x.readHeap(source as Value, size as Value));
+      const part = x.readHeap(source as Value, size as Value);
+      if (length > 0) call.payload.push(part);
       call.payloadBytes += length;
       return undefined;
     },
@@ -106,10 +108,11 @@ function newCall(x: Execution, args: Value[]): CallUnderConstruction {
       `ic0.call_new: Method name size (${methodNameBytes}) exceeds the limit of ${MAX_METHOD_NAME_BYTES} bytes`,
     );
   }
-  const receiver = x.readHeap(calleeAt, calleeSize);
-  if (receiver.length > MAX_PRINCIPAL_BYTES) {
-    throw contractViolation(`ic0.call_new: the callee has ${receiver.length} bytes, a principal has at most 29`);
+  const receiverBytes = x.size(calleeSize);
+  if (receiverBytes > MAX_PRINCIPAL_BYTES) {
+    throw contractViolation(`ic0.call_new: the callee has ${receiverBytes} bytes, a principal has at most 29`);
   }
+  const receiver = x.readHeap(calleeAt, calleeSize);
   const methodName = strictText(x.readHeap(nameAt, nameSize));
   if (methodName === undefined) throw contractViolation("ic0.call_new: the method name is not valid UTF-8");
   return {
@@ -156,14 +159,15 @@ function perform(x: Execution): number {
   const fees = x.input.fees.callCost(call.methodNameBytes, call.payloadBytes);
   const total = fees.request + fees.prepaidResponse + fees.prepaidExecution;
   const receiver = principalFromBytes(call.receiver);
-  const pending = x.effects.calls.filter((other) => other.receiver === receiver).length;
+  const pending = x.callsTo.get(receiver) ?? 0;
   const queueFull = x.input.canister.openCallsTo(receiver) + pending >= DEFAULT_QUEUE_CAPACITY;
   const free = (x.input.mode & (Mode.compositeQuery | Mode.compositeReply | Mode.compositeReject)) !== 0;
-  if (queueFull || (!free && total > x.liquidCycles())) {
+  if (queueFull || !subnetHasRoom(x, call) || (!free && total > x.liquidCycles())) {
     x.discardCall();
     return RejectCode.SYS_TRANSIENT;
   }
   if (!free) x.effects.cycles -= total;
+  x.callsTo.set(receiver, pending + 1);
   const nowSeconds = Number(x.input.time / 1_000_000_000n);
   x.effects.calls.push({
     receiver,
@@ -179,6 +183,15 @@ function perform(x: Execution): number {
   });
   x.call = undefined;
   return 0;
+}
+
+/** What all canisters share: callbacks, and memory for responses that must not get lost (checklist 3.4). */
+function subnetHasRoom(x: Execution, call: CallUnderConstruction): boolean {
+  const made = x.effects.calls.length;
+  const left = x.input.canister.callsLeft();
+  const isOwnShare = x.input.canister.openCalls + made < MAX_GUARANTEED_CALLBACKS;
+  if (made >= left.all && !isOwnShare) return false;
+  return call.timeoutSeconds !== undefined || made < left.guaranteed;
 }
 
 function join(parts: readonly Uint8Array[], size: number): Uint8Array {

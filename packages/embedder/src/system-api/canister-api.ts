@@ -3,6 +3,7 @@
 import {
   MAX_CERTIFIED_DATA_BYTES,
   MAX_ENVIRONMENT_VARIABLE_BYTES,
+  MAX_LOG_TEXT_BYTES,
   MAX_PRINCIPAL_BYTES,
   principalFromBytes,
   principalToBytes,
@@ -66,10 +67,11 @@ export const canisterApi: ApiTable = {
     modes: ALL_BUT_START,
     cost: perByte(1000, 1),
     run: (x, source, size) => {
-      const bytes = x.readHeap(source as Value, size as Value);
-      if (bytes.length > MAX_PRINCIPAL_BYTES) {
-        throw contractViolation(`ic0.is_controller: a principal has at most 29 bytes, found ${bytes.length}`);
+      const length = x.size(size as Value);
+      if (length > MAX_PRINCIPAL_BYTES) {
+        throw contractViolation(`ic0.is_controller: a principal has at most 29 bytes, found ${length}`);
       }
+      const bytes = x.readHeap(source as Value, size as Value);
       return x.input.canister.controllers.includes(principalFromBytes(bytes)) ? 1 : 0;
     },
   },
@@ -111,7 +113,7 @@ export const canisterApi: ApiTable = {
     cost: (x, ...args) => 500 + x.size(args[1] as Value) + x.logCharge(x.size(args[1] as Value)),
     run: (x, source, size) => {
       const text = textAt(x, source, size, "(trap message out of memory bounds)");
-      throw new Trap({ kind: "called-trap", message: lossyText(text.subarray(0, 32 * 1024)) });
+      throw new Trap({ kind: "called-trap", message: lossyText(text) });
     },
   } satisfies ApiFunction,
 };
@@ -154,10 +156,10 @@ function copy(x: Execution, name: string, bytes: Uint8Array, args: (Value | unde
   return undefined;
 }
 
-/** Text for printing: a bad range is no reason to trap. */
+/** Text for printing, cut to what is ever shown: a bad range is no reason to trap. */
 function textAt(x: Execution, source: Value | undefined, size: Value | undefined, placeholder: string): Uint8Array {
   const start = x.size(source as Value);
   const length = x.size(size as Value);
   const heap = x.heap.bytes();
-  return start + length > heap.length ? utf8(placeholder) : heap.slice(start, start + length);
+  return start + length > heap.length ? utf8(placeholder) : heap.slice(start, start + Math.min(length, MAX_LOG_TEXT_BYTES));
 }

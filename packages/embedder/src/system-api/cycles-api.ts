@@ -81,12 +81,15 @@ export const cyclesApi: ApiTable = {
   cost_vetkd_derive_key: signatureCost([0]),
 };
 
+/** No key has a longer name. */
+const MAX_KEY_NAME_BYTES = 1000;
+
 function signatureCost(curves: readonly number[]): ApiTable[string] {
   return {
     modes: ALL_BUT_START,
     cost: perByte(500, 1),
     run: (x, source, size, curve, target) => {
-      const name = strictText(x.readHeap(source as Value, size as Value));
+      const name = x.size(size as Value) > MAX_KEY_NAME_BYTES ? "" : strictText(x.readHeap(source as Value, size as Value));
       if (name === undefined) throw contractViolation("the key name is not valid UTF-8");
       if (!curves.includes(curve as number)) return 1;
       const cost = x.input.fees.signature(name);

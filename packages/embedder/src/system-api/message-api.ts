@@ -38,13 +38,14 @@ export const messageApi: ApiTable = {
     cost: perByte(500, 1, 50),
     run: (x, source, size) => {
       requireUnanswered(x);
-      const part = x.readHeap(source as Value, size as Value);
-      if (x.replyBytes + part.length > x.input.maxReplyBytes) {
+      const total = x.replyBytes + x.size(size as Value);
+      if (total > x.input.maxReplyBytes) {
         throw contractViolation(
-          `ic0.msg_reply_data_append: application payload size (${x.replyBytes + part.length}) cannot be larger than ${x.input.maxReplyBytes}`,
+          `ic0.msg_reply_data_append: application payload size (${total}) cannot be larger than ${x.input.maxReplyBytes}`,
         );
       }
-      x.replyParts.push(part);
+      const part = x.readHeap(source as Value, size as Value);
+      if (part.length > 0) x.replyParts.push(part);
       x.replyBytes += part.length;
       return undefined;
     },
@@ -63,12 +64,13 @@ export const messageApi: ApiTable = {
     cost: perByte(500, 1, 50),
     run: (x, source, size) => {
       requireUnanswered(x);
-      const message = x.readHeap(source as Value, size as Value);
-      if (message.length > x.input.maxReplyBytes) {
+      const length = x.size(size as Value);
+      if (length > x.input.maxReplyBytes) {
         throw contractViolation(
-          `ic0.msg_reject: application payload size (${message.length}) cannot be larger than ${x.input.maxReplyBytes}`,
+          `ic0.msg_reject: application payload size (${length}) cannot be larger than ${x.input.maxReplyBytes}`,
         );
       }
+      const message = x.readHeap(source as Value, size as Value);
       x.effects.answer = { kind: "reject", message: lossyText(message) };
       return undefined;
     },

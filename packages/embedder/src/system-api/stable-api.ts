@@ -1,6 +1,6 @@
 // Stable memory: the 64-bit calls, and the 32-bit ones of older canisters. Checklist 3.3 and 3.5,
 // instruction-costs 4 and 5.
-import { MAX_WASM64_PAGES, WASM_PAGE_BYTES } from "@atoll/types";
+import { MAX_STABLE_MEMORY_BYTES, MAX_WASM64_PAGES, WASM_PAGE_BYTES } from "@atoll/types";
 import type { Execution, Value } from "../execution.ts";
 import { Trap } from "../execution-error.ts";
 import { EVERY } from "../modes.ts";
@@ -96,7 +96,7 @@ function smallPages(x: Execution): number {
 }
 
 function grow(x: Execution, pages: number, maxPages: number): number {
-  if (x.stable.wasmPages + pages > maxPages) return -1;
+  if (x.stable.wasmPages + pages > Math.min(maxPages, MAX_STABLE_MEMORY_BYTES / WASM_PAGE_BYTES)) return -1;
   if (pages > 0) x.checkGrowth(pages * WASM_PAGE_BYTES, false);
   return x.stable.grow(pages) ?? -1;
 }

@@ -69,14 +69,15 @@ function runQuery(graph: Graph, call: QueryCall): Outcome {
 function checkCanister(graph: Graph, id: CanisterId): UserError | undefined {
   const { state, fees } = graph.executor;
   const canister = state.canisters.get(id);
-  const text = principalToText(id);
-  if (canister === undefined) return userError(ErrorCode.CanisterNotFound, `Canister ${text} not found`);
-  if (canister.view.status === "stopped") return userError(ErrorCode.CanisterStopped, `Canister ${text} is stopped`);
-  if (canister.view.status === "stopping") return userError(ErrorCode.CanisterStopping, `Canister ${text} is stopping`);
+  const text = (): string => principalToText(id);
+  if (canister === undefined) return userError(ErrorCode.CanisterNotFound, `Canister ${text()} not found`);
+  if (canister.view.status === "stopped") return userError(ErrorCode.CanisterStopped, `Canister ${text()} is stopped`);
+  if (canister.view.status === "stopping")
+    return userError(ErrorCode.CanisterStopping, `Canister ${text()} is stopping`);
   if (canister.view.cycles < fees.freezingThreshold(canister.view, memoryBytesOf(canister))) {
     return userError(
       ErrorCode.CanisterOutOfCycles,
-      `Canister ${text} is unable to process query calls because it's frozen. Please top up the canister with cycles and try again.`,
+      `Canister ${text()} is unable to process query calls because it's frozen. Please top up the canister with cycles and try again.`,
     );
   }
   return undefined;

@@ -1,16 +1,20 @@
 // What decides whether a user's call may enter a block: does the canister exist, can it pay, does it run, does its
 // own inspect_message accept. Run by one node on its own; a refusal costs nobody anything.
 // Specification, "Ingress message inspection"; checklist 1.8.
-import { Mode, toUserError } from "@atoll/embedder";
+import { describeModule, Mode, toUserError } from "@atoll/embedder";
+import type { CanisterState } from "@atoll/state";
 import {
   ErrorCode,
   type IngressMessage,
+  invariant,
+  MAX_INGRESS_BYTES_SYSTEM,
   MAX_INSTRUCTIONS_PER_INSPECT,
   principalToText,
   STABLE_PAGES_QUERY,
   type UserError,
   userError,
 } from "@atoll/types";
+import { freezingThreshold, type Round } from "../round.ts";
 import type { QueryExecutor } from "./query-executor.ts";
 import { queryInput } from "./query-input.ts";
 import { memoryBytesOf } from "./query-state.ts";
@@ -19,18 +23,18 @@ import { memoryBytesOf } from "./query-state.ts";
 export function filterCanisterIngress(executor: QueryExecutor, message: IngressMessage): UserError | undefined {
   const { state, fees } = executor;
   const canister = state.canisters.get(message.receiver);
-  const id = principalToText(message.receiver);
-  if (canister === undefined) return userError(ErrorCode.CanisterNotFound, `Canister ${id} not found`);
+  const id = (): string => principalToText(message.receiver);
+  if (canister === undefined) return userError(ErrorCode.CanisterNotFound, `Canister ${id()} not found`);
   const { view } = canister;
   const required = fees.freezingThreshold(view, memoryBytesOf(canister)) + fees.ingress(message.byteSize);
   if (view.cycles < required) {
     return userError(
       ErrorCode.CanisterOutOfCycles,
-      `Canister ${id} is out of cycles: please top up the canister with at least ${required - view.cycles} additional cycles`,
+      `Canister ${id()} is out of cycles: please top up the canister with at least ${required - view.cycles} additional cycles`,
     );
   }
-  if (view.status === "stopping") return userError(ErrorCode.CanisterStopping, `Canister ${id} is stopping`);
-  if (view.status === "stopped") return userError(ErrorCode.CanisterStopped, `Canister ${id} is stopped`);
+  if (view.status === "stopping") return userError(ErrorCode.CanisterStopping, `Canister ${id()} is stopping`);
+  if (view.status === "stopped") return userError(ErrorCode.CanisterStopped, `Canister ${id()} is stopped`);
   const session = executor.session(message.receiver);
   if (session === undefined) return toUserError({ kind: "no-module" }, message.receiver);
   try {
@@ -45,6 +49,19 @@ export function filterCanisterIngress(executor: QueryExecutor, message: IngressM
   } finally {
     session.end();
   }
+}
+
+/**
+ * True when the filter would let in any message to this canister, whatever its method and argument: it runs, has code
+ * that neither inspects messages nor refuses methods, and can pay for the largest one.
+ */
+export function admitsAnyIngress(round: Pick<Round, "state" | "fees">, canister: CanisterState): boolean {
+  if (canister.status.kind !== "running" || canister.execution === undefined) return false;
+  const module = round.state.modules.get(canister.execution.moduleHash);
+  invariant(module !== undefined, "a canister's module is missing from the module store");
+  const { methods, entryPoints } = describeModule(module);
+  if (entryPoints.inspectMessage || methods.compositeQuery.length > 0) return false;
+  return canister.cycles >= freezingThreshold(round, canister) + round.fees.ingress(MAX_INGRESS_BYTES_SYSTEM);
 }
 
 type Session = NonNullable<ReturnType<QueryExecutor["session"]>>;

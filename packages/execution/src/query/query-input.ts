@@ -47,6 +47,8 @@ export function queryInput(executor: QueryExecutor, session: QuerySession, varyi
       otherMemoryBytes: view.otherMemoryBytes,
       openCalls: 0,
       openCallsTo: () => 0,
+      // The instructions of the whole call graph are the bound.
+      callsLeft: () => ({ all: Number.POSITIVE_INFINITY, guaranteed: Number.POSITIVE_INFINITY }),
     },
     fees: {
       callCost: (nameBytes, payloadBytes) => fees.call(nameBytes, payloadBytes, is64),

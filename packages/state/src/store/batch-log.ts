@@ -10,7 +10,7 @@ import { EnvironmentError, invariant } from "@atoll/types/errors";
 import type { StoragePort } from "@atoll/types/ports";
 import type { Height } from "@atoll/types/units";
 import { type Crc32, corrupt, encodeSegmentHeader, portableCrc32, SEGMENT_HEADER_BYTES } from "./integrity.ts";
-import { LOG_MARK_FILE, LogMark, readLogMark } from "./log-mark.ts";
+import { LogMark, readLogMark } from "./log-mark.ts";
 import {
   encodeRecordHeader,
   LOG_SEGMENT_LETTERS,
@@ -234,8 +234,9 @@ function scanLog(storage: StoragePort, synced: Height, crc: Crc32): Scan {
     next = height;
   }
   if (synced > (next ?? 0)) {
-    const name = segments.length > 0 ? logSegmentName((segments.at(-1) as Segment).first) : LOG_MARK_FILE;
-    throw corrupt(name, `batches up to height ${synced - 1} were written, and the log ends at ${next ?? 0}`);
+    const last = segments.at(-1);
+    if (last === undefined) throw corrupt("log-*.seg", `it is missing, and batches up to height ${synced - 1} were written`);
+    throw corrupt(logSegmentName(last.first), `batches up to height ${synced - 1} were written, and it ends at ${next}`);
   }
   return { segments, next, torn };
 }
