@@ -2,15 +2,17 @@
 // answered is there exactly once, every other one at most once, and certificates hold under the same root key.
 // KILLS=50 runs it longer; SEED=... repeats a run (the moments of the system stay its own).
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { after, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { createLoad, type Load } from "./load.ts";
-import { launch, type Network, startNetwork, temporaryFolder } from "./process.ts";
+import { endAll, launch, type Network, startNetwork, temporaryFolder } from "./process.ts";
 import { agentOf, deploy, fastBlsVerify, recorderActor, recorderWasm } from "./recorder.ts";
 import { chance } from "./seeded.ts";
 
 const KILLS = Number(process.env["KILLS"] ?? 9);
 const USERS = 12;
+
+after(endAll);
 
 test(`${KILLS} kills under load`, { timeout: 60_000 + KILLS * 10_000 }, async (t) => {
   const random = chance();

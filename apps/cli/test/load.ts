@@ -1,8 +1,8 @@
 // A load of updates by several users that knows what it was told: of each call whether it was answered as executed.
 // After a restart the canisters' own counts must agree: answered calls once, all others once or not at all.
 import assert from "node:assert/strict";
-import type { HttpAgent } from "@icp-sdk/core/agent";
-import type { Principal } from "@icp-sdk/core/principal";
+import { Cbor, Certificate, type HttpAgent, requestIdOf } from "@icp-sdk/core/agent";
+import { Principal } from "@icp-sdk/core/principal";
 import type { Network } from "./process.ts";
 import { agentOf, type BlsVerify, identity, recorderActor } from "./recorder.ts";
 
@@ -108,8 +108,9 @@ export function createLoad({ users: userCount, near, far, blsVerify }: LoadOptio
         for (const { path, body, call } of user.unanswered.splice(0)) {
           const headers = { "content-type": "application/cbor" };
           const answer = await fetch(network.gatewayUrl + path, { method: "POST", headers, body });
-          await answer.arrayBuffer();
-          assert.ok(answer.status === 200 || answer.status === 202, `a request that was sent again: ${answer.status}`);
+          const bytes = new Uint8Array(await answer.arrayBuffer());
+          assert.ok(answer.status === 200 || answer.status === 202, `sent again: ${answer.status} ${decoder.decode(bytes)}`);
+          if (answer.status === 200) await assertReplied(network, body, bytes, blsVerify);
           if (answer.status === 200) user.answered[call] = true;
           resentCount++;
         }
@@ -136,6 +137,26 @@ export function createLoad({ users: userCount, near, far, blsVerify }: LoadOptio
     },
   };
 }
+
+/** Checks the certificate of a synchronous answer: the request of this body was replied to. */
+async function assertReplied(
+  { rootKey }: Network,
+  body: Uint8Array,
+  answer: Uint8Array,
+  blsVerify: BlsVerify,
+): Promise<void> {
+  const { certificate } = Cbor.decode<{ certificate: Uint8Array }>(answer);
+  const { content } = Cbor.decode<{ content: { canister_id: Uint8Array } & Record<string, unknown> }>(body);
+  const principal = Principal.fromUint8Array(content.canister_id);
+  const verified = await Certificate.create({ certificate, rootKey, principal: { canisterId: principal }, blsVerify });
+  const requestId = requestIdOf(content);
+  const path = [encoder.encode("request_status"), requestId, encoder.encode("status")];
+  const found = verified.lookup_path(path) as { value?: Uint8Array };
+  assert.equal(found.value && decoder.decode(found.value), "replied", "a request that was sent again");
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 
 /** What a client sees of a network that was killed: a connection that is refused, reset or closed. */
 function isConnectionLoss(error: unknown): boolean {

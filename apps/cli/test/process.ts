@@ -115,6 +115,14 @@ export function temporaryFolder(): string {
   return folder;
 }
 
+/** For `after`: a process that a failed test left would keep the test file from ending. */
+export async function endAll(): Promise<void> {
+  await Promise.all([...running].map((child) => new Promise((resolve) => {
+    child.once("close", resolve);
+    child.kill("SIGKILL");
+  })));
+}
+
 async function within<T>(launched: Launched, result: Promise<T>, timeoutMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {

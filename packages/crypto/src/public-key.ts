@@ -146,16 +146,12 @@ function parseCoseKey(cose: Uint8Array): PublicKeyResult {
   if (!map.has(KTY) || !map.has(ALG)) return coseError("Unspecified", cose);
   const keyOps = map.get(KEY_OPS);
   if (keyOps !== undefined && keyOps !== "verify") return unsupportedCose();
-  switch (`${map.get(KTY)}/${map.get(ALG)}`) {
-    case "2/-7":
-      return parseCoseP256(map, cose);
-    case "3/-257":
-      return parseCoseRsa(map, cose);
-    case "1/-8":
-      return parseCoseEd25519(map, cose);
-    default:
-      return unsupportedCose();
-  }
+  const kty = map.get(KTY);
+  const alg = map.get(ALG);
+  if (kty === 2 && alg === -7) return parseCoseP256(map, cose);
+  if (kty === 3 && alg === -257) return parseCoseRsa(map, cose);
+  if (kty === 1 && alg === -8) return parseCoseEd25519(map, cose);
+  return unsupportedCose();
 }
 
 function parseCoseP256(map: CborMap, cose: Uint8Array): PublicKeyResult {

@@ -66,7 +66,7 @@ export function scalarToBytes(scalar: bigint): Uint8Array {
 
 /** Weights of Lagrange's interpolation at 0 for these evaluation points, which must be distinct and not 0. */
 export function lagrangeWeights(points: readonly number[]): bigint[] {
-  if (new Set(points).size !== points.length) throw new RangeError("evaluation points repeat");
+  checkEvaluationPoints(points);
   return points.map((point) => {
     let numerator = 1n;
     let denominator = 1n;
@@ -77,6 +77,19 @@ export function lagrangeWeights(points: readonly number[]): bigint[] {
     }
     return (numerator * invert(denominator)) % SCALAR_ORDER;
   });
+}
+
+/** Throws RangeError unless the points are distinct positive integers, and at least one. */
+export function checkEvaluationPoints(points: readonly number[]): void {
+  const proper = points.every((point) => Number.isInteger(point) && point > 0 && point <= 0x7fffffff);
+  if (points.length === 0 || !proper) throw new RangeError("evaluation points are positive integers");
+  if (new Set(points).size !== points.length) throw new RangeError("evaluation points repeat");
+}
+
+/** Throws RangeError unless `secret` is the 32 bytes of a scalar from 1 to the order - 1. */
+export function checkSecret(secret: Uint8Array): void {
+  const scalar = bytesToBigint(secret);
+  if (secret.length !== 32 || scalar === 0n || scalar >= SCALAR_ORDER) throw new RangeError("not a BLS secret key");
 }
 
 function evaluate(coefficients: readonly bigint[], point: bigint): bigint {

@@ -2,14 +2,20 @@
 import type { BlsPort } from "@atoll/types";
 import { bls12_381 } from "@noble/curves/bls12-381.js";
 import { BLS_SIGNATURE_TAG } from "./expand-message.ts";
-import { lagrangeWeights } from "./threshold-bls.ts";
+import { checkSecret, lagrangeWeights } from "./threshold-bls.ts";
 
 const { shortSignatures, G1 } = bls12_381;
 const G1Point = G1.Point;
 
 export const universalBls: BlsPort = {
-  publicKey: (secret) => shortSignatures.getPublicKey(secret).toBytes(),
-  sign: (secret, message) => shortSignatures.sign(hash(message), secret).toBytes(),
+  publicKey(secret) {
+    checkSecret(secret);
+    return shortSignatures.getPublicKey(secret).toBytes();
+  },
+  sign(secret, message) {
+    checkSecret(secret);
+    return shortSignatures.sign(hash(message), secret).toBytes();
+  },
   verify(publicKey, message, signature) {
     if (publicKey.length !== 96 || signature.length !== 48) return false;
     try {

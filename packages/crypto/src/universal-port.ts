@@ -52,9 +52,9 @@ const VERIFIERS: Record<SignatureAlgorithm, Verifier> = {
 };
 
 /**
- * RFC 8032, section 5.1.7, without the cofactor: R, as sent, must be the encoding of [S]B - [k]A. This is OpenSSL's
- * rule, so both ports agree on every input. (The replica multiplies by the cofactor, which also accepts some
- * signatures that only the owner of a deliberately malformed key can make.)
+ * RFC 8032, section 5.1.7, without the cofactor: R, as sent, must be the encoding of [S]B - [k]A; neither R nor A may
+ * have small order. This is OpenSSL's rule, so both ports agree on every input. (The replica multiplies by the cofactor,
+ * which also accepts some signatures that only the owner of a deliberately malformed key can make.)
  */
 function verifyEd25519(key: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   if (signature.length !== 64) return false;
@@ -64,6 +64,7 @@ function verifyEd25519(key: Uint8Array, message: Uint8Array, signature: Uint8Arr
   const publicPoint = Point.fromBytes(key, true);
   const k = littleEndian(sha512(concatBytes(signature.subarray(0, 32), key, message))) % Point.Fn.ORDER;
   const r = Point.BASE.multiplyUnsafe(s).add(publicPoint.negate().multiplyUnsafe(k));
+  if (publicPoint.isSmallOrder() || r.isSmallOrder()) return false;
   return equalBytes(r.toBytes(), signature.subarray(0, 32));
 }
 

@@ -27,7 +27,13 @@ export type ExecutionError =
   | { readonly kind: "memory-access-limit"; readonly detail: string }
   | { readonly kind: "out-of-memory" }
   | { readonly kind: "wasm-memory-limit"; readonly bytes: bigint; readonly limit: bigint }
-  | { readonly kind: "cycles-in-memory-grow"; readonly bytes: number; readonly missing: bigint }
+  | {
+      readonly kind: "cycles-in-memory-grow";
+      readonly bytes: number;
+      /** What a controller is told; undefined: the caller is none. */
+      readonly missing: bigint | undefined;
+    }
+  | { readonly kind: "invalid-principal" }
   | { readonly kind: "insufficient-cycles"; readonly message: string }
   | { readonly kind: "function-not-found"; readonly index: number }
   | {
@@ -50,6 +56,12 @@ export class Trap extends Error {
   }
 }
 
+/** Digits in groups of three, as cycles are printed everywhere. */
+export function groupedCycles(cycles: bigint): string {
+  return String(cycles).replace(/\B(?=(\d{3})+(?!\d))/g, "_");
+}
+
+/** Without a suggestion the toolchain is to blame; an empty one gives no advice at all. */
 export function contractViolation(error: string, suggestion?: string, topic?: string): Trap {
   return new Trap({
     kind: "contract-violation",
@@ -75,7 +87,7 @@ function withHelp(error: ExecutionError): string {
   const what = describe(error);
   const sentence = what.endsWith(".") ? what : `${what}.`;
   const help = helpFor(error);
-  if (help === undefined) return sentence;
+  if (help === undefined) return what;
   return help.topic === undefined
     ? `${sentence}\n${help.suggestion}`
     : `${sentence}\n${help.suggestion} See documentation: ${DOCUMENTATION}${help.topic}`;
@@ -88,6 +100,8 @@ export function codeOf(error: ExecutionError): ErrorCode {
     case "called-trap":
       return ErrorCode.CanisterCalledTrap;
     case "contract-violation":
+    case "invalid-principal":
+    case "insufficient-cycles":
       return ErrorCode.CanisterContractViolation;
     case "instruction-limit":
     case "slice-overrun":
@@ -100,8 +114,6 @@ export function codeOf(error: ExecutionError): ErrorCode {
       return ErrorCode.CanisterWasmMemoryLimitExceeded;
     case "cycles-in-memory-grow":
       return ErrorCode.InsufficientCyclesInMemoryGrow;
-    case "insufficient-cycles":
-      return ErrorCode.InsufficientCyclesInCall;
     case "function-not-found":
       return ErrorCode.CanisterFunctionNotFound;
     case "method-not-found":
@@ -147,7 +159,12 @@ export function describe(error: ExecutionError): string {
         "usage is expected and safe, then the developer can increase the Wasm memory limit in the canister settings."
       );
     case "cycles-in-memory-grow":
-      return `Canister cannot grow memory by ${error.bytes} bytes due to insufficient cycles.`;
+      return (
+        `Canister cannot grow memory by ${error.bytes} bytes due to insufficient cycles.` +
+        (error.missing === undefined ? "" : ` At least ${groupedCycles(error.missing)} additional cycles are required.`)
+      );
+    case "invalid-principal":
+      return "Canister provided invalid principal id";
     case "insufficient-cycles":
       return error.message;
     case "function-not-found":
@@ -183,8 +200,10 @@ function helpFor(error: ExecutionError): Help | undefined {
       return { suggestion: FAILURES, topic: "trapped-explicitly" };
     case "contract-violation":
       if (error.suggestion === undefined) return { suggestion: TOOLCHAIN };
+      if (error.suggestion === "") return undefined;
       return { suggestion: error.suggestion, ...(error.topic === undefined ? {} : { topic: error.topic }) };
     case "function-not-found":
+    case "invalid-principal":
       return { suggestion: TOOLCHAIN };
     case "instruction-limit":
       return {
@@ -214,7 +233,9 @@ function helpFor(error: ExecutionError): Help | undefined {
       return { suggestion: "Try topping up the canister.", topic: "insufficient-cycles-in-memory-grow" };
     case "wasm-memory-limit":
       return {
-        suggestion: "Try reducing the memory usage of the canister or raise its Wasm memory limit in the settings.",
+        suggestion:
+          "Try checking the canister for a possible memory leak or modifying it to use more stable memory instead of " +
+          "Wasm memory.",
         topic: "wasm-memory-limit-exceeded",
       };
     case "method-not-found":

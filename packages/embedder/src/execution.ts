@@ -1,6 +1,13 @@
 // One execution under way: the object that every system call works on. It owns the call under construction, the
 // reply being built, the balance as it changes, and the bridge to the canister's heap.
-import { addCycles, type CanisterId, type Cycles, MAX_LOG_TEXT_BYTES, principalToBytes, subtractCycles } from "@atoll/types";
+import {
+  addCycles,
+  type CanisterId,
+  type Cycles,
+  MAX_LOG_TEXT_BYTES,
+  principalToBytes,
+  subtractCycles,
+} from "@atoll/types";
 import { contractViolation, Trap } from "./execution-error.ts";
 import type { Effects, ExecutionInput, OutgoingCall } from "./execution-input.ts";
 import { Mode, type Modes, modeName } from "./modes.ts";
@@ -103,48 +110,45 @@ export class Execution {
     return this.heap.is64 ? BigInt(value) : value;
   }
 
-  /** A copy of heap bytes; traps when out of bounds. */
-  readHeap(source: Value, size: Value): Uint8Array {
-    const [at, length] = this.range(source, size);
+  /** A copy of heap bytes; a contract violation of `name` when out of bounds. */
+  readHeap(name: string, source: Value, size: Value): Uint8Array {
+    const [at, length] = this.range(name, source, size);
     return this.heap.bytes().slice(at, at + length);
-  }
-
-  writeHeap(target: Value, bytes: Uint8Array): void {
-    const [at, length] = this.range(target, bytes.length);
-    if (length === 0) return;
-    this.heap.bytes().set(bytes, at);
-    this.heap.markDirty(at, length);
   }
 
   /** Copies `source[offset, offset + size)` to the heap, as all `*_copy` calls do. */
   copyToHeap(name: string, source: Uint8Array, target: Value, offset: Value, size: Value): void {
     const length = this.size(size);
     const from = this.size(offset);
-    const [at] = this.range(target, size);
-    if (from + length > source.length) {
-      throw contractViolation(
-        `ic0.${name} payload: src=${from} + length=${length} exceeds the slice size=${source.length}`,
-      );
-    }
+    const [at] = this.range(`ic0.${name} heap`, target, size);
+    if (from + length > source.length) throw outOfSlice(`ic0.${name} payload`, from, length, source.length);
     if (length === 0) return;
     this.heap.bytes().set(source.subarray(from, from + length), at);
     this.heap.markDirty(at, length);
   }
 
-  range(at: Value, size: Value): [at: number, size: number] {
+  range(name: string, at: Value, size: Value): [at: number, size: number] {
     const start = this.size(at);
     const length = this.size(size);
-    if (start + length > this.heap.bytes().length) throw new Trap({ kind: "trapped", trap: "heap out of bounds" });
+    const heapBytes = this.heap.bytes().length;
+    if (start + length > heapBytes) throw outOfSlice(name, start, length, heapBytes);
     return [start, length];
   }
 
   /** Writes a 128-bit amount, 16 bytes little-endian. */
-  writeCycles(target: Value, amount: Cycles): void {
-    const bytes = new Uint8Array(16);
-    const view = new DataView(bytes.buffer);
-    view.setBigUint64(0, amount & 0xffffffffffffffffn, true);
-    view.setBigUint64(8, amount >> 64n, true);
-    this.writeHeap(target, bytes);
+  writeCycles(name: string, target: Value, amount: Cycles): void {
+    const at = this.size(target);
+    const heap = this.heap.bytes();
+    if (at + 16 > heap.length) {
+      throw contractViolation(
+        `ic0_${name} failed because dst + size is out of bounds. Found dst = ${at} and size = 16 while must be <= ` +
+          `${heap.length}`,
+      );
+    }
+    const view = new DataView(heap.buffer, heap.byteOffset);
+    view.setBigUint64(at, amount & 0xffffffffffffffffn, true);
+    view.setBigUint64(at + 8, amount >> 64n, true);
+    this.heap.markDirty(at, 16);
   }
 
   /** An amount for the 64-bit system calls. */
@@ -227,7 +231,13 @@ export class Execution {
     if ((mode & (Mode.update | Mode.task)) === 0) return;
     const threshold = fees.freezingThreshold(this.memoryBytes() + bytes);
     if (this.effects.cycles < threshold) {
-      throw new Trap({ kind: "cycles-in-memory-grow", bytes, missing: threshold - this.effects.cycles });
+      const isController = canister.controllers.includes(this.input.caller);
+      const missing = isController ? threshold - this.effects.cycles : undefined;
+      throw new Trap({ kind: "cycles-in-memory-grow", bytes, missing });
     }
   }
+}
+
+function outOfSlice(name: string, at: number, length: number, size: number): Trap {
+  return contractViolation(`${name}: src=${at} + length=${length} exceeds the slice size=${size}`);
 }

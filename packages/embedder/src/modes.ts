@@ -73,14 +73,3 @@ const NAMES: Record<number, string> = {
 export function modeName(mode: Mode): string {
   return NAMES[mode] ?? "unknown";
 }
-
-/** Executions whose heap changes are dropped whatever happens. */
-export const DISCARDING: Modes =
-  Mode.replicatedQuery |
-  Mode.query |
-  Mode.transform |
-  Mode.compositeQuery |
-  Mode.compositeReply |
-  Mode.compositeReject |
-  Mode.compositeCleanup |
-  Mode.inspect;

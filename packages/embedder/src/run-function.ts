@@ -7,7 +7,7 @@ import { Execution } from "./execution.ts";
 import { type ExecutionError, Trap, type TrapCode } from "./execution-error.ts";
 import type { Effects, ExecutionInput } from "./execution-input.ts";
 import type { LiveInstance } from "./live-instance.ts";
-import { DISCARDING, Mode } from "./modes.ts";
+import { Mode } from "./modes.ts";
 import type { MemoryPages, StableMemory } from "./stable-memory.ts";
 import { utf8 } from "./system-api/api-function.ts";
 
@@ -27,6 +27,9 @@ export interface RunResult {
   readonly stable: StableMemory;
 }
 
+/** Executions whose heap pages nobody needs to know: nothing that follows sees what they wrote. */
+const PAGES_NOT_CHARGED = Mode.replicatedQuery | Mode.query | Mode.transform | Mode.inspect;
+
 /** `committed` is the heap as it was before, for finding changed pages. */
 export function runFunction(
   live: LiveInstance,
@@ -42,13 +45,13 @@ export function runFunction(
     call(live, entry);
   } catch (thrown) {
     error = classify(thrown);
-    execution.log(trapLine(error));
+    const line = trapLine(error);
+    if (line !== undefined) execution.log(line);
   }
   if (error === undefined) execution.discardCall();
   const used = input.instructionLimit - live.remaining();
   const dirtyPages = live.end(committed);
-  const isFree =
-    (input.mode & (DISCARDING & ~(Mode.compositeQuery | Mode.compositeReply | Mode.compositeReject))) !== 0;
+  const isFree = (input.mode & PAGES_NOT_CHARGED) !== 0;
   const pageCharge = isFree ? 0 : dirtyPages.length * (live.is64 ? 4000 : 1000);
   const instructions = Math.min(input.instructionLimit, used + pageCharge);
   return { error, instructions, effects: execution.effects, dirtyPages, stable };
@@ -118,7 +121,7 @@ function call(live: LiveInstance, entry: EntryPoint): void {
 function wrongSignature(): Trap {
   return new Trap({
     kind: "contract-violation",
-    error: "function invoked with unexpected signature",
+    error: "function invocation does not match its signature",
   });
 }
 
@@ -126,7 +129,8 @@ function classify(thrown: unknown): ExecutionError {
   if (thrown instanceof Trap) return thrown.error;
   if (thrown instanceof WebAssembly.RuntimeError) return { kind: "trapped", trap: trapCode(thrown.message) };
   // The engine's own stack ran out before our depth counter did: same outcome for the canister.
-  if (thrown instanceof RangeError && thrown.message.includes("call stack")) return { kind: "trapped", trap: "stack overflow" };
+  if (thrown instanceof RangeError && thrown.message.includes("call stack"))
+    return { kind: "trapped", trap: "stack overflow" };
   if (thrown instanceof InvariantViolation) throw thrown;
   // Something between the engine and us that nobody foresaw: no canister may halt its subnet with it.
   return { kind: "engine", detail: thrown instanceof Error ? thrown.message : String(thrown) };
@@ -141,13 +145,14 @@ function trapCode(message: string): TrapCode {
   return "unknown";
 }
 
-function trapLine(error: ExecutionError): Uint8Array {
+/** Only traps are told to the log; other failures are the caller's to see. */
+function trapLine(error: ExecutionError): Uint8Array | undefined {
   switch (error.kind) {
     case "called-trap":
       return utf8(`[TRAP]: ${error.message === "" ? "(no message)" : error.message}`);
     case "trapped":
       return utf8(`[TRAP]: ${error.trap}`);
     default:
-      return utf8(`[TRAP]: ${error.kind}`);
+      return undefined;
   }
 }

@@ -48,6 +48,7 @@ export function sendCalls(
   canister: CanisterState,
   context: CallContext,
   calls: readonly OutgoingCall[],
+  senderVersion: number,
 ): void {
   const requests: Request[] = [];
   for (const call of calls) {
@@ -74,7 +75,7 @@ export function sendCalls(
       methodName: call.methodName,
       arg: call.arg,
       deadlineSeconds: call.deadlineSeconds,
-      senderVersion: canister.version,
+      senderVersion,
     });
   }
   for (const request of requests) sendRequest(round, request);
@@ -123,11 +124,7 @@ function noResponse(round: Round, canister: CanisterState, context: CallContext)
   if (context.origin.kind === "canister") {
     respond(round, context, { kind: "reject", code: RejectCode.CANISTER_ERROR, message: "No response" });
   } else {
-    rejectWith(
-      round,
-      context,
-      userError(ErrorCode.CanisterDidNotReply, `Error from Canister ${id}: Canister ${id} did not reply to the call`),
-    );
+    rejectWith(round, context, userError(ErrorCode.CanisterDidNotReply, `Canister ${id} did not reply to the call`));
   }
 }
 

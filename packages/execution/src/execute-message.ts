@@ -7,6 +7,7 @@ import {
   type EntryPoint,
   type ExecutionError,
   type ExecutionInput,
+  groupedCycles,
   Mode,
   type RunResult,
   rollBack,
@@ -14,7 +15,14 @@ import {
   StableMemory,
   toUserError,
 } from "@atoll/embedder";
-import { type CallOrigin, type CanisterState, type ExecutionState, type InputItem, touch } from "@atoll/state";
+import {
+  type CallContext,
+  type CallOrigin,
+  type CanisterState,
+  type ExecutionState,
+  type InputItem,
+  touch,
+} from "@atoll/state";
 import {
   addCycles,
   type Cycles,
@@ -24,6 +32,7 @@ import {
   MAX_INSTRUCTIONS_PER_QUERY,
   MAX_INSTRUCTIONS_PER_UPDATE,
   MAX_INTER_CANISTER_PAYLOAD_BYTES,
+  type PrincipalId,
   principalToText,
   STABLE_PAGES_QUERY,
   STABLE_PAGES_UPDATE,
@@ -47,27 +56,26 @@ export function executeCall(
   const { origin, arg, cycles, methodName, deadlineSeconds } = describeCall(item);
   const context = openCallContext(canister, origin, cycles, round);
   touch(round.state, canister);
-  const target = findMethod(round, canister, methodName);
-  if ("code" in target) {
-    rejectWith(round, context, target);
-    closeIfDone(round, canister, context, undefined);
-    return;
-  }
-  const limit = target.mode === Mode.update ? MAX_INSTRUCTIONS_PER_UPDATE : MAX_INSTRUCTIONS_PER_QUERY;
-  const prepaid = prepay(round, canister, limit);
-  if (typeof prepaid !== "bigint") {
-    rejectWith(round, context, prepaid);
-    closeIfDone(round, canister, context, undefined);
-    return;
-  }
   const caller = item.kind === "ingress" ? item.message.sender : item.request.sender;
+  const target = findMethod(round, canister, methodName);
+  const isQuery = "code" in target ? target.code === ErrorCode.CompositeQueryCalledInReplicatedMode : target.isQuery;
+  const limit = isQuery ? MAX_INSTRUCTIONS_PER_QUERY : MAX_INSTRUCTIONS_PER_UPDATE;
+  const prepaid = prepay(round, canister, limit, caller);
+  const refusal = typeof prepaid === "bigint" ? refusalOf(target, canister) : prepaid;
+  if (typeof prepaid !== "bigint" || "code" in target || refusal !== undefined) {
+    // The charge for executing at all is kept.
+    if (typeof prepaid === "bigint") refundUnused(round, canister, 0, prepaid);
+    if (refusal !== undefined) rejectWith(round, context, refusal);
+    closeIfDone(round, canister, context, undefined);
+    return;
+  }
   const result = runOn(
     round,
     canister,
     { kind: "export", name: target.exportName },
     {
       ...commonInput(round, canister, canister.cycles),
-      mode: target.mode,
+      mode: isQuery ? Mode.replicatedQuery : Mode.update,
       caller,
       callerInfo: item.kind === "ingress" ? item.message.callerInfo : undefined,
       arg,
@@ -80,7 +88,7 @@ export function executeCall(
       callContextInstructions: 0,
       maxReplyBytes: MAX_INTER_CANISTER_PAYLOAD_BYTES,
       instructionLimit: limit,
-      stablePageLimit: target.mode === Mode.update ? STABLE_PAGES_UPDATE : STABLE_PAGES_QUERY,
+      stablePageLimit: isQuery ? STABLE_PAGES_QUERY : STABLE_PAGES_UPDATE,
     },
   );
   settle(round, canister, result, prepaid);
@@ -89,8 +97,7 @@ export function executeCall(
   if (result.error === undefined) {
     context.availableCycles -= result.effects.cyclesAccepted;
     if (result.effects.answer !== undefined) answer(round, context, result.effects.answer);
-    sendCalls(round, canister, context, result.effects.calls);
-    canister.version++;
+    completeExecution(round, canister, context, result);
   }
   closeIfDone(round, canister, context, result.error);
   if (item.kind === "ingress" && !context.responded) {
@@ -137,10 +144,15 @@ function applyEffects(canister: CanisterState, { effects }: RunResult): void {
 }
 
 /** Takes the largest possible cost of an execution off the balance; an error when that would freeze the canister. */
-export function prepay(round: Round, canister: CanisterState, instructionLimit: number): Cycles | UserError {
+export function prepay(
+  round: Round,
+  canister: CanisterState,
+  instructionLimit: number,
+  caller: PrincipalId,
+): Cycles | UserError {
   const cost = round.fees.execution(instructionLimit, isWasm64(round, canister));
   const threshold = freezingThreshold(round, canister);
-  if (canister.cycles < threshold + cost) return outOfCycles(canister, threshold + cost);
+  if (canister.cycles < threshold + cost) return outOfCycles(canister, threshold + cost, caller);
   canister.cycles -= cost;
   return cost;
 }
@@ -148,16 +160,39 @@ export function prepay(round: Round, canister: CanisterState, instructionLimit: 
 /** Settles an execution that was prepaid: what it spent and accepted if it succeeded, and the unused part back. */
 export function settle(round: Round, canister: CanisterState, result: RunResult, prepaid: Cycles): void {
   if (result.error === undefined) canister.cycles = result.effects.cycles;
-  const cost = round.fees.execution(result.instructions, isWasm64(round, canister));
-  canister.cycles = addCycles(canister.cycles, prepaid > cost ? prepaid - cost : 0n);
+  refundUnused(round, canister, result.instructions, prepaid);
 }
 
-export function outOfCycles(canister: CanisterState, required: Cycles): UserError {
+/** Gives back what was prepaid for instructions that were not executed; never the charge for executing at all. */
+export function refundUnused(round: Round, canister: CanisterState, instructions: number, prepaid: Cycles): void {
+  const cost = round.fees.execution(instructions, isWasm64(round, canister));
+  if (prepaid > cost) canister.cycles = addCycles(canister.cycles, prepaid - cost);
+}
+
+/** How much is missing is told to controllers only. */
+export function outOfCycles(
+  canister: Pick<CanisterState, "id" | "cycles" | "settings">,
+  required: Cycles,
+  caller: PrincipalId,
+): UserError {
+  const sentence = `Canister ${principalToText(canister.id)} is out of cycles`;
+  if (!canister.settings.controllers.includes(caller)) return userError(ErrorCode.CanisterOutOfCycles, sentence);
+  const missing = groupedCycles(required - canister.cycles);
   return userError(
     ErrorCode.CanisterOutOfCycles,
-    `Canister ${principalToText(canister.id)} is out of cycles: please top up the canister with at least ` +
-      `${required - canister.cycles} additional cycles`,
+    `${sentence}: please top up the canister with at least ${missing} additional cycles`,
   );
+}
+
+/** Ends a successful execution: its calls go out under the version that it saw, their effects meet the next one. */
+export function completeExecution(
+  round: Round,
+  canister: CanisterState,
+  context: CallContext,
+  { effects }: RunResult,
+): void {
+  const senderVersion = canister.version++;
+  sendCalls(round, canister, context, effects.calls, senderVersion);
 }
 
 interface CallDescription {
@@ -195,8 +230,17 @@ function describeCall(item: Exclude<InputItem, { kind: "response" }>): CallDescr
 }
 
 interface MethodTarget {
-  readonly mode: typeof Mode.update | typeof Mode.replicatedQuery;
+  readonly isQuery: boolean;
   readonly exportName: string;
+}
+
+/** Why the method may not run after all. A heap above the limit in the settings only bars updates. */
+function refusalOf(target: MethodTarget | UserError, canister: CanisterState): UserError | undefined {
+  if ("code" in target) return target;
+  const limit = canister.settings.wasmMemoryLimit;
+  const bytes = BigInt(canister.execution?.heap.bytes ?? 0);
+  if (target.isQuery || limit === 0n || bytes <= limit) return undefined;
+  return fail(canister, { kind: "wasm-memory-limit", bytes, limit });
 }
 
 function findMethod(round: Round, canister: CanisterState, name: string): MethodTarget | UserError {
@@ -207,8 +251,8 @@ function findMethod(round: Round, canister: CanisterState, name: string): Method
   const module = round.state.modules.get(canister.execution.moduleHash);
   invariant(module !== undefined, "a canister's module is missing from the module store");
   const { methods } = describeModule(module);
-  if (methods.update.includes(name)) return { mode: Mode.update, exportName: `canister_update ${name}` };
-  if (methods.query.includes(name)) return { mode: Mode.replicatedQuery, exportName: `canister_query ${name}` };
+  if (methods.update.includes(name)) return { isQuery: false, exportName: `canister_update ${name}` };
+  if (methods.query.includes(name)) return { isQuery: true, exportName: `canister_query ${name}` };
   if (methods.compositeQuery.includes(name)) {
     return userError(
       ErrorCode.CompositeQueryCalledInReplicatedMode,

@@ -12,8 +12,8 @@ import {
   type Response,
   STABLE_PAGES_UPDATE,
 } from "@atoll/types";
-import { answer, closeIfDone, sendCalls } from "./call-contexts.ts";
-import { runOn, settle } from "./execute-message.ts";
+import { answer, closeIfDone } from "./call-contexts.ts";
+import { completeExecution, refundUnused, runOn, settle } from "./execute-message.ts";
 import { commonInput } from "./execution-inputs.ts";
 import { collectLogs } from "./logs.ts";
 import { removeCallback } from "./open-calls.ts";
@@ -33,7 +33,7 @@ export function executeResponse(round: Round, canister: CanisterState, response:
   if (context === undefined) return;
   context.outstandingCalls--;
   if (context.deleted || canister.execution === undefined) {
-    canister.cycles = addCycles(canister.cycles, callback.prepaidExecution);
+    refundUnused(round, canister, 0, callback.prepaidExecution);
     closeIfDone(round, canister, context, undefined);
     return;
   }
@@ -60,8 +60,7 @@ function runCallback(
     settle(round, canister, result, callback.prepaidExecution);
     context.availableCycles -= result.effects.cyclesAccepted;
     if (result.effects.answer !== undefined) answer(round, context, result.effects.answer);
-    sendCalls(round, canister, context, result.effects.calls);
-    canister.version++;
+    completeExecution(round, canister, context, result);
     return undefined;
   }
   if (callback.onCleanup === undefined) {
@@ -130,9 +129,13 @@ function callerInfoOf({ origin }: CallContext): CallerInfo | undefined {
   return origin.kind === "ingress" ? origin.callerInfo : undefined;
 }
 
+function utf8Length(text: string): number {
+  return new TextEncoder().encode(text).length;
+}
+
 /** The response was prepaid at its largest; what it did not need goes back. */
 function refundTransport(round: Round, canister: CanisterState, callback: Callback, response: Response): void {
-  const bytes = response.payload.kind === "reply" ? response.payload.data.length : response.payload.message.length;
+  const bytes = response.payload.kind === "reply" ? response.payload.data.length : utf8Length(response.payload.message);
   const cost = round.fees.responseBytes(bytes);
   if (callback.prepaidResponse > cost) canister.cycles = addCycles(canister.cycles, callback.prepaidResponse - cost);
 }

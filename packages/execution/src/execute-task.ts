@@ -3,8 +3,8 @@
 import { describeModule, Mode } from "@atoll/embedder";
 import { type CanisterState, type Task, touch } from "@atoll/state";
 import { MANAGEMENT_CANISTER, MAX_INSTRUCTIONS_PER_UPDATE, STABLE_PAGES_UPDATE } from "@atoll/types";
-import { closeIfDone, openCallContext, sendCalls } from "./call-contexts.ts";
-import { prepay, runOn, settle } from "./execute-message.ts";
+import { closeIfDone, openCallContext } from "./call-contexts.ts";
+import { completeExecution, prepay, runOn, settle } from "./execute-message.ts";
 import { commonInput } from "./execution-inputs.ts";
 import { collectLogs } from "./logs.ts";
 import type { Round } from "./round.ts";
@@ -19,7 +19,7 @@ export function executeTask(round: Round, canister: CanisterState, task: Task): 
   if (module === undefined) return;
   const { entryPoints } = describeModule(module);
   if (!(task === "globalTimer" ? entryPoints.globalTimer : entryPoints.heartbeat)) return;
-  const prepaid = prepay(round, canister, MAX_INSTRUCTIONS_PER_UPDATE);
+  const prepaid = prepay(round, canister, MAX_INSTRUCTIONS_PER_UPDATE, MANAGEMENT_CANISTER);
   if (typeof prepaid !== "bigint") return;
   const context = openCallContext(canister, { kind: "task" }, 0n, round);
   const name = task === "globalTimer" ? "canister_global_timer" : "canister_heartbeat";
@@ -47,8 +47,7 @@ export function executeTask(round: Round, canister: CanisterState, task: Task): 
   settle(round, canister, result, prepaid);
   collectLogs(round, canister, name, result);
   if (result.error === undefined) {
-    sendCalls(round, canister, context, result.effects.calls);
-    canister.version++;
+    completeExecution(round, canister, context, result);
   }
   closeIfDone(round, canister, context, result.error);
 }

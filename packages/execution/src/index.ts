@@ -1,6 +1,7 @@
 // Execution: rounds of messages on one subnet, the management canister, queries, cycles.
 // What other packages may use of it; everything else stays inside.
 
+export { outOfCycles } from "./execute-message.ts";
 export { FeeSchedule } from "./fees.ts";
 export { type InstallMode, type InstallRequest, installCode } from "./install-code.ts";
 export { expireStopCalls } from "./lifecycle.ts";

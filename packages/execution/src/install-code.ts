@@ -9,7 +9,6 @@ import {
   type MemoryPages,
   Mode,
   type PreparedModule,
-  prepareModule,
   type RunResult,
   runFunction,
   StableMemory,
@@ -29,7 +28,9 @@ import {
 } from "@atoll/types";
 import { commonInput } from "./execution-inputs.ts";
 import { collectLogs } from "./logs.ts";
-import { freezingThreshold, type Round } from "./round.ts";
+import { installOutOfCycles } from "./management/management-errors.ts";
+import { prepareOnce } from "./prepare-once.ts";
+import { freezingThreshold, memoryMetrics, type Round } from "./round.ts";
 
 export type InstallMode =
   | { readonly kind: "install" }
@@ -59,7 +60,9 @@ interface Transaction {
   readonly old: ExecutionState | undefined;
   readonly keepsHeap: boolean;
   stable: StableMemory;
-  /** Balance as the phases change it. */
+  /** Cycles for all instructions that an installation may take. */
+  readonly prepaid: Cycles;
+  /** Balance without them, as the phases change it. */
   cycles: Cycles;
   instructions: number;
   certifiedData: Uint8Array | undefined;
@@ -70,16 +73,12 @@ interface Transaction {
 export function installCode(round: Round, canister: CanisterState, request: InstallRequest): UserError | undefined {
   const refusal = checkMode(canister, request);
   if (refusal !== undefined) return refusal;
-  const prepared = prepareModule(request.wasm, round.crypto);
+  const prepared = prepareOnce(request.wasm, round.crypto);
   const is64 = prepared.ok && prepared.module.description.memory64;
   const prepaid = round.fees.execution(MAX_INSTRUCTIONS_PER_INSTALL, is64);
   const threshold = freezingThreshold(round, canister);
   if (canister.cycles < threshold + prepaid) {
-    return userError(
-      ErrorCode.CanisterOutOfCycles,
-      `Canister installation failed with \`Canister ${principalToText(canister.id)} is out of cycles: please top up ` +
-        `the canister with at least ${threshold + prepaid - canister.cycles} additional cycles\``,
-    );
+    return installOutOfCycles(canister.id, threshold + prepaid - canister.cycles);
   }
   touch(round.state, canister);
   if (!prepared.ok) {
@@ -88,7 +87,7 @@ export function installCode(round: Round, canister: CanisterState, request: Inst
   }
   const optionError = checkUpgradeOptions(round, canister, request.mode, prepared.module);
   if (optionError !== undefined) return optionError;
-  const transaction = begin(round, canister, request, prepared.module, canister.cycles - prepaid);
+  const transaction = begin(round, canister, request, prepared.module, prepaid);
   const error = runPhases(transaction);
   if (error === undefined) canister.cycles = transaction.cycles + prepaid;
   charge(round, canister, transaction.instructions, is64);
@@ -101,7 +100,7 @@ function begin(
   canister: CanisterState,
   request: InstallRequest,
   module: PreparedModule,
-  cycles: Cycles,
+  prepaid: Cycles,
 ): Transaction {
   const { mode } = request;
   const old = mode.kind === "upgrade" ? canister.execution : undefined;
@@ -115,7 +114,8 @@ function begin(
     old,
     keepsHeap: mode.kind === "upgrade" && mode.memoryPersistence === "keep",
     stable: new StableMemory(old?.stable ?? NO_MEMORY, STABLE_PAGES_INSTALL),
-    cycles,
+    prepaid,
+    cycles: canister.cycles - prepaid,
     instructions: COMPILE_BASE + perOperator * module.compiledOperators,
     certifiedData: undefined,
     globalTimer: 0n,
@@ -161,8 +161,30 @@ function runPhases(transaction: Transaction): ExecutionError | undefined {
     for (const page of result.dirtyPages) dirty.add(page);
     if (result.error !== undefined) return result.error;
   }
-  commit(transaction, live, dirty, kept);
-  return undefined;
+  const refusal = checkMemory(transaction, live);
+  if (refusal === undefined) commit(transaction, live, dirty, kept);
+  return refusal;
+}
+
+/** What the phases were allowed to do with memory is looked at as a whole, once they are through. */
+function checkMemory(transaction: Transaction, live: LiveInstance): ExecutionError | undefined {
+  const { round, canister, module, stable } = transaction;
+  const heapBytes = live.bytes().length;
+  const limit = canister.settings.wasmMemoryLimit;
+  if (limit !== 0n && BigInt(heapBytes) > limit) {
+    return { kind: "wasm-memory-limit", bytes: BigInt(heapBytes), limit };
+  }
+  const before = memoryMetrics(round.state, canister);
+  const code =
+    module.stored.uploaded.length + module.description.customSectionBytes + module.description.globals.length * 8;
+  const others = before.history + before.chunkStore + before.snapshots;
+  const after = heapBytes + stable.bytes + code + others;
+  if (after <= before.total) return undefined;
+  const spent = round.fees.execution(transaction.instructions, module.description.memory64);
+  const balance = transaction.cycles + transaction.prepaid - spent;
+  const threshold = freezingThreshold(round, canister, after);
+  if (balance >= threshold) return undefined;
+  return { kind: "cycles-in-memory-grow", bytes: after - before.total, missing: threshold - balance };
 }
 
 /** The new code, ready to run; an error when the engine will not have it, as with elements outside of the table. */

@@ -1,7 +1,7 @@
 // BLS12-381 by mcl compiled to WebAssembly: 3 to 6 times faster than plain JavaScript. The library knows the curve but
 // not the Internet Computer's domain separation tag, so the first half of hashing to the curve is done here.
 // Not claimed to be constant-time.
-import { BLS_SIGNATURE_TAG, expandMessage } from "@atoll/crypto";
+import { BLS_SIGNATURE_TAG, checkEvaluationPoints, checkSecret, expandMessage } from "@atoll/crypto";
 import type { BlsPort, CryptoPort } from "@atoll/types";
 import type * as Mcl from "mcl-wasm";
 
@@ -51,10 +51,9 @@ export async function createMclBls(mcl: typeof Mcl, sha256: CryptoPort["sha256"]
   }
 
   function scalar(secret: Uint8Array): Mcl.Fr {
+    checkSecret(secret);
     const value = new mcl.Fr();
-    // Refuses 32 bytes that are not below the order.
     value.deserialize(secret);
-    if (value.isZero()) throw new RangeError("a BLS secret key must not be 0");
     return value;
   }
 
@@ -82,7 +81,7 @@ export async function createMclBls(mcl: typeof Mcl, sha256: CryptoPort["sha256"]
     },
     combine(shares) {
       const points = shares.map(({ index }) => index);
-      if (new Set(points).size !== points.length) throw new RangeError("evaluation points repeat");
+      checkEvaluationPoints(points);
       const indices = points.map((index) => {
         const value = new mcl.Fr();
         value.setInt(index);

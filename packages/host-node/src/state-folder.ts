@@ -42,6 +42,7 @@ const LOCK_FILE = "lock.sqlite";
 const PID_FILE = "pid";
 const PART_NAME = /^[a-z0-9][a-z0-9-]{0,63}$/;
 const SQLITE_BUSY = 5;
+const SQLITE_FULL = 13;
 
 /**
  * Opens, or makes, a state folder and takes it for this process. With `clean`, everything that Atoll keeps in it is
@@ -156,6 +157,7 @@ function takeLock(path: string): DatabaseSync {
     database?.close();
     const { errcode, code, errstr } = error as { errcode?: number; code?: unknown; errstr?: string };
     if (errcode === SQLITE_BUSY) throw inUse(path);
+    if (errcode === SQLITE_FULL) throw fileFailure("lock", file, { code: "ENOSPC" });
     if (code !== "ERR_SQLITE_ERROR") throw fileFailure("lock", file, error);
     throw new EnvironmentError(
       "STATE_LOCK",

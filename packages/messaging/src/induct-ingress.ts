@@ -1,6 +1,6 @@
 // A user's message enters the state: once only, if its receiver exists and can pay for it. What fails here is
 // answered here; the message's id is remembered either way. Checklist 1.8, 2.5, 4.1, 5.1.
-import { executeManagementCall, freezingThreshold, type Round } from "@atoll/execution";
+import { executeManagementCall, freezingThreshold, outOfCycles, type Round } from "@atoll/execution";
 import { type CanisterState, touch } from "@atoll/state";
 import {
   ErrorCode,
@@ -71,11 +71,7 @@ function chargeInduction(round: Round, canister: CanisterState, message: Ingress
   const cost = round.fees.ingress(message.byteSize);
   const required = freezingThreshold(round, canister) + cost;
   if (canister.cycles < required) {
-    return userError(
-      ErrorCode.CanisterOutOfCycles,
-      `Canister ${principalToText(canister.id)} is out of cycles: please top up the canister with at least ` +
-        `${required - canister.cycles} additional cycles`,
-    );
+    return outOfCycles(canister, required, message.sender);
   }
   canister.cycles -= cost;
   touch(round.state, canister);

@@ -80,13 +80,14 @@ export class Replica {
     this.#sequencer = new SoloSequencer(this.#pool, ports.entropy);
     this.#tree = emptyTree(ports.crypto.sha256);
     this.backend = this.#makeBackend();
+    this.#first.promise.catch(() => undefined);
   }
 
   get certifiedHeight(): Height {
     return this.#certified?.height ?? 0;
   }
 
-  /** Resolves when the replica can answer: the first state after its start is certified. */
+  /** Resolves when the replica can answer: the first state after its start is certified. Rejects when the disk fails. */
   get firstCertified(): Promise<CertifiedState> {
     return this.#first.promise;
   }
@@ -113,6 +114,7 @@ export class Replica {
       this.#options.onRound?.(round);
     } catch (error) {
       if (!(error instanceof EnvironmentError)) throw error;
+      this.#first.reject(error);
       // Not durable, hence not executed: the messages stay in the pool and the same height is tried again.
       this.#ports.log.log(
         "error",

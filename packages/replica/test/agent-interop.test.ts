@@ -56,7 +56,7 @@ describe("trust", () => {
     const calls = { methodName: "get", arg: NO_ARGUMENT };
     await assert.rejects(mainnet.update(counter, { ...calls, methodName: "inc" }), TrustError);
     await assert.rejects(mainnet.query(counter, calls), TrustError);
-    await assert.rejects(mainnet.readState(counter, { paths: [StatePaths.time] }), TrustError);
+    await assert.rejects(mainnet.readState({ canisterId: counter }, { paths: [StatePaths.time] }), TrustError);
     await update(agent, counter, "reset");
   });
 
@@ -154,7 +154,7 @@ describe("queries", () => {
     assert.equal(answer.status, "replied");
     const [signature, ...more] = answer.signatures ?? [];
     assert.equal(more.length, 0);
-    const keys = await agent.fetchSubnetKeys(counter);
+    const keys = await agent.fetchSubnetKeys({ canisterId: counter });
     assert.ok(keys.has(Principal.fromUint8Array(signature?.identity as Uint8Array).toText()));
   });
 
@@ -210,7 +210,7 @@ describe("certified state", () => {
       StatePaths.canisterModuleHash(empty),
       StatePaths.canisterCandid(empty),
     ] as const;
-    const { values, verifiedCertificate } = await agent.readState(empty, { paths: [...paths] });
+    const { values, verifiedCertificate } = await agent.readState({ canisterId: empty }, { paths: [...paths] });
     assert.deepEqual(values.get(paths[0])?.map(String), [owner.getPrincipal().toText()]);
     for (const { path } of paths.slice(1)) assert.equal(verifiedCertificate.lookup_path(path).status, "Absent");
   });
@@ -233,7 +233,8 @@ describe("certified state", () => {
   });
 
   test("time goes on while nobody calls", async () => {
-    const time = async () => (await agent.readState(counter, { paths: [StatePaths.time] })).values.get(StatePaths.time);
+    const time = async () =>
+      (await agent.readState({ canisterId: counter }, { paths: [StatePaths.time] })).values.get(StatePaths.time);
     const first = (await time()) as Date;
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     assert.ok(((await time()) as Date).getTime() > first.getTime());

@@ -1,9 +1,12 @@
 // The thread that executes: it owns the state and its files. One message in, one round out; it never waits.
 // Started by thread-executor.ts; the replica on the main thread decides what it executes.
+import { flushCompileCache } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
 import { crc32 } from "node:zlib";
-import { NodeStorage, sha256 } from "@atoll/host-node";
-import { type ExecutedRound, StateManager } from "@atoll/replica";
+import { sha256 } from "@atoll/host-node/crypto-node";
+import { NodeStorage } from "@atoll/host-node/storage-node";
+import type { ExecutedRound } from "@atoll/replica";
+import { StateManager } from "@atoll/replica/state-manager";
 import { PageStore } from "@atoll/state";
 import { EnvironmentError } from "@atoll/types";
 import type { ExecutionThreadData, FromExecution, ToExecution, ToReader } from "./thread-messages.ts";
@@ -35,6 +38,8 @@ function serve(message: ToExecution): void {
     case "start":
       manager = openState();
       send(manager.start());
+      // Each thread keeps what it compiled: the next start finds the types stripped already.
+      setImmediate(flushCompileCache);
       break;
     case "execute":
       if (manager !== undefined) send(manager.execute(message.batch));

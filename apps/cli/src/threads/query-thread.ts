@@ -1,6 +1,7 @@
 // The thread that answers queries and inspects messages, always on the last certified state. Deltas wait in their
 // port until the main thread says that their height is certified; so a query and the data certificate that came
 // with it belong to the same state.
+import { flushCompileCache } from "node:module";
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { executeQuery, FeeSchedule, filterCanisterIngress, newQueryState, QueryExecutor } from "@atoll/execution";
 import type { Height } from "@atoll/types";
@@ -14,6 +15,9 @@ Error.stackTraceLimit = 0;
 const READER = 0;
 const pages: { slabs: Uint8Array[]; heights: Int32Array } = { slabs: [], heights: new Int32Array(1) };
 const queries = new QueryExecutor(newQueryState(config, rootKey, pages), new FeeSchedule(config));
+
+// Each thread keeps what it compiled: the next start finds the types stripped already.
+setImmediate(flushCompileCache);
 
 main.on("message", (messages: readonly ToQuery[]) => {
   const answers: FromQuery[] = [];

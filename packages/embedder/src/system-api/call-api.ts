@@ -8,12 +8,13 @@ import {
   MAX_METHOD_NAME_BYTES,
   MAX_PRINCIPAL_BYTES,
   principalFromBytes,
+  principalToText,
   RejectCode,
 } from "@atoll/types";
 import type { CallUnderConstruction, Execution, Value } from "../execution.ts";
 import { contractViolation, Trap } from "../execution-error.ts";
 import { CALLING, Mode } from "../modes.ts";
-import { type ApiTable, perByte, strictText } from "./api-function.ts";
+import { type ApiTable, lossyText, perByte, utf8 } from "./api-function.ts";
 
 const PAYING = Mode.update | Mode.reply | Mode.reject | Mode.task;
 
@@ -31,10 +32,10 @@ export const callApi: ApiTable = {
     modes: CALLING,
     cost: 500,
     run: (x, functionIndex, env) => {
-      const call = currentCall(x, "call_on_cleanup");
+      const call = currentCall(x, "ic0.call_on_cleanup");
       if (call.onCleanup !== undefined) {
         throw contractViolation(
-          "ic0.call_on_cleanup can be called at most once between ic0.call_new and ic0.call_perform",
+          "ic0.call_on_cleanup can be called at most once between `ic0.call_new` and `ic0.call_perform`",
         );
       }
       call.onCleanup = { functionIndex: functionIndex as Value, env: env as Value };
@@ -45,15 +46,18 @@ export const callApi: ApiTable = {
     modes: CALLING,
     cost: perByte(500, 1, 50),
     run: (x, source, size) => {
-      const call = currentCall(x, "call_data_append");
+      const call = currentCall(x, "ic0.call_data_append");
       const length = x.size(size as Value);
       const total = call.methodNameBytes + call.payloadBytes + length;
       if (total > MAX_LOCAL_PAYLOAD_BYTES) {
+        const callee = principalToText(principalFromBytes(call.receiver));
         throw contractViolation(
-          `ic0.call_data_append: the sum of the method name and payload size (${total}) exceeds the limit of ${MAX_LOCAL_PAYLOAD_BYTES} bytes`,
+          `Request to ${callee}:${call.methodName} has a payload size of ${total}, which exceeds the allowed limit of ` +
+            `${MAX_LOCAL_PAYLOAD_BYTES}.`,
+          "",
         );
       }
-      const part = x.readHeap(source as Value, size as Value);
+      const part = x.readHeap("ic0.call_data_append", source as Value, size as Value);
       if (length > 0) call.payload.push(part);
       call.payloadBytes += length;
       return undefined;
@@ -63,11 +67,9 @@ export const callApi: ApiTable = {
     modes: CALLING,
     cost: 500,
     run: (x, timeout) => {
-      const call = currentCall(x, "call_with_best_effort_response");
+      const call = currentCall(x, "ic0.call_with_best_effort_response");
       if (call.timeoutSeconds !== undefined) {
-        throw contractViolation(
-          "ic0.call_with_best_effort_response can be called at most once between ic0.call_new and ic0.call_perform",
-        );
+        throw contractViolation("ic0_call_with_best_effort_response failed because a timeout is already set.");
       }
       call.timeoutSeconds = Math.min(x.size(timeout as Value), MAX_CALL_TIMEOUT_SECONDS);
       return undefined;
@@ -76,7 +78,7 @@ export const callApi: ApiTable = {
   call_cycles_add: {
     modes: PAYING,
     cost: 500,
-    run: (x, amount) => addCyclesToCall(x, "call_cycles_add", BigInt.asUintN(64, amount as bigint)),
+    run: (x, amount) => addCyclesToCall(x, "ic0_call_cycles_add", BigInt.asUintN(64, amount as bigint)),
   },
   call_cycles_add128: {
     modes: PAYING,
@@ -84,7 +86,7 @@ export const callApi: ApiTable = {
     run: (x, high, low) =>
       addCyclesToCall(
         x,
-        "call_cycles_add128",
+        "ic0_call_cycles_add128",
         (BigInt.asUintN(64, high as bigint) << 64n) | BigInt.asUintN(64, low as bigint),
       ),
   },
@@ -102,23 +104,21 @@ function newCall(x: Execution, args: Value[]): CallUnderConstruction {
     Value,
     Value,
   ];
-  const methodNameBytes = x.size(nameSize);
-  if (methodNameBytes > MAX_METHOD_NAME_BYTES) {
+  const nameBytes = x.size(nameSize);
+  if (nameBytes > MAX_METHOD_NAME_BYTES) {
     throw contractViolation(
-      `ic0.call_new: Method name size (${methodNameBytes}) exceeds the limit of ${MAX_METHOD_NAME_BYTES} bytes`,
+      `Size of method_name ${nameBytes} exceeds the allowed limit of ${MAX_METHOD_NAME_BYTES}.`,
+      "",
     );
   }
-  const receiverBytes = x.size(calleeSize);
-  if (receiverBytes > MAX_PRINCIPAL_BYTES) {
-    throw contractViolation(`ic0.call_new: the callee has ${receiverBytes} bytes, a principal has at most 29`);
-  }
-  const receiver = x.readHeap(calleeAt, calleeSize);
-  const methodName = strictText(x.readHeap(nameAt, nameSize));
-  if (methodName === undefined) throw contractViolation("ic0.call_new: the method name is not valid UTF-8");
+  const methodName = lossyText(x.readHeap("ic0.call_new method_name", nameAt, nameSize));
+  x.range("ic0.call_new callee_src", calleeAt, calleeSize);
+  if (x.size(calleeSize) > MAX_PRINCIPAL_BYTES) throw new Trap({ kind: "invalid-principal" });
+  const receiver = x.readHeap("ic0.call_new callee_src", calleeAt, calleeSize);
   return {
     receiver,
     methodName,
-    methodNameBytes,
+    methodNameBytes: utf8(methodName).length,
     onReply: { functionIndex: replyFunction, env: replyEnv },
     onReject: { functionIndex: rejectFunction, env: rejectEnv },
     onCleanup: undefined,
@@ -131,31 +131,29 @@ function newCall(x: Execution, args: Value[]): CallUnderConstruction {
 
 function currentCall(x: Execution, name: string): CallUnderConstruction {
   if (x.call !== undefined) return x.call;
-  throw contractViolation(`ic0.${name} called when no call is under construction.`);
+  throw contractViolation(`${name} called when no call is under construction.`);
 }
 
 function addCyclesToCall(x: Execution, name: string, amount: bigint): undefined {
   const call = currentCall(x, name);
   if (amount > x.liquidCycles()) {
-    throw insufficient(x, amount);
+    throw insufficient(x);
   }
   x.effects.cycles -= amount;
   call.cycles += amount;
   return undefined;
 }
 
-function insufficient(x: Execution, amount: bigint): Error {
+function insufficient(x: Execution): Error {
   return new Trap({
     kind: "insufficient-cycles",
-    message:
-      `Canister is out of cycles: requested ${amount} cycles but the available balance is ${x.effects.cycles} cycles ` +
-      `and the freezing threshold ${x.effects.cycles - x.liquidCycles()} cycles`,
+    message: `Canister ${principalToText(x.input.canister.id)} is out of cycles`,
   });
 }
 
 /** Returns 0, or 2 for every reason why the call cannot be sent; then its cycles are back. */
 function perform(x: Execution): number {
-  const call = currentCall(x, "call_perform");
+  const call = currentCall(x, "ic0.call_perform");
   const fees = x.input.fees.callCost(call.methodNameBytes, call.payloadBytes);
   const total = fees.request + fees.prepaidResponse + fees.prepaidExecution;
   const receiver = principalFromBytes(call.receiver);

@@ -3,8 +3,8 @@
 import { principalToBytes } from "@atoll/types";
 import type { Execution, Value } from "../execution.ts";
 import { contractViolation } from "../execution-error.ts";
-import { ARGUMENT, CALLBACKS, EVERY, Mode, REJECTED, REPLYING } from "../modes.ts";
-import { type ApiTable, blobPair, lossyText, perByte, utf8 } from "./api-function.ts";
+import { ALL_BUT_START, ARGUMENT, CALLBACKS, Mode, REJECTED, REPLYING } from "../modes.ts";
+import { type ApiTable, blobPair, perByte, strictText, utf8 } from "./api-function.ts";
 
 const CALLER_INFO =
   Mode.update |
@@ -20,7 +20,7 @@ const NOTHING = new Uint8Array();
 
 export const messageApi: ApiTable = {
   ...blobPair("msg_arg_data", ARGUMENT, (x) => x.input.arg),
-  ...blobPair("msg_caller", EVERY, (x) => x.caller),
+  ...blobPair("msg_caller", ALL_BUT_START, (x) => x.caller),
   ...blobPair("msg_caller_info_data", CALLER_INFO, (x) => x.input.callerInfo?.data ?? NOTHING),
   ...blobPair("msg_caller_info_signer", CALLER_INFO, (x) =>
     x.input.callerInfo === undefined ? NOTHING : principalToBytes(x.input.callerInfo.signer),
@@ -37,14 +37,16 @@ export const messageApi: ApiTable = {
     modes: REPLYING,
     cost: perByte(500, 1, 50),
     run: (x, source, size) => {
-      requireUnanswered(x);
+      requireUnanswered(x, "msg_reply_data_append");
       const total = x.replyBytes + x.size(size as Value);
       if (total > x.input.maxReplyBytes) {
         throw contractViolation(
-          `ic0.msg_reply_data_append: application payload size (${total}) cannot be larger than ${x.input.maxReplyBytes}`,
+          `ic0.msg_reply_data_append: application payload size (${total}) cannot be larger than ${x.input.maxReplyBytes}.`,
+          "Consider checking the response size and returning an error if it is too long.",
+          "msg_reply_data_append-payload-too-large",
         );
       }
-      const part = x.readHeap(source as Value, size as Value);
+      const part = x.readHeap("msg.reply", source as Value, size as Value);
       if (part.length > 0) x.replyParts.push(part);
       x.replyBytes += part.length;
       return undefined;
@@ -54,7 +56,7 @@ export const messageApi: ApiTable = {
     modes: REPLYING,
     cost: 500,
     run: (x) => {
-      requireUnanswered(x);
+      requireUnanswered(x, "msg_reply");
       x.effects.answer = { kind: "reply", data: joinReply(x) };
       return undefined;
     },
@@ -63,15 +65,18 @@ export const messageApi: ApiTable = {
     modes: REPLYING,
     cost: perByte(500, 1, 50),
     run: (x, source, size) => {
-      requireUnanswered(x);
+      requireUnanswered(x, "msg_reject");
       const length = x.size(size as Value);
       if (length > x.input.maxReplyBytes) {
         throw contractViolation(
-          `ic0.msg_reject: application payload size (${length}) cannot be larger than ${x.input.maxReplyBytes}`,
+          `ic0.msg_reject: application payload size (${length}) cannot be larger than ${x.input.maxReplyBytes}.`,
+          "Try truncating the error messages that are too long.",
+          "msg_reject-payload-too-large",
         );
       }
-      const message = x.readHeap(source as Value, size as Value);
-      x.effects.answer = { kind: "reject", message: lossyText(message) };
+      const message = strictText(x.readHeap("ic0.msg_reject", source as Value, size as Value));
+      if (message === undefined) throw contractViolation("ic0.msg_reject: invalid UTF-8 string provided");
+      x.effects.answer = { kind: "reject", message };
       return undefined;
     },
   },
@@ -86,9 +91,9 @@ export const messageApi: ApiTable = {
   },
 };
 
-function requireUnanswered(x: Execution): void {
+function requireUnanswered(x: Execution, name: string): void {
   if (x.input.responded || x.effects.answer !== undefined) {
-    throw contractViolation("the call is already replied");
+    throw contractViolation(`ic0.${name}: the call is already replied`);
   }
 }
 

@@ -7,6 +7,7 @@ import { EVERY } from "../modes.ts";
 import type { ApiTable } from "./api-function.ts";
 
 const PAGES_4_GIB = 65_536;
+const MAX_STABLE_PAGES = MAX_STABLE_MEMORY_BYTES / WASM_PAGE_BYTES;
 const INSTRUCTIONS_PER_DIRTY_PAGE = 1000;
 
 export const stableApi: ApiTable = {
@@ -14,7 +15,7 @@ export const stableApi: ApiTable = {
   stable64_grow: {
     modes: EVERY,
     cost: 100,
-    run: (x, pages) => BigInt(grow(x, Number(BigInt.asUintN(64, pages as bigint)), Number.MAX_SAFE_INTEGER)),
+    run: (x, pages) => BigInt(grow(x, Number(BigInt.asUintN(64, pages as bigint)), MAX_STABLE_PAGES)),
   },
   stable64_read: { modes: EVERY, cost: readCost, run: (x, ...args) => read(x, args) },
   stable64_write: { modes: EVERY, cost: writeCost, run: (x, ...args) => write(x, args) },
@@ -96,7 +97,7 @@ function smallPages(x: Execution): number {
 }
 
 function grow(x: Execution, pages: number, maxPages: number): number {
-  if (x.stable.wasmPages + pages > Math.min(maxPages, MAX_STABLE_MEMORY_BYTES / WASM_PAGE_BYTES)) return -1;
+  if (x.stable.wasmPages + pages > Math.min(maxPages, MAX_STABLE_PAGES)) return -1;
   if (pages > 0) x.checkGrowth(pages * WASM_PAGE_BYTES, false);
   return x.stable.grow(pages) ?? -1;
 }

@@ -2,7 +2,19 @@
 // that the Internet Computer refuses, and what the rewriter wants to know beforehand. Instruction costs, sections 7
 // and 8.
 import { FunctionTrait } from "./module-info.ts";
-import { ACTION, Action, COMPLEXITY, costTable, IMMEDIATE, Immediate, OPERATORS, PREFIX_FC, PREFIX_FD, REFUSED_NAMES, RESULT_NAN } from "./opcodes.ts";
+import {
+  ACTION,
+  Action,
+  COMPLEXITY,
+  costTable,
+  IMMEDIATE,
+  Immediate,
+  OPERATORS,
+  PREFIX_FC,
+  PREFIX_FD,
+  REFUSED_NAMES,
+  RESULT_NAN,
+} from "./opcodes.ts";
 import type { ParsedModule } from "./parse.ts";
 import { Reader } from "./reader.ts";
 import { isValueType, ValueType } from "./value-types.ts";
@@ -17,11 +29,12 @@ export interface CodeScan {
 export function scanCode(module: ParsedModule, memory64: boolean): CodeScan | string {
   const count = module.bodies.length / 2;
   const scan: CodeScan = { compiledOperators: 0, traits: new Uint8Array(count) };
-  const body = new BodyScan(module.bytes, memory64);
+  const body = new BodyScan(module, memory64);
   for (let index = 0; index < count; index++) {
     body.begin(module.bodies[2 * index] as number, module.bodies[2 * index + 1] as number);
     const refused = body.run();
-    if (refused !== undefined) return `Wasm module contains a function at index ${index} with unsupported instruction ${refused}.`;
+    if (refused !== undefined)
+      return `Wasm module contains a function at index ${index} with unsupported instruction ${refused}.`;
     const tooBig = limitsError(index, body);
     if (tooBig !== undefined) return tooBig;
     scan.traits[index] = body.traits;
@@ -45,8 +58,10 @@ function limitsError(index: number, body: BodyScan): string | undefined {
 
 /** Actions after which a basic block ends, as a table. */
 const ENDS_BLOCK = new Uint8Array(64);
-for (const action of [Action.loop, Action.if, Action.else, Action.end, Action.br, Action.brIf, Action.brTable]) ENDS_BLOCK[action] = 1;
-for (const action of [Action.return, Action.unreachable, Action.returnCall, Action.returnCallIndirect]) ENDS_BLOCK[action] = 1;
+for (const action of [Action.loop, Action.if, Action.else, Action.end, Action.br, Action.brIf, Action.brTable])
+  ENDS_BLOCK[action] = 1;
+for (const action of [Action.return, Action.unreachable, Action.returnCall, Action.returnCallIndirect])
+  ENDS_BLOCK[action] = 1;
 
 const TRAIT = new Uint8Array(OPERATORS);
 for (let operator = 0; operator < OPERATORS; operator++) {
@@ -64,10 +79,19 @@ const DECREMENT_AND_TEST = 10;
 
 /** The engine takes 50,000; the rewriter needs a few of them. */
 const MAX_LOCALS = 49_800;
+/** What validation by the engine costs grows with these, not with the module's bytes: bounds far above real modules. */
+const MAX_TOTAL_LOCALS = 20_000_000;
+const MAX_TOTAL_VALUES = 100_000_000;
 /** A function that calls nothing and certainly has no more values than this need not count the stack's depth. */
 const SMALL_FRAME_VALUES = 2_000;
 
-class BodyScan extends Reader {
+class BodyScan {
+  private readonly code: Reader;
+  private readonly module: ParsedModule;
+  /** Work of all bodies so far: locals that they declare, values that their calls and blocks take and give. */
+  private totalLocals = 0;
+  private totalValues = 0;
+  private index = 0;
   complexity = 0;
   operators = 0;
   injected = 0;
@@ -76,28 +100,31 @@ class BodyScan extends Reader {
   private readonly costs: Uint16Array;
   private readonly memory64: boolean;
 
-  constructor(bytes: Uint8Array, memory64: boolean) {
-    super(bytes);
+  constructor(module: ParsedModule, memory64: boolean) {
+    this.code = new Reader(module.bytes);
+    this.module = module;
     this.costs = costTable(memory64);
     this.memory64 = memory64;
   }
 
   begin(start: number, end: number): void {
-    this.pos = start;
+    this.code.pos = start;
     this.limit = end;
     this.complexity = 0;
     this.operators = 0;
     this.injected = DECREMENT_AND_TEST;
     this.traits = 0;
     let locals = 0;
-    for (let groups = this.count(); groups > 0; groups--) {
-      locals += this.u32();
-      if (!isValueType(this.byte())) this.fail("invalid value type");
+    for (let groups = this.code.count(); groups > 0; groups--) {
+      locals += this.code.u32();
+      if (!isValueType(this.code.byte())) this.code.fail("invalid value type");
     }
-    if (this.pos > end) this.fail("unexpected end of function body");
-    if (locals > MAX_LOCALS) this.fail("too many locals: locals exceed maximum");
+    if (this.code.pos > end) this.code.fail("unexpected end of function body");
+    this.totalLocals += locals;
+    if (locals > MAX_LOCALS || this.totalLocals > MAX_TOTAL_LOCALS)
+      this.code.fail("too many locals: locals exceed maximum");
     // A bound on the frame: an operator takes at least one byte, and pushes one value unless its type is an index.
-    if (locals + end - this.pos > SMALL_FRAME_VALUES) this.traits = FunctionTrait.depth;
+    if (locals + end - this.code.pos > SMALL_FRAME_VALUES) this.traits = FunctionTrait.depth;
   }
 
   /** Gives the name of a refused operator. The scan may run past the body's end by one operator, never past the bytes. */
@@ -106,13 +133,13 @@ class BodyScan extends Reader {
     let cost = 0;
     let reentrant = true;
     let depth = 1;
-    while (this.pos < limit && depth > 0) {
+    while (this.code.pos < limit && depth > 0) {
       const operator = this.operator();
       const action = ACTION[operator] as number;
       const immediate = IMMEDIATE[operator] as number;
       if (immediate === Immediate.unsupported) {
         const name = REFUSED_NAMES[operator];
-        return name ?? this.fail(`illegal or disabled opcode ${operator}`);
+        return name ?? this.code.fail(`illegal or disabled opcode ${operator}`);
       }
       if (immediate !== Immediate.none) this.skipImmediate(immediate);
       this.operators++;
@@ -120,6 +147,7 @@ class BodyScan extends Reader {
       this.traits |= TRAIT[operator] as number;
       cost += costs[operator] as number;
       if (action === Action.plain) continue;
+      if (action >= Action.call && action <= Action.returnCallIndirect) this.countCall(action);
       if (action <= Action.if) depth++;
       else if (action === Action.end) depth--;
       if (ENDS_BLOCK[action] === 1) {
@@ -132,27 +160,41 @@ class BodyScan extends Reader {
         this.injected += wide && action !== Action.memoryGrow ? 1 : 3;
       }
     }
-    if (this.pos !== limit || depth !== 0) this.fail("control frames remain at the end of the function body or it ends early");
+    if (this.code.pos !== limit || depth !== 0)
+      this.code.fail("control frames remain at the end of the function body or it ends early");
     return undefined;
   }
 
+  private countCall(action: number): void {
+    const direct = action === Action.call || action === Action.returnCall;
+    const { importedFunctionTypes: imported, functionTypes } = this.module;
+    const type = direct ? (imported[this.index] ?? functionTypes[this.index - imported.length]) : this.index;
+    this.countValues(type ?? 0);
+  }
+
+  private countValues(type: number): void {
+    const { types } = this.module;
+    this.totalValues += (types[4 * type + 1] ?? 0) + (types[4 * type + 3] ?? 0);
+    if (this.totalValues > MAX_TOTAL_VALUES) this.code.fail("calls and blocks with too many parameters and results");
+  }
+
   private operator(): number {
-    const first = this.byte();
+    const first = this.code.byte();
     if (first < 0xfc) return first;
-    if (first > 0xfd) this.fail(first === 0xfe ? "threads support is not enabled" : "illegal opcode");
-    const sub = this.u32();
-    if (first === 0xfc) return sub < 32 ? PREFIX_FC + sub : this.fail("illegal opcode");
-    if (sub > 255) this.fail(sub < 0x114 ? "relaxed SIMD support is not enabled" : "illegal opcode");
+    if (first > 0xfd) this.code.fail(first === 0xfe ? "threads support is not enabled" : "illegal opcode");
+    const sub = this.code.u32();
+    if (first === 0xfc) return sub < 32 ? PREFIX_FC + sub : this.code.fail("illegal opcode");
+    if (sub > 255) this.code.fail(sub < 0x114 ? "relaxed SIMD support is not enabled" : "illegal opcode");
     return PREFIX_FD + sub;
   }
 
   private skipImmediate(immediate: number): void {
     switch (immediate) {
       case Immediate.index:
-        this.u32();
+        this.index = this.code.u32();
         return;
       case Immediate.i32:
-        this.skipLeb(5);
+        this.code.skipLeb(5);
         return;
       case Immediate.memarg:
         this.memarg();
@@ -161,8 +203,8 @@ class BodyScan extends Reader {
         this.blockType();
         return;
       case Immediate.twoIndexes:
-        this.u32();
-        this.u32();
+        this.index = this.code.u32();
+        this.code.u32();
         return;
       default:
         this.skipRareImmediate(immediate);
@@ -172,26 +214,26 @@ class BodyScan extends Reader {
   private skipRareImmediate(immediate: number): void {
     switch (immediate) {
       case Immediate.branchTable:
-        for (let labels = this.count() + 1; labels > 0; labels--) this.u32();
+        for (let labels = this.code.count() + 1; labels > 0; labels--) this.code.u32();
         return;
       case Immediate.i64:
-        this.skipLeb(10);
+        this.code.skipLeb(10);
         return;
       case Immediate.bytes4:
-        this.skip(4);
+        this.code.skip(4);
         return;
       case Immediate.bytes8:
-        this.skip(8);
+        this.code.skip(8);
         return;
       case Immediate.bytes16:
-        this.skip(16);
+        this.code.skip(16);
         return;
       case Immediate.lane:
-        this.skip(1);
+        this.code.skip(1);
         return;
       case Immediate.memargLane:
         this.memarg();
-        this.skip(1);
+        this.code.skip(1);
         return;
       case Immediate.memory:
         this.memoryZero();
@@ -201,35 +243,37 @@ class BodyScan extends Reader {
         this.memoryZero();
         return;
       case Immediate.dataAndMemory:
-        this.u32();
+        this.code.u32();
         this.memoryZero();
         return;
       case Immediate.selectTypes:
-        for (let types = this.count(); types > 0; types--) if (!isValueType(this.byte())) this.fail("invalid value type");
+        for (let types = this.code.count(); types > 0; types--)
+          if (!isValueType(this.code.byte())) this.code.fail("invalid value type");
         return;
       case Immediate.refType: {
-        const type = this.byte();
-        if (type !== ValueType.funcref && type !== ValueType.externref) this.fail("gc and function references are not enabled");
+        const type = this.code.byte();
+        if (type !== ValueType.funcref && type !== ValueType.externref)
+          this.code.fail("gc and function references are not enabled");
       }
     }
   }
 
   private memarg(): void {
-    const flags = this.u32();
-    if (flags >= 64) this.fail("multi-memory is not enabled");
-    this.skipLeb(10);
+    const flags = this.code.u32();
+    if (flags >= 64) this.code.fail("multi-memory is not enabled");
+    this.code.skipLeb(10);
   }
 
   private memoryZero(): void {
-    if (this.byte() !== 0) this.fail("zero byte expected: multi-memory is not enabled");
+    if (this.code.byte() !== 0) this.code.fail("zero byte expected: multi-memory is not enabled");
   }
 
   private blockType(): void {
-    const byte = this.bytes[this.pos] as number;
-    if (byte === 0x40 || isValueType(byte)) this.skip(1);
+    const byte = this.code.bytes[this.code.pos] as number;
+    if (byte === 0x40 || isValueType(byte)) this.code.skip(1);
     else {
-      if ((byte & 0xc0) === 0x40) this.fail("invalid block type");
-      this.skipLeb(5);
+      if ((byte & 0xc0) === 0x40) this.code.fail("invalid block type");
+      this.countValues(this.code.u32());
       this.traits |= FunctionTrait.depth;
     }
   }

@@ -27,7 +27,11 @@ const SYSTEM_ENTRY_POINTS: ReadonlySet<string> = new Set([
   "canister_on_low_wasm_memory",
 ]);
 
-const METHOD_PREFIXES = { update: "canister_update ", query: "canister_query ", compositeQuery: "canister_composite_query " };
+const METHOD_PREFIXES = {
+  update: "canister_update ",
+  query: "canister_query ",
+  compositeQuery: "canister_composite_query ",
+};
 
 export function checkImports(module: ParsedModule, memory64: boolean): string | undefined {
   const signatures = systemApiSignatures(memory64);
@@ -38,14 +42,22 @@ export function checkImports(module: ParsedModule, memory64: boolean): string | 
   return undefined;
 }
 
-function checkImport(entry: Import, module: ParsedModule, signatures: ReadonlyMap<string, Signature>): string | undefined {
+function checkImport(
+  entry: Import,
+  module: ParsedModule,
+  signatures: ReadonlyMap<string, Signature>,
+): string | undefined {
   const prefix = "Wasm module has an invalid import section.";
   const { name, kind } = entry;
   if (kind === 1) {
-    return entry.module === "env" && name === "table" ? undefined : `${prefix} Only tables imported from env.table are allowed.`;
+    return entry.module === "env" && name === "table"
+      ? undefined
+      : `${prefix} Only tables imported from env.table are allowed.`;
   }
   if (kind === 2) {
-    return entry.module === "env" && name === "memory" ? undefined : `${prefix} Only memory imported from env.memory is allowed.`;
+    return entry.module === "env" && name === "memory"
+      ? undefined
+      : `${prefix} Only memory imported from env.memory is allowed.`;
   }
   if (kind === 3) return `${prefix} Importing globals is not allowed.`;
   if (kind === 4) return `${prefix} Importing tags is not allowed.`;
@@ -93,10 +105,15 @@ export function checkExports(module: ParsedModule): string | undefined {
       methods.add(method);
       nameBytes += new TextEncoder().encode(method).length;
     } else if (!SYSTEM_ENTRY_POINTS.has(name)) {
-      if (name.startsWith("canister_")) return `${prefix} Exporting reserved function '${name}' with "canister_" prefix`;
+      if (name.startsWith("canister_"))
+        return `${prefix} Exporting reserved function '${name}' with "canister_" prefix`;
       continue;
     }
-    const error = checkSignature(name, { params: [], results: [] }, functionType(module, typeOfFunction(module, index)));
+    const error = checkSignature(
+      name,
+      { params: [], results: [] },
+      functionType(module, typeOfFunction(module, index)),
+    );
     if (error !== undefined) return error;
   }
   return checkMethodCounts(methods.size, nameBytes);
@@ -119,7 +136,9 @@ function typeOfFunction(module: ParsedModule, index: number): number {
 
 export function methods(module: ParsedModule): ModuleInfo["methods"] {
   const named = (prefix: string): string[] =>
-    module.exports.filter(({ name, kind }) => kind === 0 && name.startsWith(prefix)).map(({ name }) => name.slice(prefix.length));
+    module.exports
+      .filter(({ name, kind }) => kind === 0 && name.startsWith(prefix))
+      .map(({ name }) => name.slice(prefix.length));
   return {
     update: named(METHOD_PREFIXES.update),
     query: named(METHOD_PREFIXES.query),

@@ -44,6 +44,7 @@ export class FunctionEmitter {
   private readonly out: Writer;
   private readonly bytes: Uint8Array;
   private readonly indexes: InjectedIndexes;
+  private readonly resumable: boolean;
   private plan!: FunctionPlan;
   private bodyStart = 0;
   private counter = 0;
@@ -52,7 +53,8 @@ export class FunctionEmitter {
   /** Local index of the temporary for a bit of `FunctionPlan.temps`. */
   private readonly tempLocals = new Int32Array(16);
 
-  constructor(bytes: Uint8Array, out: Writer, indexes: InjectedIndexes) {
+  constructor(bytes: Uint8Array, out: Writer, indexes: InjectedIndexes, resumable: boolean) {
+    this.resumable = resumable;
     this.bytes = bytes;
     this.out = out;
     this.indexes = indexes;
@@ -107,11 +109,11 @@ export class FunctionEmitter {
       this.tempLocals[bit] = next++;
     }
     this.firstAddress = next;
-    out.u32(plan.groups + groups.length + (plan.addressTemps > 0 ? 1 : 0));
+    out.u32(plan.groups + groups.length + (plan.addressTemps.count > 0 ? 1 : 0));
     out.copy(this.bytes, plan.groupsStart, plan.codeStart);
     for (const type of groups) out.raw([1, type]);
-    if (plan.addressTemps > 0) {
-      out.u32(plan.addressTemps);
+    if (plan.addressTemps.count > 0) {
+      out.u32(plan.addressTemps.count);
       out.byte(plan.memory64 ? ValueType.i64 : ValueType.i32);
     }
   }
@@ -241,8 +243,7 @@ export class FunctionEmitter {
     }
     if (counted) this.get(this.depth);
     this.indexed(0x10, counted ? indexes.entrySlow : indexes.outOfInstructions);
-    this.reload();
-    this.op(0x0b);
+    this.resume();
   }
 
   private loopHead(cost: number): void {
@@ -256,7 +257,13 @@ export class FunctionEmitter {
     this.get(this.counter);
     this.ifNegative();
     this.indexed(0x10, this.indexes.outOfInstructions);
-    this.reload();
+    this.resume();
+  }
+
+  /** After the hook. Code that the hook never returns to merges nothing, which keeps loops fast. */
+  private resume(): void {
+    if (this.resumable) this.reload();
+    else this.op(0x00);
     this.op(0x0b);
   }
 
@@ -359,7 +366,8 @@ export class FunctionEmitter {
   private canonicalVector(isF32: boolean, temp: number): void {
     this.get(temp);
     this.vector(12);
-    for (const byte of isF32 ? [...NAN_F32, ...NAN_F32, ...NAN_F32, ...NAN_F32] : [...NAN_F64, ...NAN_F64]) this.op(byte);
+    for (const byte of isF32 ? [...NAN_F32, ...NAN_F32, ...NAN_F32, ...NAN_F32] : [...NAN_F64, ...NAN_F64])
+      this.op(byte);
     this.get(temp);
     this.get(temp);
     this.vector(isF32 ? 65 : 71);

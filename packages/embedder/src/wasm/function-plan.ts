@@ -2,11 +2,25 @@
 // section 2): a block's cost is charged at its start. The counter lives in a local while a function runs; the global
 // that the host sees is written before calls, at loop heads and when the function is left, and read again after calls.
 // Code that cannot be reached after a branch is left out.
+import { CodeCursor } from "./code-cursor.ts";
 import { Edit, EditList } from "./edits.ts";
 import { Locals } from "./locals.ts";
 import { FunctionTrait } from "./module-info.ts";
-import { ABSORBS_NAN, ACTION, Action, costTable, IMMEDIATE, Immediate, Nan, POPS, PREFIX_FC, PREFIX_FD, PUSHES, RESULT_NAN, STORED_TYPE } from "./opcodes.ts";
-import { OperandStack, Origin } from "./operand-stack.ts";
+import {
+  ABSORBS_NAN,
+  ACTION,
+  Action,
+  costTable,
+  IMMEDIATE,
+  Immediate,
+  Nan,
+  POPS,
+  PREFIX_FD,
+  PUSHES,
+  RESULT_NAN,
+  STORED_TYPE,
+} from "./opcodes.ts";
+import { AddressTemps, OperandStack, Origin } from "./operand-stack.ts";
 import type { ParsedModule } from "./parse.ts";
 
 /** Where the counter is: only in the local, in both, or only in the global. */
@@ -29,8 +43,7 @@ export class FunctionPlan {
   readonly traits: Uint8Array;
   /** Bytes of Wasm stack that a call of the function takes. */
   frameBytes = 0;
-  /** Number of locals that keep copies of addresses. */
-  addressTemps = 0;
+  readonly addressTemps = new AddressTemps();
   /** Bit per Nan kind or stored type whose temporary is used: see the emitter. */
   temps = 0;
   usesDepth = false;
@@ -42,9 +55,9 @@ export class FunctionPlan {
 
   private readonly module: ParsedModule;
   private readonly bytes: Uint8Array;
+  private readonly code: CodeCursor;
   private readonly costs: Uint16Array;
   private readonly imported: number;
-  private pos = 0;
   private cost = 0;
   /** The charge that is being added up, and whether it put the counter into the local. */
   private open = 0;
@@ -57,13 +70,11 @@ export class FunctionPlan {
   private depth = 0;
   private blockParams = 0;
   private blockResults = 0;
-  private tempAtHeight = new Int32Array(256);
-  private tempEpoch = new Uint32Array(256);
-  private epoch = 0;
 
   constructor(module: ParsedModule, traits: Uint8Array, memory64: boolean) {
     this.module = module;
     this.bytes = module.bytes;
+    this.code = new CodeCursor(module.bytes);
     this.traits = traits;
     this.memory64 = memory64;
     this.costs = costTable(memory64);
@@ -76,7 +87,7 @@ export class FunctionPlan {
     this.floats = (trait & FunctionTrait.floats) !== 0;
     this.usesDepth = (trait & FunctionTrait.depth) !== 0;
     const type = this.module.functionTypes[index] as number;
-    this.pos = start;
+    this.code.pos = start;
     this.readLocals(type);
     for (let pass = 1; ; pass++) {
       this.walk(type);
@@ -90,25 +101,24 @@ export class FunctionPlan {
     const { types } = this.module;
     const params = types[4 * type] as number;
     this.locals.begin(Array.from(this.bytes.subarray(params, params + (types[4 * type + 1] as number))));
-    this.groups = this.leb();
-    this.groupsStart = this.pos;
+    this.groups = this.code.leb();
+    this.groupsStart = this.code.pos;
     for (let group = 0; group < this.groups; group++) {
-      const count = this.leb();
-      this.locals.declare(count, this.bytes[this.pos++] as number);
+      const count = this.code.leb();
+      this.locals.declare(count, this.bytes[this.code.pos++] as number);
     }
     this.locals.ready();
-    this.codeStart = this.pos;
+    this.codeStart = this.code.pos;
   }
 
   private walk(type: number): void {
     this.edits.clear();
     this.stack.clear();
-    this.pos = this.codeStart;
+    this.code.pos = this.codeStart;
     this.depth = 0;
     this.dead = false;
-    this.addressTemps = 0;
+    this.addressTemps.clear();
     this.temps = 0;
-    this.epoch++;
     this.counter = Counter.both;
     this.pushFrame(Action.end, 0, this.module.types[4 * type + 3] as number);
     this.cost = 1;
@@ -122,11 +132,10 @@ export class FunctionPlan {
   }
 
   private run(): void {
-    const { bytes, costs, stack } = this;
+    const { code, costs, stack } = this;
     while (this.depth > 0) {
-      const at = this.pos;
-      let operator = bytes[this.pos++] as number;
-      if (operator >= 0xfc) operator = (operator === 0xfc ? PREFIX_FC : PREFIX_FD) + this.leb();
+      const at = code.pos;
+      const operator = code.operator();
       this.cost += costs[operator] as number;
       const action = ACTION[operator] as number;
       if (action !== Action.plain) {
@@ -134,37 +143,39 @@ export class FunctionPlan {
         continue;
       }
       const immediate = IMMEDIATE[operator] as number;
-      if (immediate !== Immediate.none) this.skipImmediate(immediate);
+      if (immediate !== Immediate.none) code.skipImmediate(immediate);
       const pops = POPS[operator] as number;
       if (this.floats && pops > 0) this.observe(pops, ABSORBS_NAN[operator] as number);
       stack.height -= pops;
-      if (PUSHES[operator] === 1) stack.push(this.pos, RESULT_NAN[operator] as number);
+      if (PUSHES[operator] === 1) stack.push(code.pos, RESULT_NAN[operator] as number);
     }
   }
 
   private act(action: number, operator: number, at: number): void {
     switch (action) {
       case Action.localGet: {
-        const local = this.leb();
+        const local = this.code.leb();
         const nan = this.floats ? this.locals.readNan(local) : Nan.payload;
-        this.stack.pushFrom(this.pos, nan, local, this.locals.version(local));
+        this.stack.pushFrom(this.code.pos, nan, local, this.locals.version(local));
         return;
       }
       case Action.localSet:
-        this.writeLocal(this.leb());
+        this.writeLocal(this.code.leb());
         this.stack.height--;
         return;
       case Action.localTee: {
-        const local = this.leb();
+        const local = this.code.leb();
         this.writeLocal(local);
         this.stack.height--;
         const nan = this.floats ? this.locals.readNan(local) : Nan.payload;
-        this.stack.pushFrom(this.pos, nan, local, this.locals.version(local));
+        this.stack.pushFrom(this.code.pos, nan, local, this.locals.version(local));
         return;
       }
-      case Action.i32Const:
-        this.i32Constant();
+      case Action.i32Const: {
+        const value = this.code.s32() >>> 0;
+        this.stack.pushFrom(this.code.pos, Nan.payload, Origin.constant, value);
         return;
+      }
       case Action.store:
         this.store(operator, at);
         return;
@@ -219,9 +230,9 @@ export class FunctionPlan {
         this.floatConstant(operator);
         return;
       case Action.refFunc: {
-        const target = this.leb();
-        this.edits.add(at, Edit.refFunc, target, 0, this.pos - at);
-        this.stack.push(this.pos, Nan.payload);
+        const target = this.code.leb();
+        this.edits.add(at, Edit.refFunc, target, 0, this.code.pos - at);
+        this.stack.push(this.code.pos, Nan.payload);
         return;
       }
       default:
@@ -231,22 +242,27 @@ export class FunctionPlan {
 
   /** memory.fill, copy, init, grow and the drops: calls of injected functions, or followed by one. */
   private memoryOperator(action: number, at: number): void {
-    this.skipImmediate(action === Action.memoryInit ? Immediate.dataAndMemory : Immediate.none);
+    this.code.skipImmediate(action === Action.memoryInit ? Immediate.dataAndMemory : Immediate.none);
     if (action === Action.dropSegment) {
-      this.leb();
+      this.code.leb();
       this.edits.add(at, Edit.dropSegment);
       return;
     }
-    if (action === Action.memoryCopy) this.pos += 2;
-    else if (action !== Action.memoryInit) this.pos += 1;
+    if (action === Action.memoryCopy) this.code.pos += 2;
+    else if (action !== Action.memoryInit) this.code.pos += 1;
     if (this.counter === Counter.local) this.writeBack(at);
-    const length = this.pos - at;
+    const length = this.code.pos - at;
     if (action === Action.memoryGrow) {
       this.edits.add(at, Edit.memoryGrow, 0, 0, length);
       this.stack.height--;
-      this.stack.push(this.pos, Nan.payload);
+      this.stack.push(this.code.pos, Nan.payload);
     } else {
-      const kind = action === Action.memoryFill ? Edit.memoryFill : action === Action.memoryCopy ? Edit.memoryCopy : Edit.memoryInit;
+      const kind =
+        action === Action.memoryFill
+          ? Edit.memoryFill
+          : action === Action.memoryCopy
+            ? Edit.memoryCopy
+            : Edit.memoryInit;
       this.edits.add(at, kind, 0, 0, kind === Edit.memoryInit ? 0 : length);
       this.stack.height -= 3;
     }
@@ -264,7 +280,7 @@ export class FunctionPlan {
   private beginBlock(kind: number): void {
     const plain = kind === Edit.charge;
     this.beforeOpen = this.counter;
-    this.open = this.edits.add(this.pos, plain && this.counter === Counter.global ? Edit.chargeFromGlobal : kind);
+    this.open = this.edits.add(this.code.pos, plain && this.counter === Counter.global ? Edit.chargeFromGlobal : kind);
     this.openMoved = plain;
     this.counter = plain ? Counter.local : Counter.both;
   }
@@ -323,14 +339,14 @@ export class FunctionPlan {
   }
 
   private readBlockType(): void {
-    const byte = this.bytes[this.pos] as number;
+    const byte = this.bytes[this.code.pos] as number;
     if (byte === 0x40 || (byte & 0xc0) === 0x40) {
-      this.pos++;
+      this.code.pos++;
       this.blockParams = 0;
       this.blockResults = byte === 0x40 ? 0 : 1;
       return;
     }
-    const type = this.leb();
+    const type = this.code.leb();
     this.blockParams = this.module.types[4 * type + 1] as number;
     this.blockResults = this.module.types[4 * type + 3] as number;
   }
@@ -381,7 +397,7 @@ export class FunctionPlan {
     if (merges || this.dead) this.counter = Counter.local;
     this.dead = false;
     stack.height = frames[frame + FRAME.base] as number;
-    stack.pushResults(results, this.pos);
+    stack.pushResults(results, this.code.pos);
     this.beginBlock(Edit.charge);
   }
 
@@ -389,26 +405,10 @@ export class FunctionPlan {
   private endOfReach(): void {
     this.closeBlock();
     this.dead = true;
-    this.skipUnreachable();
+    const start = this.code.pos;
+    this.code.skipToEndOfBlock();
+    if (this.code.pos > start) this.edits.add(start, Edit.skip, 0, 0, this.code.pos - start);
     this.cost = 0;
-  }
-
-  private skipUnreachable(): void {
-    const start = this.pos;
-    for (let nested = 0; ; ) {
-      const at = this.pos;
-      let operator = this.bytes[this.pos++] as number;
-      if (operator >= 0xfc) operator = (operator === 0xfc ? PREFIX_FC : PREFIX_FD) + this.leb();
-      const action = ACTION[operator] as number;
-      if (nested === 0 && (action === Action.end || action === Action.else)) {
-        this.pos = at;
-        break;
-      }
-      this.skipImmediate(IMMEDIATE[operator] as number);
-      if (action === Action.end) nested--;
-      else if (action >= Action.block && action <= Action.if) nested++;
-    }
-    if (this.pos > start) this.edits.add(start, Edit.skip, 0, 0, this.pos - start);
   }
 
   /** Marks the label; gives the number of values that a branch to it carries. */
@@ -425,7 +425,7 @@ export class FunctionPlan {
   }
 
   private branch(action: number, at: number): void {
-    const label = this.leb();
+    const label = this.code.leb();
     if (action === Action.brIf) this.stack.height--;
     this.canonicaliseTop(this.target(label));
     const leaves = label === this.depth - 1;
@@ -439,8 +439,8 @@ export class FunctionPlan {
     let leaves = false;
     let stays = false;
     let values = 0;
-    for (let labels = this.leb() + 1; labels > 0; labels--) {
-      const label = this.leb();
+    for (let labels = this.code.leb() + 1; labels > 0; labels--) {
+      const label = this.code.leb();
       values = this.target(label);
       if (label === this.depth - 1) leaves = true;
       else stays = true;
@@ -464,32 +464,32 @@ export class FunctionPlan {
   }
 
   private call(at: number): void {
-    const target = this.leb();
+    const target = this.code.leb();
     const local = target - this.imported;
     const type = (local < 0 ? this.module.importedFunctionTypes[target] : this.module.functionTypes[local]) as number;
     this.passArguments(type);
     this.leaveForCall(at);
     const counted = local >= 0 && ((this.traits[local] as number) & FunctionTrait.depth) !== 0;
-    this.edits.add(at, Edit.call, target, counted ? 1 : 0, this.pos - at);
-    this.stack.pushResults(this.module.types[4 * type + 3] as number, this.pos);
+    this.edits.add(at, Edit.call, target, counted ? 1 : 0, this.code.pos - at);
+    this.stack.pushResults(this.module.types[4 * type + 3] as number, this.code.pos);
   }
 
   private callIndirect(at: number): void {
-    const type = this.leb();
-    this.leb();
+    const type = this.code.leb();
+    this.code.leb();
     this.stack.height--;
     this.passArguments(type);
     this.leaveForCall(at);
     this.edits.add(at, Edit.callIndirect);
-    this.stack.pushResults(this.module.types[4 * type + 3] as number, this.pos);
+    this.stack.pushResults(this.module.types[4 * type + 3] as number, this.code.pos);
   }
 
   private returnCall(action: number, at: number): void {
-    const target = this.leb();
+    const target = this.code.leb();
     const local = target - this.imported;
     let type = target;
     if (action === Action.returnCallIndirect) {
-      this.leb();
+      this.code.leb();
       this.stack.height--;
     } else {
       type = (local < 0 ? this.module.importedFunctionTypes[target] : this.module.functionTypes[local]) as number;
@@ -497,7 +497,7 @@ export class FunctionPlan {
     this.passArguments(type);
     if (this.counter === Counter.local) this.writeBack(at);
     const direct = action === Action.returnCall;
-    this.edits.add(at, Edit.returnCall, direct ? target : -1, 0, direct ? this.pos - at : 0);
+    this.edits.add(at, Edit.returnCall, direct ? target : -1, 0, direct ? this.code.pos - at : 0);
     this.endOfReach();
   }
 
@@ -533,13 +533,13 @@ export class FunctionPlan {
   }
 
   private select(operator: number): void {
-    if (operator === 0x1c) this.skipImmediate(Immediate.selectTypes);
+    if (operator === 0x1c) this.code.skipImmediate(Immediate.selectTypes);
     const { stack } = this;
     stack.height -= 2;
     const first = stack.height - 1;
     const nan = this.floats ? this.selectNan(first) : Nan.payload;
     stack.height = first;
-    stack.push(this.pos, nan);
+    stack.push(this.code.pos, nan);
   }
 
   private selectNan(first: number): number {
@@ -553,46 +553,29 @@ export class FunctionPlan {
     return Nan.payload;
   }
 
-  private i32Constant(): void {
-    let value = 0;
-    let shift = 0;
-    let byte: number;
-    do {
-      byte = this.bytes[this.pos++] as number;
-      value |= (byte & 0x7f) << shift;
-      shift += 7;
-    } while (byte >= 0x80);
-    if (shift < 32 && byte & 0x40) value |= -1 << shift;
-    this.stack.pushFrom(this.pos, Nan.payload, Origin.constant, value >>> 0);
-  }
-
-  /** Only short constants are known as addresses. */
   private i64Constant(): void {
-    const start = this.pos;
-    this.skipImmediate(Immediate.i64);
-    let value = 0;
-    for (let at = this.pos - 1; at >= start; at--) value = value * 128 + ((this.bytes[at] as number) & 0x7f);
-    const short = this.pos - start <= 6 && ((this.bytes[this.pos - 1] as number) & 0x40) === 0;
-    if (short) this.stack.pushFrom(this.pos, Nan.payload, Origin.constant, value);
-    else this.stack.push(this.pos, Nan.payload);
+    const value = this.code.shortConstant();
+    if (value === undefined) this.stack.push(this.code.pos, Nan.payload);
+    else this.stack.pushFrom(this.code.pos, Nan.payload, Origin.constant, value);
   }
 
   /** A constant that is no NaN, or the canonical one, is neutral. */
   private floatConstant(operator: number): void {
-    const { bytes, pos } = this;
+    const { bytes } = this;
+    const { pos } = this.code;
     const size = operator === 0x43 ? 4 : 8;
-    this.pos += size;
+    this.code.pos += size;
     const high = (bytes[pos + size - 1] as number) * 256 + (bytes[pos + size - 2] as number);
     const special = (high & (size === 4 ? 0x7f80 : 0x7ff0)) === (size === 4 ? 0x7f80 : 0x7ff0);
-    this.stack.push(this.pos, special ? Nan.payload : Nan.neutral);
+    this.stack.push(this.code.pos, special ? Nan.payload : Nan.neutral);
   }
 
   // Stores
 
   private store(operator: number, at: number): void {
-    this.leb();
-    const offset = this.offset();
-    if (operator >= PREFIX_FD + 88) this.pos++;
+    this.code.leb();
+    const offset = this.code.offset();
+    if (operator >= PREFIX_FD + 88) this.code.pos++;
     const { stack } = this;
     if (this.floats) this.observe(1, 0);
     stack.height -= 2;
@@ -603,8 +586,8 @@ export class FunctionPlan {
       this.edits.add(at, Edit.markLocal, local, offset);
     } else if (local === Origin.constant) {
       this.edits.add(at, Edit.markConstant, Math.floor(((stack.value[slot] as number) + offset) / 4096));
-    } else if ((stack.produced[slot] as number) >= 0 && this.addressTemps < MAX_ADDRESS_TEMPS) {
-      const temp = this.addressTemp(slot);
+    } else if ((stack.produced[slot] as number) >= 0 && this.addressTemps.count < MAX_ADDRESS_TEMPS) {
+      const temp = this.addressTemps.at(slot);
       this.edits.addLate(stack.produced[slot] as number, Edit.keepAddress, temp);
       this.edits.add(at, Edit.markLocal, -1 - temp, offset);
     } else {
@@ -612,98 +595,5 @@ export class FunctionPlan {
       this.temps |= (1 << (8 + 0x7f - type)) | (1 << STASHED_ADDRESS);
       this.edits.add(at, Edit.markStashed, type, offset);
     }
-  }
-
-  /** One temporary per height of the stack: two addresses at the same height are never alive together. */
-  private addressTemp(height: number): number {
-    if (height >= this.tempAtHeight.length) {
-      const length = Math.max(height + 1, this.tempAtHeight.length * 2);
-      const temps = new Int32Array(length);
-      temps.set(this.tempAtHeight);
-      this.tempAtHeight = temps;
-      const epochs = new Uint32Array(length);
-      epochs.set(this.tempEpoch);
-      this.tempEpoch = epochs;
-    }
-    if (this.tempEpoch[height] !== this.epoch) {
-      this.tempEpoch[height] = this.epoch;
-      this.tempAtHeight[height] = this.addressTemps++;
-    }
-    return this.tempAtHeight[height] as number;
-  }
-
-  // Bytes: the engine has validated them, so no bounds are checked
-
-  private leb(): number {
-    const { bytes } = this;
-    let byte = bytes[this.pos++] as number;
-    if (byte < 0x80) return byte;
-    let value = byte & 0x7f;
-    let shift = 7;
-    do {
-      byte = bytes[this.pos++] as number;
-      value |= (byte & 0x7f) << shift;
-      shift += 7;
-    } while (byte >= 0x80);
-    return value >>> 0;
-  }
-
-  private offset(): number {
-    const start = this.pos;
-    const value = this.leb();
-    if (this.pos - start < 5) return value;
-    let exact = 0;
-    for (let at = this.pos - 1; at >= start; at--) exact = exact * 128 + ((this.bytes[at] as number) & 0x7f);
-    return exact;
-  }
-
-  private skipImmediate(immediate: number): void {
-    switch (immediate) {
-      case Immediate.none:
-        return;
-      case Immediate.memarg:
-      case Immediate.twoIndexes:
-        this.skipLeb();
-        this.skipLeb();
-        return;
-      case Immediate.bytes4:
-        this.pos += 4;
-        return;
-      case Immediate.bytes8:
-        this.pos += 8;
-        return;
-      case Immediate.bytes16:
-        this.pos += 16;
-        return;
-      case Immediate.lane:
-      case Immediate.memory:
-      case Immediate.refType:
-        this.pos += 1;
-        return;
-      case Immediate.twoMemories:
-        this.pos += 2;
-        return;
-      case Immediate.memargLane:
-        this.skipLeb();
-        this.skipLeb();
-        this.pos += 1;
-        return;
-      case Immediate.dataAndMemory:
-        this.skipLeb();
-        this.pos += 1;
-        return;
-      case Immediate.branchTable:
-        for (let labels = this.leb() + 1; labels > 0; labels--) this.skipLeb();
-        return;
-      case Immediate.selectTypes:
-        this.pos += this.leb();
-        return;
-      default:
-        this.skipLeb();
-    }
-  }
-
-  private skipLeb(): void {
-    while ((this.bytes[this.pos++] as number) >= 0x80);
   }
 }

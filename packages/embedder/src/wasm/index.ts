@@ -11,8 +11,8 @@
 //            finds the dirty pages after the message. A store that crosses a page border marks only its FIRST page: the
 //            host must also compare the first 16 bytes of the page after each dirty page with its pre-image.
 //            Absent when `memory` is undefined.
-//   out_of_instructions () -> ()   counter < 0 at a function entry, a loop head or a bulk operation. May throw, or refill
-//            the counter and return (the canister then goes on). The counter global is up to date when it is called.
+//   out_of_instructions () -> ()   counter < 0 at a function entry, a loop head or a bulk operation; the counter global is
+//            up to date. Must throw; only with the option `resumable` it may refill the counter and return.
 //   stack_overflow () -> ()        the canister needs more than 5 MiB of Wasm stack. Must throw.
 //   try_grow_wasm_memory (i32 current pages, i32 requested pages) -> i32   called before each growth that the declared
 //            maximum allows, also for 0 pages: 1 = grow, 0 = answer -1 to the canister, or throw to trap. When the engine
@@ -26,6 +26,15 @@
 //                   all passive segments: make a new instance when the flag is set
 //   "canister_start" the start function; "table" table 0; globals as told by `InstrumentedModule.globals`
 // A trap that leaves by an exception keeps the counter as of the last loop head or call (or `unreachable`).
+
+export { functionNames } from "./function-names.ts";
+export {
+  DIRTY_MAP_PAGES,
+  INJECTED_IMPORTS,
+  InstrumentationError,
+  type InstrumentOptions,
+  instrument,
+} from "./instrument.ts";
 export type {
   CustomSectionInfo,
   DataSegmentInfo,
@@ -39,6 +48,4 @@ export type {
   TableInfo,
   ValidationResult,
 } from "./module-info.ts";
-export { functionNames } from "./function-names.ts";
-export { DIRTY_MAP_PAGES, INJECTED_IMPORTS, InstrumentationError, instrument } from "./instrument.ts";
 export { validateModule } from "./validate.ts";

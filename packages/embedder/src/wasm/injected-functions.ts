@@ -122,7 +122,16 @@ export function beforeInit(memory64: boolean, chargeIndex: number, markIndex: nu
   const pointer = memory64 ? i64 : i32;
   const wideStart = [...get(0), ...(memory64 ? [] : [0xad])];
   const size = [...get(2), 0xad];
-  const code = [...size, ...call(chargeIndex), ...wideStart, ...size, ...call(markIndex), ...get(0), ...get(1), ...get(2)];
+  const code = [
+    ...size,
+    ...call(chargeIndex),
+    ...wideStart,
+    ...size,
+    ...call(markIndex),
+    ...get(0),
+    ...get(1),
+    ...get(2),
+  ];
   return { params: [pointer, i32, i32], results: [pointer, i32, i32], locals: [], code };
 }
 
@@ -164,4 +173,3 @@ export const HOOK_TYPES: readonly (readonly [name: string, params: readonly numb
   ["stack_overflow", [], []],
   ["try_grow_wasm_memory", [i32, i32], [i32]],
 ];
-

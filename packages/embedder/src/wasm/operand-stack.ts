@@ -52,7 +52,34 @@ export class OperandStack {
   }
 }
 
-function copied<T extends Int32Array | Float64Array | Uint8Array>(target: T, source: T): T {
+/** Locals that keep copies of addresses: one per height, as two addresses at one height are never alive together. */
+export class AddressTemps {
+  count = 0;
+  private temps = new Int32Array(256);
+  private epochs = new Uint32Array(256);
+  private epoch = 0;
+
+  clear(): void {
+    this.count = 0;
+    this.epoch++;
+  }
+
+  /** Number of the temporary for an address at that height of the stack. */
+  at(height: number): number {
+    if (height >= this.temps.length) {
+      const length = Math.max(height + 1, this.temps.length * 2);
+      this.temps = copied(new Int32Array(length), this.temps);
+      this.epochs = copied(new Uint32Array(length), this.epochs);
+    }
+    if (this.epochs[height] !== this.epoch) {
+      this.epochs[height] = this.epoch;
+      this.temps[height] = this.count++;
+    }
+    return this.temps[height] as number;
+  }
+}
+
+function copied<T extends Int32Array | Uint32Array | Float64Array | Uint8Array>(target: T, source: T): T {
   target.set(source);
   return target;
 }

@@ -80,7 +80,8 @@ const SECTION_ORDER: readonly number[] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 
 /** Throws MalformedModule. */
 export function parseModule(bytes: Uint8Array): ParsedModule {
   const reader = new Reader(bytes);
-  if (reader.end < 8 || [0, 0x61, 0x73, 0x6d].some((byte, i) => bytes[i] !== byte)) reader.fail("magic header not detected: bad magic number");
+  if (reader.end < 8 || [0, 0x61, 0x73, 0x6d].some((byte, i) => bytes[i] !== byte))
+    reader.fail("magic header not detected: bad magic number");
   if (bytes[4] !== 1 || bytes[5] !== 0 || bytes[6] !== 0 || bytes[7] !== 0) reader.fail("unknown binary version");
   reader.pos = 8;
   const module = emptyModule(bytes);
@@ -99,7 +100,8 @@ export function parseModule(bytes: Uint8Array): ParsedModule {
     module.sections.push(section);
     readSection(module, section);
   }
-  if (module.functionTypes.length * 2 !== module.bodies.length) reader.fail("function and code section have inconsistent lengths");
+  if (module.functionTypes.length * 2 !== module.bodies.length)
+    reader.fail("function and code section have inconsistent lengths");
   return module;
 }
 
@@ -170,7 +172,8 @@ function repeat(reader: Reader, read: () => void): void {
 function readTypes(reader: Reader, module: ParsedModule): void {
   const types = new Uint32Array(4 * itemCount(reader));
   for (let i = 0; i < types.length; i += 2) {
-    if (i % 4 === 0 && reader.byte() !== 0x60) reader.fail("only function types are supported: gc proposal not enabled");
+    if (i % 4 === 0 && reader.byte() !== 0x60)
+      reader.fail("only function types are supported: gc proposal not enabled");
     const values = reader.count();
     if (values > MAX_TYPE_VALUES) reader.fail("function params or returns count is out of bounds");
     types[i] = reader.pos;
@@ -231,8 +234,8 @@ function readImports(reader: Reader, module: ParsedModule): void {
     const from = reader.name();
     const name = reader.name();
     const kind = reader.byte();
-    let type = 0;
-    if (kind === 0) module.importedFunctionTypes.push((type = reader.u32()));
+    const type = kind === 0 ? reader.u32() : 0;
+    if (kind === 0) module.importedFunctionTypes.push(type);
     else if (kind === 1) module.tables.push(readTable(reader));
     else if (kind === 2) module.memories.push(readLimits(reader));
     else if (kind === 3) module.globals.push(readGlobalType(reader));

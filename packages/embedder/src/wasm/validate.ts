@@ -5,7 +5,15 @@ import { type CodeScan, scanCode } from "./code-scan.ts";
 import { customSections } from "./custom-sections.ts";
 import { checkExports, checkImports, entryPoints, methods } from "./exports-and-imports.ts";
 import { nameSection } from "./function-names.ts";
-import type { DataSegmentInfo, ExportKind, GlobalType, MemoryInfo, ModuleInfo, TableInfo, ValidationResult } from "./module-info.ts";
+import type {
+  DataSegmentInfo,
+  ExportKind,
+  GlobalType,
+  MemoryInfo,
+  ModuleInfo,
+  TableInfo,
+  ValidationResult,
+} from "./module-info.ts";
 import { type ParsedModule, parseModule } from "./parse.ts";
 import { MalformedModule } from "./reader.ts";
 import { globalTypeName, ValueType } from "./value-types.ts";
@@ -53,7 +61,8 @@ function validateParsed(module: ParsedModule): ValidationResult {
   if (module.memories.length > 1) return refuse(notWasm("multiple memories: multi-memory is not enabled"));
   const memory64 = module.memories[0]?.is64 ?? false;
   const scan = scanCode(module, memory64);
-  if (!WebAssembly.validate(module.bytes as Uint8Array<ArrayBuffer>)) return refuse(notWasm("type mismatch or malformed section"));
+  if (!WebAssembly.validate(module.bytes as Uint8Array<ArrayBuffer>))
+    return refuse(notWasm("type mismatch or malformed section"));
   const error =
     checkImports(module, memory64) ??
     checkExports(module) ??

@@ -1,9 +1,23 @@
 // Value types of the binary format, with the names that error messages and module descriptions use.
 import type { GlobalType } from "./module-info.ts";
 
-export const ValueType = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x7b, funcref: 0x70, externref: 0x6f } as const;
+export const ValueType = {
+  i32: 0x7f,
+  i64: 0x7e,
+  f32: 0x7d,
+  f64: 0x7c,
+  v128: 0x7b,
+  funcref: 0x70,
+  externref: 0x6f,
+} as const;
 
-const GLOBAL_TYPES: Readonly<Record<number, GlobalType>> = { 127: "i32", 126: "i64", 125: "f32", 124: "f64", 123: "v128" };
+const GLOBAL_TYPES: Readonly<Record<number, GlobalType>> = {
+  127: "i32",
+  126: "i64",
+  125: "f32",
+  124: "f64",
+  123: "v128",
+};
 
 /** The name of a type that a canister's global may have, or undefined. */
 export function globalTypeName(type: number): GlobalType | undefined {

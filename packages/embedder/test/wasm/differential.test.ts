@@ -46,14 +46,23 @@ function compare(text: string, a: number, b: number, memory64: boolean): void {
   const bytes = fromText(text);
   const naiveCounts: number[] = [];
   const counts: number[] = [];
-  const naive = runRaw(naivelyMetered(bytes), systemApi(() => LIMIT - Number(naive["counter"].value), naiveCounts));
+  const naive = runRaw(
+    naivelyMetered(bytes),
+    systemApi(() => LIMIT - Number(naive["counter"].value), naiveCounts),
+  );
   naive["counter"].value = BigInt(LIMIT);
-  const running = run(bytes, systemApi(() => running.used(), counts));
+  const running = run(
+    bytes,
+    systemApi(() => running.used(), counts),
+  );
   const expected = outcome(() => naive["f"](a, b), naiveCounts);
   const actual = outcome(() => running.exports["f"](a, b), counts);
   assert.deepEqual(actual, expected);
   const heap = new Uint8Array(naive["memory"].buffer);
-  assert.ok(Buffer.compare(heap, new Uint8Array(running.memory?.buffer ?? new ArrayBuffer(0))) === 0, "memories differ");
+  assert.ok(
+    Buffer.compare(heap, new Uint8Array(running.memory?.buffer ?? new ArrayBuffer(0))) === 0,
+    "memories differ",
+  );
   if (expected.trap === undefined) assert.equal(running.used(), LIMIT - Number(naive["counter"].value));
   assert.equal(running.instrumented.memory?.memory64, memory64);
   checkDirtyMap(heap, running.dirty);

@@ -70,7 +70,12 @@ test("memory.grow asks the host first, and only for what the maximum allows", ()
   assert.equal(grow(0), -1);
   answer = 1;
   assert.equal(grow(0), 3);
-  assert.deepEqual(running.growths, [[1, 2], [3, 1], [3, 0], [3, 0]]);
+  assert.deepEqual(running.growths, [
+    [1, 2],
+    [3, 1],
+    [3, 0],
+    [3, 0],
+  ]);
   const wide = run(fromText(text.replace("(memory 1", "(memory i64 1").replaceAll("i32", "i64")));
   assert.equal((wide.exports["f"] as (pages: bigint) => bigint)(3n), 1n);
   assert.equal((wide.exports["f"] as (pages: bigint) => bigint)(2n ** 63n), -1n);

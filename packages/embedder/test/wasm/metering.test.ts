@@ -19,7 +19,10 @@ test("an empty function costs 1", () => {
 
 test("straight-line code", () => {
   // f 1, get 1, get 1, mul 1, const 1, div 10, drop 1
-  assert.equal(cost('(func (export "f") (param i32) (drop (i32.div_s (i32.mul (local.get 0) (local.get 0)) (i32.const 7))))', 3), 16);
+  assert.equal(
+    cost('(func (export "f") (param i32) (drop (i32.div_s (i32.mul (local.get 0) (local.get 0)) (i32.const 7))))', 3),
+    16,
+  );
   // f 1, const 1, const 1, f64.div 5, sqrt 8, min with const 1 + 18, drop 1
   assert.equal(
     cost('(func (export "f") (drop (f64.min (f64.sqrt (f64.div (f64.const 2) (f64.const 3))) (f64.const 1))))'),
@@ -27,7 +30,9 @@ test("straight-line code", () => {
   );
   // memory.size 20 and drop 1; global.get 2, global.set 2
   assert.equal(
-    cost('(global $g (mut i32) (i32.const 0)) (func (export "f") (drop (memory.size)) (global.set $g (global.get $g)))'),
+    cost(
+      '(global $g (mut i32) (i32.const 0)) (func (export "f") (drop (memory.size)) (global.set $g (global.get $g)))',
+    ),
     1 + 20 + 1 + 2 + 2,
   );
 });
@@ -95,20 +100,25 @@ test("bulk memory: 100 and one per byte, before it runs", () => {
   assert.equal(cost(fill, 1000), 1104);
   const copy = '(func (export "f") (param i32) (memory.copy (i32.const 0) (i32.const 100) (local.get 0)))';
   assert.equal(cost(copy, 4096), 104 + 4096);
-  const init = '(data $d "hello") (func (export "f") (memory.init $d (i32.const 0) (i32.const 0) (i32.const 5)) (data.drop $d))';
+  const init =
+    '(data $d "hello") (func (export "f") (memory.init $d (i32.const 0) (i32.const 0) (i32.const 5)) (data.drop $d))';
   // f 1, const 3, init 100, drop 300
   assert.equal(cost(init), 404 + 5);
 });
 
 test("a bulk size beyond what is left saturates and stops before the operation traps", () => {
-  const running = run(fromText('(module (memory 1) (func (export "f") (memory.fill (i32.const 0) (i32.const 1) (i32.const -1))))'));
+  const running = run(
+    fromText('(module (memory 1) (func (export "f") (memory.fill (i32.const 0) (i32.const 1) (i32.const -1))))'),
+  );
   running.reset(1000);
   assert.throws(() => running.exports.f(), OutOfInstructions);
   assert.equal(running.exports["canister counter_instructions"].value, 1000n - 104n - 4294967295n);
 });
 
 test("memory accesses cost 2 in 64-bit modules", () => {
-  const running = run(fromText('(module (memory i64 1 2) (func (export "f") (i32.store (i64.const 0) (i32.load (i64.const 8)))))'));
+  const running = run(
+    fromText('(module (memory i64 1 2) (func (export "f") (i32.store (i64.const 0) (i32.load (i64.const 8)))))'),
+  );
   running.exports.f();
   // f 1, const, const 2, load 2, store 2
   assert.equal(running.used(), 7);
@@ -155,7 +165,8 @@ test("tail calls: 3 and 6, without growth of the stack", () => {
 });
 
 test("the stack ends after 5 MiB, at the same depth in each of the engine's tiers", async () => {
-  const text = '(module (func $f (export "f") (param i32) (result i32) (i32.add (i32.const 1) (call $f (local.get 0)))))';
+  const text =
+    '(module (func $f (export "f") (param i32) (result i32) (i32.add (i32.const 1) (call $f (local.get 0)))))';
   const worker = new Worker(new URL("./deep-stack.ts", import.meta.url), {
     workerData: fromText(text),
     resourceLimits: { stackSizeMb: 64 },

@@ -9,7 +9,13 @@ import { accepted, type Exports, LIMIT, run, runRaw, type SystemImports } from "
 type Pointer = number | bigint;
 
 /** Answers of a host that has nothing to say; notes each call with the instructions used so far. */
-function systemApi(memory64: boolean, names: readonly string[], log: string[], used: () => number, heap: () => ArrayBuffer): SystemImports {
+function systemApi(
+  memory64: boolean,
+  names: readonly string[],
+  log: string[],
+  used: () => number,
+  heap: () => ArrayBuffer,
+): SystemImports {
   const argument = Uint8Array.of(0x44, 0x49, 0x44, 0x4c, 0, 0);
   const size = (value: number): Pointer => (memory64 ? BigInt(value) : value);
   const wide = ["time", "performance_counter", "global_timer_set", "stable64_size", "stable64_grow"];
@@ -45,11 +51,23 @@ for (const memory64 of [true, false]) {
     const actual: string[] = [];
     const naive: Exports = runRaw(
       naivelyMetered(bytes),
-      systemApi(memory64, info.systemImports, expected, () => -Number(naive["counter"].value), () => naive["mem"].buffer),
+      systemApi(
+        memory64,
+        info.systemImports,
+        expected,
+        () => -Number(naive["counter"].value),
+        () => naive["mem"].buffer,
+      ),
     );
     const running = run(
       bytes,
-      systemApi(memory64, info.systemImports, actual, () => running.used(), () => running.memory?.buffer as ArrayBuffer),
+      systemApi(
+        memory64,
+        info.systemImports,
+        actual,
+        () => running.used(),
+        () => running.memory?.buffer as ArrayBuffer,
+      ),
     );
     running.reset(LIMIT * 1000);
     naive["start"]();

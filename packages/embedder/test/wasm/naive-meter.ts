@@ -2,7 +2,17 @@
 // block, and makes the result of every single float operation canonical at once. Written straight from the rules
 // (instruction costs, sections 2 and 9), with the operator tables in common. No local copy of the counter, no look
 // at what is observable, no dirty pages, no stack. Bulk operations are not metered.
-import { ACTION, Action, costTable, IMMEDIATE, Immediate, Nan, PREFIX_FC, PREFIX_FD, RESULT_NAN } from "../../src/wasm/opcodes.ts";
+import {
+  ACTION,
+  Action,
+  costTable,
+  IMMEDIATE,
+  Immediate,
+  Nan,
+  PREFIX_FC,
+  PREFIX_FD,
+  RESULT_NAN,
+} from "../../src/wasm/opcodes.ts";
 import { parseModule } from "../../src/wasm/parse.ts";
 import { Reader } from "../../src/wasm/reader.ts";
 import { Writer } from "../../src/wasm/writer.ts";
@@ -137,6 +147,7 @@ function endsBlock(action: number): boolean {
 function readOperator(reader: Reader): number {
   let operator = reader.byte();
   if (operator >= 0xfc) operator = (operator === 0xfc ? PREFIX_FC : PREFIX_FD) + reader.u32();
+  const skipLebs = (...sizes: number[]): void => sizes.forEach((size) => void reader.skipLeb(size));
   const skip: Record<number, () => void> = {
     [Immediate.blockType]: () => reader.skipLeb(5),
     [Immediate.index]: () => reader.skipLeb(5),
@@ -149,10 +160,16 @@ function readOperator(reader: Reader): number {
     [Immediate.memory]: () => reader.skip(1),
     [Immediate.refType]: () => reader.skip(1),
     [Immediate.twoMemories]: () => reader.skip(2),
-    [Immediate.twoIndexes]: () => (reader.skipLeb(5), reader.skipLeb(5)),
-    [Immediate.memarg]: () => (reader.skipLeb(5), reader.skipLeb(10)),
-    [Immediate.memargLane]: () => (reader.skipLeb(5), reader.skipLeb(10), reader.skip(1)),
-    [Immediate.dataAndMemory]: () => (reader.skipLeb(5), reader.skip(1)),
+    [Immediate.twoIndexes]: () => skipLebs(5, 5),
+    [Immediate.memarg]: () => skipLebs(5, 10),
+    [Immediate.memargLane]: () => {
+      skipLebs(5, 10);
+      reader.skip(1);
+    },
+    [Immediate.dataAndMemory]: () => {
+      skipLebs(5);
+      reader.skip(1);
+    },
     [Immediate.selectTypes]: () => reader.skip(reader.u32()),
     [Immediate.branchTable]: () => {
       for (let labels = reader.u32() + 1; labels > 0; labels--) reader.skipLeb(5);

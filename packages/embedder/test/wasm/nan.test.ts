@@ -9,7 +9,9 @@ const F32 = 0x7fc00000;
 const PAYLOAD = 0x7ff0000000000123n;
 
 function load(text: string): Running {
-  return run(fromText(`(module (memory 1) (data (i32.const 1000) "\\23\\01\\00\\00\\00\\00\\f0\\7f\\05\\00\\a0\\ff") ${text})`));
+  return run(
+    fromText(`(module (memory 1) (data (i32.const 1000) "\\23\\01\\00\\00\\00\\00\\f0\\7f\\05\\00\\a0\\ff") ${text})`),
+  );
 }
 
 function word(running: Running, at: number): bigint {
@@ -32,7 +34,10 @@ test("results of arithmetic are canonical when their bits are looked at", () => 
   assert.equal(bits("(i64.reinterpret_f64 (f64.promote_f32 (f32.load (i32.const 1008))))"), F64);
   const f32 = "(f32.mul (f32.load (i32.const 1008)) (f32.const 2))";
   assert.equal(bits(`(i64.extend_i32_u (i32.reinterpret_f32 ${f32}))`), BigInt(F32));
-  assert.equal(bits("(i64.extend_i32_u (i32.reinterpret_f32 (f32.demote_f64 (f64.load (i32.const 1000)))))"), BigInt(F32));
+  assert.equal(
+    bits("(i64.extend_i32_u (i32.reinterpret_f32 (f32.demote_f64 (f64.load (i32.const 1000)))))"),
+    BigInt(F32),
+  );
 });
 
 test("sign operations act on the canonical NaN", () => {
@@ -45,8 +50,18 @@ test("payloads are kept by everything that only moves bits", () => {
   const payload = "(f64.load (i32.const 1000))";
   assert.equal(bits(`(i64.reinterpret_f64 ${payload})`), PAYLOAD);
   assert.equal(bits(`(i64.reinterpret_f64 (f64.neg ${payload}))`), PAYLOAD | (1n << 63n));
-  assert.equal(bits(`(local $x f64) (local.set $x ${payload}) (i64.reinterpret_f64 (select (local.get $x) ${ZERO_BY_ZERO} (i32.const 1)))`), PAYLOAD);
-  assert.equal(bits(`(local $x f64) (local.set $x ${payload}) (i64.reinterpret_f64 (select (local.get $x) ${ZERO_BY_ZERO} (i32.const 0)))`), F64);
+  assert.equal(
+    bits(
+      `(local $x f64) (local.set $x ${payload}) (i64.reinterpret_f64 (select (local.get $x) ${ZERO_BY_ZERO} (i32.const 1)))`,
+    ),
+    PAYLOAD,
+  );
+  assert.equal(
+    bits(
+      `(local $x f64) (local.set $x ${payload}) (i64.reinterpret_f64 (select (local.get $x) ${ZERO_BY_ZERO} (i32.const 0)))`,
+    ),
+    F64,
+  );
   const running = load(`(func (export "f") (f64.store (i32.const 8) ${payload}) (drop ${ZERO_BY_ZERO}))`);
   running.exports["f"]();
   assert.equal(word(running, 8), PAYLOAD);
@@ -106,12 +121,17 @@ test("vectors, lane by lane", () => {
 });
 
 test("float and vector globals pass the host as integers", () => {
-  const running = load(`(global $s (mut f32) (f32.const 1)) (global $d (mut f64) (f64.const 2)) (global $v (mut v128) (v128.const i64x2 5 6))
+  const running =
+    load(`(global $s (mut f32) (f32.const 1)) (global $d (mut f64) (f64.const 2)) (global $v (mut v128) (v128.const i64x2 5 6))
     (func (export "f") (result i64) (i64.add (i64.extend_i32_u (i32.reinterpret_f32 (global.get $s))) (i64.reinterpret_f64 (global.get $d))))`);
   const { exports, instrumented } = running;
   assert.deepEqual(
     instrumented.globals.map(({ index, type }) => [index, type]),
-    [[0, "f32"], [1, "f64"], [2, "v128"]],
+    [
+      [0, "f32"],
+      [1, "f64"],
+      [2, "v128"],
+    ],
   );
   exports["atoll set 0"](0x7fa00001);
   exports["atoll set 1"](PAYLOAD);

@@ -139,7 +139,9 @@ class Generator {
     const choices = [
       `(${p}.and ${this.expression(p, depth - 1)} (${p}.const ${far}))`,
       `(${p}.const ${this.below(far)})`,
-      wide ? `(i64.and (local.get $i64${this.below(2)}) (i64.const 8191))` : `(i32.and (local.get $p) (i32.const 8191))`,
+      wide
+        ? `(i64.and (local.get $i64${this.below(2)}) (i64.const 8191))`
+        : `(i32.and (local.get $p) (i32.const 8191))`,
       `(local.tee $${p}0 (${p}.and ${this.expression(p, depth - 1)} (${p}.const 16383)))`,
     ];
     return this.pick(choices);
@@ -188,9 +190,22 @@ class Generator {
       case "i64":
         return this.pick([`(i64.const ${this.below(100_000) - 5000})`, "(global.get $gi64)", "(call $time)"]);
       case "f32":
-        return this.pick(["(f32.const nan)", "(f32.const -nan:0x200001)", "(f32.const 1.5)", "(f32.const inf)", "(global.get $gf32)"]);
+        return this.pick([
+          "(f32.const nan)",
+          "(f32.const -nan:0x200001)",
+          "(f32.const 1.5)",
+          "(f32.const inf)",
+          "(global.get $gf32)",
+        ]);
       case "f64":
-        return this.pick(["(local.get $q)", "(f64.const -nan)", "(f64.const 2)", "(f64.const -inf)", "(global.get $gf64)", "(f64.const 0)"]);
+        return this.pick([
+          "(local.get $q)",
+          "(f64.const -nan)",
+          "(f64.const 2)",
+          "(f64.const -inf)",
+          "(global.get $gf64)",
+          "(f64.const 0)",
+        ]);
       default:
         return "(v128.const i32x4 0x7fc00001 0xffc00000 1065353216 0)";
     }

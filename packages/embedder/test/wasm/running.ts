@@ -2,15 +2,29 @@
 // module run by V8 as it is.
 import assert from "node:assert/strict";
 import binaryen from "binaryen";
-import { DIRTY_MAP_PAGES, instrument, type InstrumentedModule, type ModuleInfo, validateModule } from "../../src/wasm/index.ts";
+import {
+  DIRTY_MAP_PAGES,
+  type InstrumentedModule,
+  instrument,
+  type ModuleInfo,
+  validateModule,
+} from "../../src/wasm/index.ts";
 
 export const LIMIT = 1_000_000_000;
 
 const F = binaryen.Features;
 /** What the Internet Computer enables. */
 const ENABLED =
-  F.MutableGlobals | F.NontrappingFPToInt | F.SIMD128 | F.BulkMemory | F.BulkMemoryOpt | F.SignExt | F.ReferenceTypes |
-  F.Multivalue | F.Memory64 | F.TailCall;
+  F.MutableGlobals |
+  F.NontrappingFPToInt |
+  F.SIMD128 |
+  F.BulkMemory |
+  F.BulkMemoryOpt |
+  F.SignExt |
+  F.ReferenceTypes |
+  F.Multivalue |
+  F.Memory64 |
+  F.TailCall;
 
 /** The binary of a module in text format, as written: no optimisation. */
 export function fromText(text: string): Uint8Array<ArrayBuffer> {

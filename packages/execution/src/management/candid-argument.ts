@@ -10,9 +10,9 @@ import {
   type UserError,
   userError,
 } from "@atoll/types";
+import { liftBlobs } from "@atoll/types/candid-quota";
 import { IDL } from "@icp-sdk/core/candid";
 import { Principal } from "@icp-sdk/core/principal";
-import { liftBlobs } from "@atoll/types/candid-quota";
 
 /** Candid's `opt`, as the decoder shows it. */
 export type Opt<T> = readonly [] | readonly [T];

@@ -1,5 +1,6 @@
 // What the management canister answers when it refuses: code, sentence, advice and a link, worded as the replica does,
 // because tools look for parts of these texts. Checklist 4.1, 6.4.
+import { groupedCycles } from "@atoll/embedder";
 import { type CanisterId, ErrorCode, type PrincipalId, principalToText, type UserError, userError } from "@atoll/types";
 
 const DOCUMENTATION = "https://internetcomputer.org/docs/current/references/execution-errors#";
@@ -75,8 +76,8 @@ export function provisionalNotAllowed(): UserError {
 export function tooFewCyclesToCreate(sent: bigint, required: bigint): UserError {
   return advised(
     ErrorCode.InsufficientCyclesForCreateCanister,
-    `Creating a canister requires a fee of ${grouped(required)} that is deducted from the canister's initial balance ` +
-      `but only ${grouped(sent)} cycles were received with the create_canister request.`,
+    `Creating a canister requires a fee of ${groupedCycles(required)} that is deducted from the canister's initial balance ` +
+      `but only ${groupedCycles(sent)} cycles were received with the create_canister request.`,
     "Try sending more cycles with the request.",
     "create-canister-not-enough-cycles",
   );
@@ -139,7 +140,7 @@ export function memoryCapacityExceeded(requested: bigint, available: bigint): Us
 export function tooFewCyclesForCompute(allocation: number, missing: bigint): UserError {
   return advised(
     ErrorCode.InsufficientCyclesInComputeAllocation,
-    `Cannot increase compute allocation to ${allocation}% due to insufficient cycles. At least ${grouped(missing)} ` +
+    `Cannot increase compute allocation to ${allocation}% due to insufficient cycles. At least ${groupedCycles(missing)} ` +
       "additional cycles are required.",
     TOP_UP,
     "insufficient-cycles-in-compute-allocation",
@@ -150,7 +151,7 @@ export function tooFewCyclesForMemory(allocation: bigint, missing: bigint): User
   return advised(
     ErrorCode.InsufficientCyclesInMemoryAllocation,
     `Cannot increase memory allocation to ${inUnits(allocation)} due to insufficient cycles. At least ` +
-      `${grouped(missing)} additional cycles are required.`,
+      `${groupedCycles(missing)} additional cycles are required.`,
     TOP_UP,
     "insufficient-cycles-in-memory-allocation",
   );
@@ -159,7 +160,7 @@ export function tooFewCyclesForMemory(allocation: bigint, missing: bigint): User
 export function tooFewCyclesToGrow(bytes: number, missing: bigint): UserError {
   return advised(
     ErrorCode.InsufficientCyclesInMemoryGrow,
-    `Canister cannot grow memory by ${bytes} bytes due to insufficient cycles. At least ${grouped(missing)} additional ` +
+    `Canister cannot grow memory by ${bytes} bytes due to insufficient cycles. At least ${groupedCycles(missing)} additional ` +
       "cycles are required.",
     TOP_UP,
     "insufficient-cycles-in-memory-grow-1",
@@ -169,7 +170,7 @@ export function tooFewCyclesToGrow(bytes: number, missing: bigint): UserError {
 export function reservedLimitTooLow(reserved: bigint, limit: bigint): UserError {
   return advised(
     ErrorCode.ReservedCyclesLimitIsTooLow,
-    `Cannot set the reserved cycles limit ${grouped(limit)} below the reserved cycles balance of the canister ${grouped(reserved)}.`,
+    `Cannot set the reserved cycles limit ${groupedCycles(limit)} below the reserved cycles balance of the canister ${groupedCycles(reserved)}.`,
     "Set the reserved cycles limit in the canister settings to a value that is at least the current reserved cycles balance.",
   );
 }
@@ -187,15 +188,10 @@ export function installOutOfCycles(id: CanisterId, missing: bigint): UserError {
   return advised(
     ErrorCode.CanisterOutOfCycles,
     `Canister installation failed with \`Canister ${principalToText(id)} is out of cycles: please top up the canister ` +
-      `with at least ${grouped(missing)} additional cycles\`.`,
+      `with at least ${groupedCycles(missing)} additional cycles\`.`,
     TOP_UP,
     "install-code-not-enough-cycles",
   );
-}
-
-/** Digits in groups of three, as the replica prints cycles. */
-function grouped(cycles: bigint): string {
-  return String(cycles).replace(/\B(?=(\d{3})+(?!\d))/g, "_");
 }
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];

@@ -23,7 +23,9 @@ export function uploadChunk(call: ManagementCall): MethodResult {
   const cost = round.fees.managementInstructions(UPLOAD_INSTRUCTIONS);
   const needed = freezingThreshold(round, canister) + cost;
   if (canister.cycles < needed) {
-    return failed(chunkStoreError(`Error charging for 'upload_chunk': ${outOfCycles(canister, needed).message}`));
+    return failed(
+      chunkStoreError(`Error charging for 'upload_chunk': ${outOfCycles(canister, needed, call.sender).message}`),
+    );
   }
   // Charged even if the chunk is there already: finding that out takes hashing it.
   canister.cycles -= cost;

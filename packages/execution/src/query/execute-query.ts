@@ -36,14 +36,20 @@ export interface QueryCall {
 /** What a whole call graph shares. */
 interface Graph {
   readonly executor: QueryExecutor;
+  readonly dataCertificate: Uint8Array | undefined;
   instructionsLeft: number;
+  /** A limit of the whole graph was reached: the query fails with it, whatever else was answered by then. */
+  failure: UserError | undefined;
   /** Canisters with a query under way, outermost first. */
   readonly stack: CanisterId[];
 }
 
 export function executeQuery(executor: QueryExecutor, call: QueryCall): QueryResult {
-  const graph: Graph = { executor, instructionsLeft: MAX_INSTRUCTIONS_PER_QUERY, stack: [] };
+  const { dataCertificate } = call;
+  const instructionsLeft = MAX_INSTRUCTIONS_PER_QUERY;
+  const graph: Graph = { executor, dataCertificate, instructionsLeft, failure: undefined, stack: [] };
   const outcome = runQuery(graph, call);
+  if (graph.failure !== undefined) return { kind: "rejected", error: graph.failure };
   if (outcome.kind === "reply") return { kind: "replied", reply: outcome.data };
   return { kind: "rejected", error: outcome.error };
 }
@@ -55,7 +61,7 @@ type Outcome =
 function runQuery(graph: Graph, call: QueryCall): Outcome {
   const refusal = checkCanister(graph, call.receiver);
   if (refusal !== undefined) return failed(refusal);
-  const session = graph.executor.session(call.receiver);
+  const session = graph.executor.session(call.receiver, { fresh: graph.stack.includes(call.receiver) });
   if (session === undefined) return failed(toUserError({ kind: "no-module" }, call.receiver));
   graph.stack.push(call.receiver);
   try {
@@ -91,8 +97,12 @@ function runSession(graph: Graph, session: QuerySession, call: QueryCall): Outco
   }
   const mode = isComposite ? Mode.compositeQuery : Mode.query;
   const name = `${isComposite ? "canister_composite_query" : "canister_query"} ${call.methodName}`;
-  const conversation: Conversation = { graph, session, call, answer: undefined, failure: undefined, spent: 0 };
+  const conversation: Conversation = {
+    ...{ graph, session, call, spent: 0 },
+    ...{ answer: undefined, failure: undefined, calls: [] },
+  };
   execute(conversation, { kind: "export", name }, { ...inputOf(conversation), mode, arg: call.arg });
+  evaluateCalls(conversation);
   return conclude(conversation);
 }
 
@@ -102,21 +112,21 @@ interface Conversation {
   readonly session: QuerySession;
   readonly call: QueryCall;
   answer: Outcome | undefined;
+  /** Of the last execution. */
   failure: ExecutionError | undefined;
+  /** Calls that wait for their turn, in the order in which they were made. */
+  readonly calls: OutgoingCall[];
   spent: number;
 }
 
-function conclude(conversation: Conversation): Outcome {
-  if (conversation.answer !== undefined) return conversation.answer;
-  const { receiver } = conversation.call;
-  if (conversation.failure !== undefined) return failed(toUserError(conversation.failure, receiver));
-  const text = principalToText(receiver);
-  return failed(
-    userError(ErrorCode.CanisterDidNotReply, `Error from Canister ${text}: Canister ${text} did not reply to the call`),
-  );
+function conclude({ call, answer, failure }: Conversation): Outcome {
+  if (answer !== undefined) return answer;
+  if (failure !== undefined) return failed(toUserError(failure, call.receiver));
+  const text = principalToText(call.receiver);
+  return failed(userError(ErrorCode.CanisterDidNotReply, `Canister ${text} did not produce a response`));
 }
 
-/** Runs one function, then every call it made with the callbacks of each, depth first and in order. */
+/** Runs one function. False: it failed, and left no trace. */
 function execute(
   conversation: Conversation,
   entry: Parameters<QuerySession["run"]>[0],
@@ -126,73 +136,74 @@ function execute(
   const result = session.run(entry, input);
   graph.instructionsLeft -= result.instructions;
   conversation.spent += result.instructions;
-  if (result.error !== undefined) {
-    conversation.failure = result.error;
-    return false;
-  }
+  conversation.failure = result.error;
+  if (result.error !== undefined) return false;
   const { answer, calls } = result.effects;
-  if (answer !== undefined && conversation.answer === undefined) {
+  if (answer !== undefined) {
     conversation.answer =
       answer.kind === "reply"
         ? { kind: "reply", data: answer.data }
         : failed(userError(ErrorCode.CanisterRejectedMessage, answer.message));
   }
-  for (const call of calls) performCall(conversation, call);
+  conversation.calls.push(...calls);
   return true;
 }
 
-function performCall(conversation: Conversation, call: OutgoingCall): void {
-  const payload = callPayload(conversation, call);
+/** Performs the calls one by one, with the callbacks of each, until there is an answer: what is left cannot change it. */
+function evaluateCalls(conversation: Conversation): void {
+  const { graph, calls } = conversation;
+  for (let call = calls.shift(); call !== undefined; call = calls.shift()) {
+    if (conversation.answer !== undefined) return;
+    graph.failure ??= limitReached(graph);
+    if (graph.failure !== undefined) return;
+    const payload = callPayload(conversation, call);
+    graph.failure ??= limitReached(graph);
+    if (graph.failure !== undefined) return;
+    runCallback(conversation, call, payload);
+  }
+}
+
+function limitReached(graph: Graph): UserError | undefined {
+  if (graph.stack.length > MAX_COMPOSITE_QUERY_DEPTH) {
+    return userError(ErrorCode.QueryCallGraphTooDeep, "Composite query calls exceeded the maximum call depth.");
+  }
+  if (graph.instructionsLeft > 0) return undefined;
+  return userError(
+    ErrorCode.QueryCallGraphTotalInstructionLimitExceeded,
+    "Composite query calls exceeded the instruction limit.",
+  );
+}
+
+function runCallback(conversation: Conversation, call: OutgoingCall, payload: ResponsePayload): void {
   const isReply = payload.kind === "reply";
-  const base = inputOf(conversation);
   const ran = execute(
     conversation,
     { kind: "closure", closure: isReply ? call.onReply : call.onReject },
     {
-      ...base,
+      ...inputOf(conversation),
       mode: isReply ? Mode.compositeReply : Mode.compositeReject,
       arg: isReply ? payload.data : new Uint8Array(),
       rejectCode: isReply ? 0 : payload.code,
       rejectMessage: isReply ? "" : payload.message,
     },
   );
-  if (!ran && call.onCleanup !== undefined) {
-    const failure = conversation.failure;
-    execute(
-      conversation,
-      { kind: "closure", closure: call.onCleanup },
-      { ...inputOf(conversation), mode: Mode.compositeCleanup },
-    );
-    conversation.failure = failure;
-  }
+  const { failure } = conversation;
+  if (ran || failure === undefined || call.onCleanup === undefined) return;
+  const input = { ...inputOf(conversation), mode: Mode.compositeCleanup };
+  execute(conversation, { kind: "closure", closure: call.onCleanup }, input);
+  const cleanup = conversation.failure;
+  conversation.failure = cleanup === undefined ? failure : { kind: "cleanup", callback: failure, cleanup };
 }
 
 /** The response to a call made by a composite query. */
 function callPayload({ graph, session }: Conversation, call: OutgoingCall): ResponsePayload {
   graph.instructionsLeft -= INSTRUCTIONS_PER_COMPOSITE_CALL;
-  const refuse = (code: ErrorCode, message: string): ResponsePayload => ({
-    kind: "reject",
-    code: rejectCodeOf(code),
-    message: `${errorCodeText(code)}: ${message}`,
-  });
-  if (graph.instructionsLeft <= 0) {
-    return refuse(
-      ErrorCode.QueryCallGraphTotalInstructionLimitExceeded,
-      "Composite query calls exceeded the instruction limit of the whole call graph.",
-    );
-  }
-  if (graph.stack.length >= MAX_COMPOSITE_QUERY_DEPTH) {
-    return refuse(ErrorCode.QueryCallGraphTooDeep, "Composite query calls exceeded the maximum call depth.");
-  }
-  if (graph.stack.includes(call.receiver)) {
-    return refuse(ErrorCode.QueryCallGraphLoopDetected, "Loop detected in the composite query call graph.");
-  }
   const sender = session.canister.view.id;
   const outcome = runQuery(graph, { sender, receiver: call.receiver, methodName: call.methodName, arg: call.arg });
   if (outcome.kind === "reply") return outcome;
   const { code, message } = outcome.error;
   if (code === ErrorCode.CanisterRejectedMessage) return { kind: "reject", code: RejectCode.CANISTER_REJECT, message };
-  return refuse(code, message);
+  return { kind: "reject", code: rejectCodeOf(code), message: `${errorCodeText(code)}: ${message}` };
 }
 
 function inputOf({ graph, session, call, answer, spent }: Conversation): ExecutionInput {
@@ -201,7 +212,7 @@ function inputOf({ graph, session, call, answer, spent }: Conversation): Executi
     callerInfo: call.callerInfo,
     responded: answer !== undefined,
     callContextInstructions: spent,
-    dataCertificate: graph.stack.length === 1 ? call.dataCertificate : undefined,
+    dataCertificate: call.receiver === graph.stack[0] ? graph.dataCertificate : undefined,
     maxReplyBytes: MAX_QUERY_REPLY_BYTES,
     instructionLimit: Math.max(0, graph.instructionsLeft),
     stablePageLimit: STABLE_PAGES_QUERY,

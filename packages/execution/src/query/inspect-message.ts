@@ -14,6 +14,7 @@ import {
   type UserError,
   userError,
 } from "@atoll/types";
+import { outOfCycles } from "../execute-message.ts";
 import { freezingThreshold, type Round } from "../round.ts";
 import type { QueryExecutor } from "./query-executor.ts";
 import { queryInput } from "./query-input.ts";
@@ -28,10 +29,7 @@ export function filterCanisterIngress(executor: QueryExecutor, message: IngressM
   const { view } = canister;
   const required = fees.freezingThreshold(view, memoryBytesOf(canister)) + fees.ingress(message.byteSize);
   if (view.cycles < required) {
-    return userError(
-      ErrorCode.CanisterOutOfCycles,
-      `Canister ${id()} is out of cycles: please top up the canister with at least ${required - view.cycles} additional cycles`,
-    );
+    return outOfCycles(view, required, message.sender);
   }
   if (view.status === "stopping") return userError(ErrorCode.CanisterStopping, `Canister ${id()} is stopping`);
   if (view.status === "stopped") return userError(ErrorCode.CanisterStopped, `Canister ${id()} is stopped`);

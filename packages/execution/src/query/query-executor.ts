@@ -6,12 +6,15 @@ import {
   type ExecutionInput,
   InstancePool,
   type LiveInstance,
+  type MemoryPages,
+  Mode,
   type RunResult,
   rollBack,
   runFunction,
   StableMemory,
 } from "@atoll/embedder";
-import { type CanisterId, invariant, OS_PAGE_BYTES, STABLE_PAGES_QUERY } from "@atoll/types";
+import type { GlobalValue } from "@atoll/state";
+import { type CanisterId, invariant, OS_PAGE_BYTES } from "@atoll/types";
 import type { FeeSchedule } from "../fees.ts";
 import { applyStateDelta, type QueryCanister, type QueryState, type StateDelta } from "./query-state.ts";
 
@@ -45,40 +48,114 @@ export class QueryExecutor {
     }
   }
 
-  /** A canister's instance with stable memory on top of the committed pages. `end` undoes everything. */
-  session(id: CanisterId): QuerySession | undefined {
+  /**
+   * A canister's instance on top of the committed pages. `end` undoes everything. `fresh`: the instance at hand is in
+   * the middle of a query, which this one must not see.
+   */
+  session(id: CanisterId, options: { fresh?: boolean } = {}): QuerySession | undefined {
     const canister = this.state.canisters.get(id);
     if (canister?.view.moduleHash === undefined) return undefined;
     const module = this.state.modules.get(canister.view.moduleHash);
     invariant(module !== undefined, "a canister's module is missing on the query side");
+    const make = (heap: MemoryPages): LiveInstance => this.#pool.fresh({ module, heap });
+    if (options.fresh === true) {
+      const live = make(canister.heap);
+      live.writeGlobals(canister.view.globals);
+      return new QuerySession(canister, live, { make, drop: () => {} });
+    }
     const live = this.#pool.get(id, { module, heap: canister.heap, globals: canister.view.globals });
-    return new QuerySession(canister, live, () => this.#pool.drop(id));
+    return new QuerySession(canister, live, { make, drop: () => this.#pool.drop(id) });
   }
 }
+
+interface InstanceCare {
+  /** A further instance of the same module, with another heap. */
+  readonly make: (heap: MemoryPages) => LiveInstance;
+  /** Forgets the instance that the session began with. */
+  readonly drop: () => void;
+}
+
+const COMPOSITE = Mode.compositeQuery | Mode.compositeReply | Mode.compositeReject | Mode.compositeCleanup;
 
 /** The executions of one query on one canister: a composite query and its callbacks share their changes. */
 export class QuerySession {
   readonly canister: QueryCanister;
-  readonly live: LiveInstance;
-  readonly #stable: StableMemory;
+  readonly #care: InstanceCare;
+  readonly #heap: LayeredPages;
+  readonly #stable: LayeredPages;
   readonly #dirty = new Set<number>();
-  readonly #drop: () => void;
+  #live: LiveInstance;
+  #globals: readonly GlobalValue[];
 
-  constructor(canister: QueryCanister, live: LiveInstance, drop: () => void) {
+  constructor(canister: QueryCanister, live: LiveInstance, care: InstanceCare) {
     this.canister = canister;
-    this.live = live;
-    this.#stable = new StableMemory(canister.stable, STABLE_PAGES_QUERY);
-    this.#drop = drop;
+    this.#live = live;
+    this.#care = care;
+    this.#heap = new LayeredPages(canister.heap);
+    this.#stable = new LayeredPages(canister.stable);
+    this.#globals = canister.view.globals;
+  }
+
+  get live(): LiveInstance {
+    return this.#live;
   }
 
   run(entry: EntryPoint, input: ExecutionInput): RunResult {
-    const result = runFunction(this.live, entry, input, this.#stable, this.canister.heap);
+    const stable = new StableMemory(this.#stable, input.stablePageLimit);
+    const result = runFunction(this.#live, entry, input, stable, this.#heap);
     for (const page of result.dirtyPages) this.#dirty.add(page);
+    // A plain query is over after one execution.
+    if ((input.mode & COMPOSITE) !== 0) {
+      if (result.error === undefined) this.#keep(result);
+      else this.#undo(result);
+    }
     return result;
   }
 
   end(): void {
-    if (!rollBack(this.live, [...this.#dirty], this.canister.heap, this.canister.view.globals)) this.#drop();
+    const { heap, view } = this.canister;
+    if (!rollBack(this.#live, [...this.#dirty], heap, view.globals)) this.#care.drop();
+  }
+
+  #keep(result: RunResult): void {
+    const bytes = this.#live.bytes();
+    for (const page of result.dirtyPages) {
+      this.#heap.written.set(page, bytes.slice(page * OS_PAGE_BYTES, (page + 1) * OS_PAGE_BYTES));
+    }
+    this.#heap.wasmPages = this.#live.wasmPages;
+    for (const [page, content] of result.stable.written) this.#stable.written.set(page, content);
+    this.#stable.wasmPages = result.stable.wasmPages;
+    this.#live.restoreSegments();
+    this.#globals = this.#live.readGlobals();
+  }
+
+  /** The failed execution leaves no trace for the next one. */
+  #undo(result: RunResult): void {
+    if (rollBack(this.#live, result.dirtyPages, this.#heap, this.#globals)) return;
+    this.#care.drop();
+    this.#live = this.#care.make(this.#heap);
+    this.#live.writeGlobals(this.#globals);
+  }
+}
+
+/** Committed pages with those of earlier executions of the same query above. */
+class LayeredPages implements MemoryPages {
+  wasmPages: number;
+  readonly written = new Map<number, Uint8Array>();
+  readonly #base: MemoryPages;
+
+  constructor(base: MemoryPages) {
+    this.#base = base;
+    this.wasmPages = base.wasmPages;
+  }
+
+  read(page: number): Uint8Array | undefined {
+    return this.written.get(page) ?? this.#base.read(page);
+  }
+
+  *pages(): Generator<[number, Uint8Array]> {
+    for (const [page, content] of this.#base.pages()) if (!this.written.has(page)) yield [page, content];
+    yield* this.written;
   }
 }
 
