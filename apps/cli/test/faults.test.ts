@@ -4,15 +4,15 @@
 import assert from "node:assert/strict";
 import { cpSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { before, test } from "node:test";
+import { after, before, test } from "node:test";
 import type { Principal } from "@icp-sdk/core/principal";
-import { launch, startNetwork, temporaryFolder } from "./process.ts";
+import { endAll, launch, startNetwork, temporaryFolder } from "./process.ts";
 import { agentOf, deploy, recorderActor, recorderWasm } from "./recorder.ts";
 import { type Chance, chance } from "./seeded.ts";
 
 type Ending = "SIGTERM" | "SIGKILL";
 
-const isThorough = process.env["FAULTS"] === "all";
+const isThorough = process.env.FAULTS === "all";
 /** State of a network that ended in order, and of one that was killed and has batches to replay. */
 const endings: readonly Ending[] = isThorough ? ["SIGTERM", "SIGKILL"] : ["SIGKILL"];
 /** Files that hold nothing of the network. */
@@ -45,13 +45,17 @@ before(async () => {
   folders.set("SIGTERM", stateDir);
 });
 
+after(endAll);
+
 for (const ending of endings) {
   for (const damage of ["cut", "flip", "remove"] as const) {
     test(`after ${ending}: every file, ${damage}`, { timeout: 120_000 }, async (t) => {
       const random = chance();
       const original = folders.get(ending) as string;
       const results: string[] = [];
-      const cases = filesBelow(original).filter((file) => isThorough || !isOfTheProcess(file)).flatMap((file) => damagesTo(join(original, file), damage, random).map((act) => ({ file, act })));
+      const cases = filesBelow(original)
+        .filter((file) => isThorough || !isOfTheProcess(file))
+        .flatMap((file) => damagesTo(join(original, file), damage, random).map((act) => ({ file, act })));
       for (let next = 0; next < cases.length; next += 2) {
         const pair = cases.slice(next, next + 2);
         results.push(...(await Promise.all(pair.map(({ file, act }) => outcomeOf(original, file, act)))));
@@ -89,7 +93,11 @@ async function outcomeOf(original: string, file: string, damage: Damage): Promis
     assert.deepEqual(ready.rootKey, rootKey, `${what}: another network`);
     const actor = recorderActor(agentOf(ready), canisterId);
     const counts = await actor.countsOf(0n);
-    assert.deepEqual([...counts], Array.from({ length: RECORDED }, () => 1), `${what}: something is lost`);
+    assert.deepEqual(
+      [...counts],
+      Array.from({ length: RECORDED }, () => 1),
+      `${what}: something is lost`,
+    );
     assert.equal(await actor.checksum(), checksum, `${what}: the memory is another one`);
     assert.equal(await actor.record(0n, BigInt(RECORDED)), BigInt(RECORDED + 1), `${what}: it goes on`);
     return `${what}: harmless`;
@@ -105,9 +113,16 @@ function damagesTo(path: string, kind: "cut" | "flip" | "remove", random: Chance
   if (size === 0) return kind === "cut" ? [] : [garbage];
   if (kind === "cut") {
     const lengths = new Set([0, size - 1, random.below(size)]);
-    return some(lengths, random).map((length) => ({ name: `cut to ${length} of ${size}`, apply: (file) => truncateSync(file, length) }));
+    return some(lengths, random).map((length) => ({
+      name: `cut to ${length} of ${size}`,
+      apply: (file) => truncateSync(file, length),
+    }));
   }
-  const offsets = new Set([random.below(Math.min(size, 32)), random.below(size), size - 1 - random.below(Math.min(size, 64))]);
+  const offsets = new Set([
+    random.below(Math.min(size, 32)),
+    random.below(size),
+    size - 1 - random.below(Math.min(size, 64)),
+  ]);
   return some(offsets, random).map((offset) => {
     const bit = random.below(8);
     return {

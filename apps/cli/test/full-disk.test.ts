@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Principal } from "@icp-sdk/core/principal";
-import { launch, type Network, run, startNetwork, temporaryFolder } from "./process.ts";
+import { endAll, launch, type Network, run, startNetwork, temporaryFolder } from "./process.ts";
 import { agentOf, deploy, recorderActor, recorderWasm } from "./recorder.ts";
 
 const DISK_BYTES = 48 * 1024 * 1024;
@@ -32,11 +32,13 @@ before(async () => {
 });
 
 after(async () => {
-  await network?.kill("SIGKILL");
+  await endAll();
   if (isMounted) execFileSync("umount", [disk]);
 });
 
-test("updates wait while the disk is full, queries and status do not, and afterwards all goes on", { skip }, async () => {
+test("updates wait while the disk is full, queries and status do not, and afterwards all goes on", {
+  skip,
+}, async () => {
   fillDisk(0);
   const { waiting, answered } = await callUntilNoAnswer(0n);
   assert.deepEqual(await countsOf(0n), ones(answered));
@@ -56,7 +58,10 @@ test("an update that was never answered runs at most once, those that were are a
   const started = launch(["start", "--port", "0", "--state-dir", stateDir, "--no-sample", "--json"]);
   const ready = await started.ready.catch(() => undefined);
   if (ready !== undefined) {
-    assert.deepEqual([...(await recorderActor(agentOf(ready), canisterId).countsOf(1n))].slice(0, answered), ones(answered));
+    assert.deepEqual(
+      [...(await recorderActor(agentOf(ready), canisterId).countsOf(1n))].slice(0, answered),
+      ones(answered),
+    );
     await started.kill("SIGKILL");
   } else {
     const refused = await started.exited;
@@ -70,7 +75,9 @@ test("an update that was never answered runs at most once, those that were are a
   assert.ok((counts[answered] ?? 0) <= 1);
 });
 
-test("a checkpoint that finds the disk full is made up for later, with all that it would have held", { skip }, async () => {
+test("a checkpoint that finds the disk full is made up for later, with all that it would have held", {
+  skip,
+}, async () => {
   // The pages of this are many times the room that is left; the batch itself is small.
   fillDisk(256 * 1024);
   await actor().fill(100_000n);

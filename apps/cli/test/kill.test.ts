@@ -9,7 +9,7 @@ import { endAll, launch, type Network, startNetwork, temporaryFolder } from "./p
 import { agentOf, deploy, fastBlsVerify, recorderActor, recorderWasm } from "./recorder.ts";
 import { chance } from "./seeded.ts";
 
-const KILLS = Number(process.env["KILLS"] ?? 9);
+const KILLS = Number(process.env.KILLS ?? 9);
 const USERS = 12;
 
 after(endAll);

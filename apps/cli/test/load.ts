@@ -109,7 +109,10 @@ export function createLoad({ users: userCount, near, far, blsVerify }: LoadOptio
           const headers = { "content-type": "application/cbor" };
           const answer = await fetch(network.gatewayUrl + path, { method: "POST", headers, body });
           const bytes = new Uint8Array(await answer.arrayBuffer());
-          assert.ok(answer.status === 200 || answer.status === 202, `sent again: ${answer.status} ${decoder.decode(bytes)}`);
+          assert.ok(
+            answer.status === 200 || answer.status === 202,
+            `sent again: ${answer.status} ${decoder.decode(bytes)}`,
+          );
           if (answer.status === 200) await assertReplied(network, body, bytes, blsVerify);
           if (answer.status === 200) user.answered[call] = true;
           resentCount++;
@@ -161,7 +164,11 @@ const decoder = new TextDecoder();
 /** What a client sees of a network that was killed: a connection that is refused, reset or closed. */
 function isConnectionLoss(error: unknown): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if (/ECONNREFUSED|ECONNRESET|EPIPE|UND_ERR|fetch failed|terminated|other side closed/.test(`${cause.message} ${(cause as { code?: string }).code}`)) {
+    if (
+      /ECONNREFUSED|ECONNRESET|EPIPE|UND_ERR|fetch failed|terminated|other side closed/.test(
+        `${cause.message} ${(cause as { code?: string }).code}`,
+      )
+    ) {
       return true;
     }
   }

@@ -78,7 +78,9 @@ export function launch(args: readonly string[], options: SpawnOptions = {}): Lau
       if (line?.startsWith("{") && rest.length > 0) resolve(readyOf(line));
     });
     child.on("error", reject);
-    exited.then(({ code, signal, stderr }) => reject(new Error(`atoll ended before it was ready (${code ?? signal}): ${stderr}`)));
+    exited.then(({ code, signal, stderr }) =>
+      reject(new Error(`atoll ended before it was ready (${code ?? signal}): ${stderr}`)),
+    );
   });
   ready.catch(() => undefined);
   return {
@@ -95,7 +97,16 @@ export function launch(args: readonly string[], options: SpawnOptions = {}): Lau
 
 /** Starts a network and waits until it serves. */
 export async function startNetwork(options: NetworkOptions): Promise<Network> {
-  const args = ["start", "--port", "0", "--state-dir", options.stateDir, "--no-sample", "--json", ...(options.args ?? [])];
+  const args = [
+    "start",
+    "--port",
+    "0",
+    "--state-dir",
+    options.stateDir,
+    "--no-sample",
+    "--json",
+    ...(options.args ?? []),
+  ];
   const launched = launch(args, options);
   const ready = await within(launched, launched.ready, options.timeoutMs ?? 20_000);
   const { exited, output, kill } = launched;
@@ -103,7 +114,10 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
 }
 
 /** Runs a command that is expected to end by itself. */
-export function run(args: readonly string[], options: SpawnOptions & { readonly timeoutMs?: number } = {}): Promise<Exit> {
+export function run(
+  args: readonly string[],
+  options: SpawnOptions & { readonly timeoutMs?: number } = {},
+): Promise<Exit> {
   const launched = launch(args, options);
   return within(launched, launched.exited, options.timeoutMs ?? 20_000);
 }
@@ -117,10 +131,15 @@ export function temporaryFolder(): string {
 
 /** For `after`: a process that a failed test left would keep the test file from ending. */
 export async function endAll(): Promise<void> {
-  await Promise.all([...running].map((child) => new Promise((resolve) => {
-    child.once("close", resolve);
-    child.kill("SIGKILL");
-  })));
+  await Promise.all(
+    [...running].map(
+      (child) =>
+        new Promise((resolve) => {
+          child.once("close", resolve);
+          child.kill("SIGKILL");
+        }),
+    ),
+  );
 }
 
 async function within<T>(launched: Launched, result: Promise<T>, timeoutMs: number): Promise<T> {

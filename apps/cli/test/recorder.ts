@@ -1,10 +1,10 @@
 // The canister that these tests load, and the calls to it through the official agent.
 import { fileURLToPath } from "node:url";
+import { createNodeCrypto } from "@atoll/host-node";
 import { Actor, type ActorSubclass, HttpAgent, type Identity } from "@icp-sdk/core/agent";
 import { IDL } from "@icp-sdk/core/candid";
 import { Ed25519KeyIdentity } from "@icp-sdk/core/identity";
 import { Principal } from "@icp-sdk/core/principal";
-import { createNodeCrypto } from "@atoll/host-node";
 import { compileMotoko } from "../../../tools/motoko/compile.ts";
 import type { Ready } from "./process.ts";
 
@@ -48,7 +48,11 @@ export function agentOf(
 
 /** `blsVerify` replaces the agent's own check of certificates, for a load that shall not wait for it. */
 export function recorderActor(agent: HttpAgent, canisterId: Principal, blsVerify?: BlsVerify): ActorSubclass<Recorder> {
-  return Actor.createActor<Recorder>(recorder, { agent, canisterId, ...(blsVerify === undefined ? {} : { blsVerify }) });
+  return Actor.createActor<Recorder>(recorder, {
+    agent,
+    canisterId,
+    ...(blsVerify === undefined ? {} : { blsVerify }),
+  });
 }
 
 export type BlsVerify = (publicKey: Uint8Array, signature: Uint8Array, message: Uint8Array) => Promise<boolean>;
@@ -100,6 +104,11 @@ export async function deploy(agent: HttpAgent, wasm: Uint8Array): Promise<Princi
     });
   const creation = calls(Principal.managementCanister());
   const { canister_id: id } = await creation.provisional_create_canister_with_cycles({ amount: [] });
-  await calls(id).install_code({ mode: { install: null }, canister_id: id, wasm_module: wasm, arg: IDL.encode([], []) });
+  await calls(id).install_code({
+    mode: { install: null },
+    canister_id: id,
+    wasm_module: wasm,
+    arg: IDL.encode([], []),
+  });
   return id;
 }

@@ -1,8 +1,8 @@
 // A restart with state: every canister and every page is back, whatever ended the process before. Prints how long it
 // took until the first good status; CANISTERS=100 makes it the size that the time is promised for (3 s).
 import assert from "node:assert/strict";
-import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
+import { createServer } from "node:net";
 import { after, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { Cbor } from "@icp-sdk/core/agent";
@@ -10,7 +10,7 @@ import type { Principal } from "@icp-sdk/core/principal";
 import { endAll, launch, startNetwork, temporaryFolder } from "./process.ts";
 import { agentOf, deploy, fastBlsVerify, recorderActor, recorderWasm } from "./recorder.ts";
 
-const CANISTERS = Number(process.env["CANISTERS"] ?? 10);
+const CANISTERS = Number(process.env.CANISTERS ?? 10);
 /** Of the canister's array: makes about a megabyte of pages. */
 const WORDS = 3_500n;
 

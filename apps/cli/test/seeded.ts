@@ -8,7 +8,7 @@ export interface Chance {
   between(first: number, last: number): number;
 }
 
-export function chance(seed = Number(process.env["SEED"] ?? Date.now() % 1_000_000)): Chance {
+export function chance(seed = Number(process.env.SEED ?? Date.now() % 1_000_000)): Chance {
   let state = seed >>> 0;
   const below = (limit: number): number => {
     state = (state + 0x9e37_79b9) >>> 0;

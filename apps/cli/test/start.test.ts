@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { crc32 } from "node:zlib";
-import { type Exit, launch, type Network, run, startNetwork, temporaryFolder } from "./process.ts";
+import { type Exit, endAll, launch, type Network, run, startNetwork, temporaryFolder } from "./process.ts";
 import { agentOf } from "./recorder.ts";
 
 /** One sentence on standard error, nothing on standard output, and a code that is not 0. */
@@ -31,9 +31,7 @@ let network: Network;
 before(async () => {
   network = await startNetwork({ stateDir: join(temporaryFolder(), "new", "folder") });
 });
-after(async () => {
-  await network.kill("SIGKILL");
-});
+after(endAll);
 
 test("a folder that does not exist is made, and belongs to the user alone", () => {
   assert.ok(existsSync(join(network.stateDir, "atoll-state")));
@@ -43,7 +41,12 @@ test("a folder that does not exist is made, and belongs to the user alone", () =
 test("a folder in use is refused with the process that uses it, also with --clean", async () => {
   const files = readdirSync(network.stateDir);
   for (const more of [[], ["--clean"]]) {
-    assertRefused(await run(startArgs(network.stateDir, ...more)), "in use", String(network.pid), "stop that network first");
+    assertRefused(
+      await run(startArgs(network.stateDir, ...more)),
+      "in use",
+      String(network.pid),
+      "stop that network first",
+    );
   }
   assert.deepEqual(readdirSync(network.stateDir), files);
   await agentOf(network).status();
@@ -74,7 +77,9 @@ test("a folder that cannot be used is refused", async (t) => {
   mkdirSync(locked, { mode: 0o500 });
   const isMounted = process.getuid?.() === 0 && mount("tmpfs", "ro,size=1m", locked);
   if (process.getuid?.() === 0 && !isMounted) {
-    t.diagnostic("not checked: a folder without write permission (root may write everywhere, and mount is not allowed)");
+    t.diagnostic(
+      "not checked: a folder without write permission (root may write everywhere, and mount is not allowed)",
+    );
   } else {
     try {
       assertRefused(await run(startArgs(locked)), locked, /choose another/);

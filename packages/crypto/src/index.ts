@@ -1,3 +1,5 @@
+// What other packages may use of crypto. The port in plain JavaScript is not among it, because loading its curves takes
+// 60 ms: import it from "@atoll/crypto/universal-port".
 export * from "./canister-signature.ts";
 export * from "./certificate.ts";
 export * from "./delegation.ts";

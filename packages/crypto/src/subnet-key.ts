@@ -24,10 +24,7 @@ export function subnetKeyFromDer(der: Uint8Array): Uint8Array | undefined {
   return equalBytes(der.subarray(0, PREFIX.length), PREFIX) ? der.subarray(PREFIX.length) : undefined;
 }
 
-/** Self-authenticating id: SHA-224 of the DER key, then 0x02. */
+/** Self-authenticating id: SHA-224 of the DER key, then 0x02. Users, nodes and subnets are named this way. */
 export function selfAuthenticatingId(publicKeyDer: Uint8Array, sha224: (data: Uint8Array) => Uint8Array): PrincipalId {
   return principalFromBytes(concatBytes(sha224(publicKeyDer), Uint8Array.of(2)));
 }
-
-/** The id of the subnet that has this key (DER). */
-export const subnetIdFromKey = selfAuthenticatingId;

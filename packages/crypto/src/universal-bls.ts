@@ -1,4 +1,5 @@
-// BLS12-381 in plain JavaScript (@noble/curves): the reference, and what a host without WebAssembly modules uses.
+// BLS12-381 in plain JavaScript (@noble/curves): the reference, and what a host uses that cannot load a faster
+// library. Signatures in G1, keys in G2 (interface specification, "Certificate").
 import type { BlsPort } from "@atoll/types";
 import { bls12_381 } from "@noble/curves/bls12-381.js";
 import { BLS_SIGNATURE_TAG } from "./expand-message.ts";

@@ -1,4 +1,5 @@
-// One signature by one key of a user, whatever its scheme (interface specification, "Signatures").
+// One signature by one key of a user, whatever its scheme (interface specification, "Signatures"). The key says by its
+// object identifier which scheme it is, and so what the signature must look like.
 import { type SignatureAlgorithm, toHex } from "@atoll/types";
 import { type CanisterSignatureCheck, verifyCanisterSignature } from "./canister-signature.ts";
 import { type PublicKey, parsePublicKey } from "./public-key.ts";

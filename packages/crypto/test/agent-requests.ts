@@ -24,14 +24,11 @@ export function contentOf(kind: RequestKind, sender: Principal, more: Content = 
 }
 
 /** The envelope that the agent's identity makes around a content. */
-export async function signedBody(identity: Identity, content: Content): Promise<Body> {
+export async function bodyOf(identity: Identity, kind: RequestKind = "call", more: Content = {}): Promise<Body> {
+  const content = contentOf(kind, identity.getPrincipal() as Principal, more);
   const request = { body: content, request: {}, endpoint: "call" } as unknown as HttpAgentRequest;
   const { body } = (await identity.transformRequest(request)) as { body: Body };
   return body;
-}
-
-export async function bodyOf(identity: Identity, kind: RequestKind = "call", more: Content = {}): Promise<Body> {
-  return signedBody(identity, contentOf(kind, identity.getPrincipal() as Principal, more));
 }
 
 /** What becomes of a body: parsed, then authenticated. */

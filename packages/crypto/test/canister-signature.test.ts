@@ -16,7 +16,7 @@ import { Principal } from "@icp-sdk/core/principal";
 import { SignatureCache } from "../src/certificate.ts";
 import { reconstructRoot } from "../src/hash-tree.ts";
 import { canisterKeyToDer } from "../src/public-key.ts";
-import { subnetIdFromKey } from "../src/subnet-key.ts";
+import { selfAuthenticatingId } from "../src/subnet-key.ts";
 import { type Content, contentOf, MINUTE, NOW, ROOT, receive, requestId, textOf } from "./agent-requests.ts";
 import { bytes, certify, crypto, type Entry, keyOf, treeOf } from "./certified-tree.ts";
 
@@ -66,7 +66,7 @@ test("a request signed by a canister of the root subnet", () => {
   assert.equal(request(), "accepted");
 });
 
-const sid = principalToBytes(subnetIdFromKey(keyOf(SUBNET), crypto.sha224));
+const sid = principalToBytes(selfAuthenticatingId(keyOf(SUBNET), crypto.sha224));
 const list = encodeCbor([[IDENTITY_CANISTER, IDENTITY_CANISTER]]);
 
 function bySubnet(type: string | undefined, ranges = list) {

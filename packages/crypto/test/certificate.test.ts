@@ -14,13 +14,13 @@ import {
 import { Certificate as AgentCertificate } from "@icp-sdk/core/agent";
 import { Principal } from "@icp-sdk/core/principal";
 import { type CertificateCheck, SignatureCache, timeOf, verifyCertificate } from "../src/certificate.ts";
-import { subnetIdFromKey } from "../src/subnet-key.ts";
+import { selfAuthenticatingId } from "../src/subnet-key.ts";
 import { bytes, certify, crypto, type Entry, keyOf } from "./certified-tree.ts";
 
 const ROOT = 1;
 const SUBNET = 2;
 const rootKey = keyOf(ROOT);
-const subnetId = subnetIdFromKey(keyOf(SUBNET), crypto.sha224);
+const subnetId = selfAuthenticatingId(keyOf(SUBNET), crypto.sha224);
 const sid = principalToBytes(subnetId);
 const canister = canisterIdFromIndex(5n);
 const cid = principalToBytes(canister);

@@ -9,7 +9,7 @@ import { createUniversalCrypto } from "../src/universal-port.ts";
 export const crypto = createUniversalCrypto();
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
-export type Label = string | Uint8Array;
+type Label = string | Uint8Array;
 /** A leaf's path and value. */
 export type Entry = readonly [readonly Label[], Uint8Array];
 
@@ -40,7 +40,7 @@ function forks(nodes: HashTree[]): HashTree {
   return { kind: "fork", left: forks(nodes.slice(0, middle)), right: forks(nodes.slice(middle)) };
 }
 
-export const secretOf = (n: number): Uint8Array => new Uint8Array(32).fill(n);
+const secretOf = (n: number): Uint8Array => new Uint8Array(32).fill(n);
 export const keyOf = (n: number): Uint8Array => subnetKeyToDer(crypto.bls.publicKey(secretOf(n)));
 
 export interface Delegated {

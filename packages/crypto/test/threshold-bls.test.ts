@@ -7,7 +7,7 @@ import { blsVerify } from "@icp-sdk/core/agent";
 import { Principal } from "@icp-sdk/core/principal";
 import { BLS_SIGNATURE_TAG, expandMessage } from "../src/expand-message.ts";
 import { sha224, sha256 } from "../src/sha.ts";
-import { subnetIdFromKey, subnetKeyFromDer, subnetKeyToDer } from "../src/subnet-key.ts";
+import { selfAuthenticatingId, subnetKeyFromDer, subnetKeyToDer } from "../src/subnet-key.ts";
 import {
   combineShares,
   dealThresholdKey,
@@ -91,7 +91,7 @@ test("DER of subnet keys and subnet ids: mainnet's root key", () => {
   const key = subnetKeyFromDer(der) as Uint8Array;
   assert.equal(key.length, 96);
   assert.deepEqual(subnetKeyToDer(key), der);
-  const id = subnetIdFromKey(der, sha224);
+  const id = selfAuthenticatingId(der, sha224);
   assert.equal(principalToText(id), "tdb26-jop6k-aogll-7ltgs-eruif-6kk7m-qpktf-gdiqx-mxtrf-vb5e6-eqe");
   assert.equal(Principal.selfAuthenticating(der).toText(), principalToText(id));
   assert.equal(subnetKeyFromDer(der.subarray(1)), undefined);

@@ -5,13 +5,11 @@ import { BLS_SIGNATURE_TAG, checkEvaluationPoints, checkSecret, expandMessage } 
 import type { BlsPort, CryptoPort } from "@atoll/types";
 import type * as Mcl from "mcl-wasm";
 
-type G1 = Mcl.G1;
-
-/** Keys whose pairing lines are kept: each takes about 20 KB of the library's small fixed memory. */
-const KEPT_KEYS = 8;
+type Library = typeof Mcl;
+type Sha256 = CryptoPort["sha256"];
 
 /** Initialises the library (about 70 ms, most of it off this thread). Rejects where it cannot run. */
-export async function createMclBls(mcl: typeof Mcl, sha256: CryptoPort["sha256"]): Promise<BlsPort> {
+export async function createMclBls(mcl: Library, sha256: Sha256): Promise<BlsPort> {
   await mcl.init(mcl.BLS12_381);
   mcl.setETHserialization(true);
   mcl.setMapToMode(mcl.IRTF);
@@ -19,82 +17,85 @@ export async function createMclBls(mcl: typeof Mcl, sha256: CryptoPort["sha256"]
   mcl.verifyOrderG2(true);
   const generator = new mcl.G2();
   generator.deserialize(Buffer.from(G2_GENERATOR, "hex"));
-  const keys = new Map<string, Mcl.PrecomputedG2>();
   const generatorLines = new mcl.PrecomputedG2(mcl.neg(generator));
-
-  function hashToG1(message: Uint8Array): G1 {
-    const uniform = expandMessage(message, BLS_SIGNATURE_TAG, 128, sha256);
-    const [u0, u1] = [new mcl.Fp(), new mcl.Fp()];
-    u0.setBigEndianMod(uniform.subarray(0, 64));
-    u1.setBigEndianMod(uniform.subarray(64));
-    return mcl.add(u0.mapToG1(), u1.mapToG1());
-  }
-
-  function pairingLines(publicKey: Uint8Array): Mcl.PrecomputedG2 | undefined {
-    const name = Buffer.from(publicKey).toString("latin1");
-    let lines = keys.get(name);
-    if (lines !== undefined) {
-      keys.delete(name);
-    } else {
-      const point = new mcl.G2();
-      point.deserialize(publicKey);
-      if (point.isZero()) return undefined;
-      lines = new mcl.PrecomputedG2(point);
-      for (const [oldest, dropped] of keys) {
-        if (keys.size < KEPT_KEYS) break;
-        keys.delete(oldest);
-        dropped.destroy();
-      }
-    }
-    keys.set(name, lines);
-    return lines;
-  }
-
-  function scalar(secret: Uint8Array): Mcl.Fr {
-    checkSecret(secret);
-    const value = new mcl.Fr();
-    value.deserialize(secret);
-    return value;
-  }
-
-  function signature(bytes: Uint8Array): G1 {
-    const point = new mcl.G1();
-    point.deserialize(bytes);
-    return point;
-  }
-
+  const linesOf = keepPairingLines(mcl);
   return {
-    publicKey: (secret) => mcl.mul(generator, scalar(secret)).serialize(),
-    sign: (secret, message) => mcl.mul(hashToG1(message), scalar(secret)).serialize(),
+    publicKey: (secret) => mcl.mul(generator, scalar(mcl, secret)).serialize(),
+    sign: (secret, message) => mcl.mul(hashToG1(mcl, sha256, message), scalar(mcl, secret)).serialize(),
     verify(publicKey, message, bytes) {
       if (publicKey.length !== 96 || bytes.length !== 48) return false;
       try {
-        const point = signature(bytes);
-        const lines = pairingLines(publicKey);
+        const point = signaturePoint(mcl, bytes);
+        const lines = linesOf(publicKey);
         if (point.isZero() || lines === undefined) return false;
         // e(H(m), key) * e(signature, -generator) = 1
-        const product = mcl.precomputedMillerLoop2(hashToG1(message), lines, point, generatorLines);
+        const product = mcl.precomputedMillerLoop2(hashToG1(mcl, sha256, message), lines, point, generatorLines);
         return mcl.finalExp(product).isOne();
       } catch {
         return false;
       }
     },
-    combine(shares) {
-      const points = shares.map(({ index }) => index);
-      checkEvaluationPoints(points);
-      const indices = points.map((index) => {
-        const value = new mcl.Fr();
-        value.setInt(index);
-        return value;
-      });
-      return mcl
-        .recoverG1(
-          indices,
-          shares.map((share) => signature(share.signature)),
-        )
-        .serialize();
-    },
+    combine: (shares) => combine(mcl, shares),
   };
+}
+
+/** Keys whose pairing lines are kept: each takes about 20 KB of the library's small fixed memory. */
+const KEPT_KEYS = 8;
+
+/** Pairing lines of a public key, kept for the keys used last; undefined for the point at infinity. */
+function keepPairingLines(mcl: Library): (publicKey: Uint8Array) => Mcl.PrecomputedG2 | undefined {
+  const kept = new Map<string, Mcl.PrecomputedG2>();
+  return (publicKey) => {
+    const name = Buffer.from(publicKey).toString("latin1");
+    let lines = kept.get(name);
+    if (lines !== undefined) kept.delete(name);
+    else {
+      const point = new mcl.G2();
+      point.deserialize(publicKey);
+      if (point.isZero()) return undefined;
+      for (const [oldest, dropped] of kept) {
+        if (kept.size < KEPT_KEYS) break;
+        kept.delete(oldest);
+        dropped.destroy();
+      }
+      lines = new mcl.PrecomputedG2(point);
+    }
+    kept.set(name, lines);
+    return lines;
+  };
+}
+
+/** Hash to the curve; mapping clears the cofactor, and that may be done before adding as well as after. */
+function hashToG1(mcl: Library, sha256: Sha256, message: Uint8Array): Mcl.G1 {
+  const uniform = expandMessage(message, BLS_SIGNATURE_TAG, 128, sha256);
+  const [u0, u1] = [new mcl.Fp(), new mcl.Fp()];
+  u0.setBigEndianMod(uniform.subarray(0, 64));
+  u1.setBigEndianMod(uniform.subarray(64));
+  return mcl.add(u0.mapToG1(), u1.mapToG1());
+}
+
+function scalar(mcl: Library, secret: Uint8Array): Mcl.Fr {
+  checkSecret(secret);
+  const value = new mcl.Fr();
+  value.deserialize(secret);
+  return value;
+}
+
+function signaturePoint(mcl: Library, bytes: Uint8Array): Mcl.G1 {
+  const point = new mcl.G1();
+  point.deserialize(bytes);
+  return point;
+}
+
+function combine(mcl: Library, shares: Parameters<BlsPort["combine"]>[0]): Uint8Array {
+  checkEvaluationPoints(shares.map(({ index }) => index));
+  const indices = shares.map(({ index }) => {
+    const value = new mcl.Fr();
+    value.setInt(index);
+    return value;
+  });
+  const points = shares.map((share) => signaturePoint(mcl, share.signature));
+  return mcl.recoverG1(indices, points).serialize();
 }
 
 const G2_GENERATOR =

@@ -25,10 +25,14 @@ import {
   type StoragePort,
 } from "@atoll/types";
 
-/** A checkpoint is due after this much work since the last one, so that a restart never repeats more. */
-const CHECKPOINT_INSTRUCTIONS = 20_000_000_000;
+/**
+ * A checkpoint is due after this much work since the last one, so that a start after a crash never repeats more than
+ * a second or two of it.
+ */
+const CHECKPOINT_INSTRUCTIONS = 2_000_000_000;
+const CHECKPOINT_MESSAGES = 20_000;
 const CHECKPOINT_BATCHES = 2000;
-const CHECKPOINT_LOG_BYTES = 64 * 1024 * 1024;
+const CHECKPOINT_LOG_BYTES = 32 * 1024 * 1024;
 
 const MISSING_CHECKPOINT =
   "The checkpoint files (state-*) in the state folder are missing, and the batch log is not. Nothing was changed; " +
@@ -58,6 +62,7 @@ export class StateManager {
   readonly #log: LogPort;
   readonly #checkpointBatches: number;
   #instructions = 0;
+  #messages = 0;
   #batchCount = 0;
   #logBytes = 0;
 
@@ -101,7 +106,8 @@ export class StateManager {
           `The batch log goes on at height ${height}, but the checkpoint is at ${state.height}.`,
         );
       }
-      this.#count(payload.length, replayBatch(this.machine, decodeState(payload) as Batch));
+      const batch = decodeState(payload) as Batch;
+      this.#count(batch, payload.length, replayBatch(this.machine, batch));
     }
     return describeWholeState(this.machine);
   }
@@ -112,7 +118,7 @@ export class StateManager {
     this.#batches.append(batch.height, payload);
     this.#batches.sync();
     const output = processBatch(this.machine, batch);
-    this.#count(payload.length, output.instructions);
+    this.#count(batch, payload.length, output.instructions);
     if (this.#isCheckpointDue()) this.checkpoint();
     return output;
   }
@@ -130,6 +136,7 @@ export class StateManager {
       this.#log.log("warning", `No checkpoint could be written: ${error.message}`);
     }
     this.#instructions = 0;
+    this.#messages = 0;
     this.#batchCount = 0;
     this.#logBytes = 0;
   }
@@ -139,8 +146,9 @@ export class StateManager {
     this.#batches.close();
   }
 
-  #count(bytes: number, instructions: number): void {
+  #count(batch: Batch, bytes: number, instructions: number): void {
     this.#batchCount++;
+    this.#messages += batch.ingress.length;
     this.#logBytes += bytes;
     this.#instructions += instructions;
   }
@@ -148,6 +156,7 @@ export class StateManager {
   #isCheckpointDue(): boolean {
     return (
       this.#instructions >= CHECKPOINT_INSTRUCTIONS ||
+      this.#messages >= CHECKPOINT_MESSAGES ||
       this.#batchCount >= this.#checkpointBatches ||
       this.#logBytes >= CHECKPOINT_LOG_BYTES
     );

@@ -27,6 +27,8 @@ interface MetaRecord {
   readonly time: bigint;
   readonly randomness: Uint8Array;
   readonly nextCanisterIndex: bigint;
+  /** Not in checkpoints of before there were retired ids. */
+  readonly retiredIds?: CanisterId[];
   readonly pendingRandomness: PendingRandomness[];
   readonly metrics: SubnetState["metrics"];
 }
@@ -81,6 +83,7 @@ export class Checkpoints {
         time: state.time,
         randomness: state.randomness,
         nextCanisterIndex: state.nextCanisterIndex,
+        retiredIds: [...state.retiredIds].sort(),
         pendingRandomness: state.pendingRandomness,
         metrics: state.metrics,
       };
@@ -111,6 +114,7 @@ export class Checkpoints {
     state.time = meta.time;
     state.randomness = meta.randomness;
     state.nextCanisterIndex = meta.nextCanisterIndex;
+    state.retiredIds = new Set(meta.retiredIds);
     state.pendingRandomness = meta.pendingRandomness;
     // Counted anew from the memories, as everything else that can be.
     state.metrics = { ...meta.metrics, canisterStateBytes: 0 };

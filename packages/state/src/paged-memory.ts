@@ -88,9 +88,10 @@ export class PagedMemory {
       this.#store.retire(this.table.get(page), height);
       slot = this.#store.allocate();
       this.#changedThisRound.set(page, slot);
-      this.#changedSinceCheckpoint.add(page);
       this.table.set(page, slot);
     }
+    // Not above: a checkpoint may have been taken since the first write of this round.
+    this.#changedSinceCheckpoint.add(page);
     this.#store.write(slot, content);
   }
 

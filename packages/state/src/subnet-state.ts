@@ -42,6 +42,8 @@ export interface SubnetState {
   randomness: Uint8Array;
   readonly canisters: Map<CanisterId, CanisterState>;
   nextCanisterIndex: bigint;
+  /** Ids at or above `nextCanisterIndex` of canisters that are gone: no id is ever given out twice. */
+  retiredIds: Set<CanisterId>;
   readonly modules: ModuleStore;
   readonly pages: PageStore;
   readonly ingressHistory: IngressHistory;
@@ -73,6 +75,7 @@ export function newSubnetState(config: SubnetConfig, modules: ModuleStore, pages
     randomness: new Uint8Array(32),
     canisters: new Map(),
     nextCanisterIndex: 0n,
+    retiredIds: new Set(),
     modules,
     pages,
     ingressHistory: new IngressHistory(),
@@ -101,6 +104,7 @@ export function touch(state: SubnetState, canister: CanisterState): void {
 export function forgetCanister(state: SubnetState, id: CanisterId): void {
   for (const index of [state.withInput, state.withTimer, state.withHeartbeat, state.stopping]) index.delete(id);
   state.canisters.delete(id);
+  if (!isBelowCounter(state, id)) state.retiredIds.add(id);
   state.touched.add(id);
   state.changedSinceCheckpoint.add(id);
 }
@@ -117,11 +121,20 @@ export function nextCanisterId(state: SubnetState): CanisterId | undefined {
       const id = canisterIdFromIndex(state.nextCanisterIndex);
       if (id < first) state.nextCanisterIndex = BigInt(`0x${first.slice(0, 16)}`);
       else if (id > last) break;
-      else if (state.canisters.has(id)) state.nextCanisterIndex++;
+      else if (state.canisters.has(id) || state.retiredIds.delete(id)) state.nextCanisterIndex++;
       else return id;
     }
   }
   return undefined;
+}
+
+/** True if there is a canister of that id, or ever was. */
+export function isTakenId(state: SubnetState, id: CanisterId): boolean {
+  return state.canisters.has(id) || state.retiredIds.has(id) || (isInRanges(state.config, id) && isBelowCounter(state, id));
+}
+
+function isBelowCounter(state: SubnetState, id: CanisterId): boolean {
+  return id < canisterIdFromIndex(state.nextCanisterIndex);
 }
 
 export function isInRanges(config: SubnetConfig, id: CanisterId): boolean {

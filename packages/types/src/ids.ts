@@ -87,11 +87,23 @@ export function toHex(bytes: Uint8Array): string {
   return hex;
 }
 
+/** Value of a hex digit by its character code; 255 for every other character. */
+const HEX_VALUE = new Uint8Array(128).fill(255);
+for (let digit = 0; digit < 16; digit++) {
+  HEX_VALUE[digit.toString(16).charCodeAt(0)] = digit;
+  HEX_VALUE[digit.toString(16).toUpperCase().charCodeAt(0)] = digit;
+}
+
 /** Throws RangeError on anything but an even number of hex digits. */
 export function fromHex(hex: string): Uint8Array {
-  if (hex.length % 2 !== 0 || /[^0-9a-fA-F]/.test(hex)) throw new RangeError("not hex");
+  if (hex.length % 2 !== 0) throw new RangeError("not hex");
   const bytes = new Uint8Array(hex.length / 2);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16);
+  for (let i = 0; i < bytes.length; i++) {
+    const high = HEX_VALUE[hex.charCodeAt(2 * i)] ?? 255;
+    const low = HEX_VALUE[hex.charCodeAt(2 * i + 1)] ?? 255;
+    if (high > 15 || low > 15) throw new RangeError("not hex");
+    bytes[i] = high * 16 + low;
+  }
   return bytes;
 }
 

@@ -95,7 +95,7 @@ function rejection(answer: CborMap): Outcome {
 function subtree(tree: HashTree | undefined, label: string | undefined): HashTree | undefined {
   if (tree?.kind === "fork") return subtree(tree.left, label) ?? subtree(tree.right, label);
   if (tree?.kind !== "labeled") return undefined;
-  return label === undefined || new TextDecoder().decode(tree.label) === label ? tree.tree : undefined;
+  return label === undefined || new TextDecoder().decode(tree.label) === label ? tree.child : undefined;
 }
 
 function leafBytes(tree: HashTree | undefined, label: string): Uint8Array | undefined {

@@ -26,6 +26,9 @@ const MAX_CODE_SECTION_BYTES = 12 * 1024 * 1024;
 const MAX_MODULE_BYTES = 100 * 1024 * 1024;
 const MAX_FUNCTIONS = 50_000;
 const MAX_GLOBALS = 1_000;
+/** What the tables of a module may cost its host before it has done anything. */
+const MAX_TABLES = 100;
+const MAX_TABLE_ELEMENTS = 1_000_000n;
 /** Globals and operators that the replica's instrumentation adds to each module: instruction costs, section 7. */
 const INJECTED_GLOBALS = 3;
 const INJECTED_OPERATORS = 66;
@@ -119,6 +122,10 @@ function checkCounts(module: ParsedModule, memory64: boolean): string | undefine
   }
   if (module.tables.some((table) => table.type !== ValueType.funcref)) {
     return "Wasm module has an invalid table section. Only tables of type funcref are allowed.";
+  }
+  const elements = module.tables.reduce((sum, { limits }) => sum + limits.minimum, 0n);
+  if (module.tables.length > MAX_TABLES || elements > MAX_TABLE_ELEMENTS) {
+    return `Wasm module has an invalid table section. ${module.tables.length} tables of ${elements} elements in all exceed the maximum of ${MAX_TABLES} and ${MAX_TABLE_ELEMENTS}.`;
   }
   const pages = module.memories[0]?.minimum ?? 0n;
   const allowed = memory64 ? MAX_PAGES_64 : MAX_PAGES_32;

@@ -198,6 +198,9 @@ test("memory and tables", () => {
   refused(table(`(table.init $t $e ${index} ${index} ${index})`), /table\.init/);
   accepted(fromText(table(`(drop (table.get $t ${index})) (drop (table.size $t))`)));
   accepted(fromText("(module (table i64 1 funcref))"));
+  accepted(fromText(`(module ${"(table 10000 funcref)".repeat(100)})`));
+  refused(`(module ${"(table 1 funcref)".repeat(101)})`, /101 tables/);
+  refused("(module (table 600000 funcref) (table 600000 funcref))", /2 tables of 1200000 elements/);
 });
 
 test("complexity and size of functions", () => {

@@ -1,6 +1,6 @@
 // provisional_create_canister_with_cycles: on development networks anybody gets a canister, with cycles out of
 // nowhere and, if wanted, under the id that it has elsewhere. Specification, same name.
-import { isInRanges } from "@atoll/state";
+import { isInRanges, isTakenId } from "@atoll/state";
 import { DEFAULT_PROVISIONAL_CYCLES, MAX_CYCLES } from "@atoll/types";
 import type { MethodResult } from "./answer.ts";
 import { decodeArgument } from "./candid-argument.ts";
@@ -19,7 +19,7 @@ export function provisionalCreateCanisterWithCycles(call: ManagementCall): Metho
   if (versionError !== undefined) return failed(versionError);
   const [specifiedId] = decoded.value.specified_id;
   if (specifiedId !== undefined) {
-    if (state.canisters.has(specifiedId)) return failed(canisterExists(specifiedId));
+    if (isTakenId(state, specifiedId)) return failed(canisterExists(specifiedId));
     if (!isInRanges(state.config, specifiedId)) return failed(notHostedHere(specifiedId, state.config.subnetId));
   }
   const [amount = DEFAULT_PROVISIONAL_CYCLES] = decoded.value.amount;

@@ -235,8 +235,12 @@ function scanLog(storage: StoragePort, synced: Height, crc: Crc32): Scan {
   }
   if (synced > (next ?? 0)) {
     const last = segments.at(-1);
-    if (last === undefined) throw corrupt("log-*.seg", `it is missing, and batches up to height ${synced - 1} were written`);
-    throw corrupt(logSegmentName(last.first), `batches up to height ${synced - 1} were written, and it ends at ${next}`);
+    if (last === undefined)
+      throw corrupt("log-*.seg", `it is missing, and batches up to height ${synced - 1} were written`);
+    throw corrupt(
+      logSegmentName(last.first),
+      `batches up to height ${synced - 1} were written, and it ends at ${next}`,
+    );
   }
   return { segments, next, torn };
 }

@@ -1,0 +1,127 @@
+// The state after a restart is the same state, to the last bit of its certified tree: loaded from a checkpoint and
+// executed again from the log, wherever the checkpoints happened to fall.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { sha256 } from "@atoll/host-node";
+import { StateManager } from "@atoll/replica";
+import { applyChanges, EMPTY_TREE, MemoryStorage, PageStore, rootHash, type SubnetConfig } from "@atoll/state";
+import {
+  ANONYMOUS,
+  type Batch,
+  type CanisterId,
+  canisterIdFromIndex,
+  type IngressMessage,
+  MANAGEMENT_CANISTER,
+  principalToBytes,
+} from "@atoll/types";
+import { IDL } from "@icp-sdk/core/candid";
+import { Principal } from "@icp-sdk/core/principal";
+import { recorderWasm } from "./recorder.ts";
+
+const config: SubnetConfig = {
+  subnetId: `${"aa".repeat(28)}02`,
+  type: "application",
+  publicKey: new Uint8Array(133),
+  nodes: [],
+  canisterRanges: [[canisterIdFromIndex(0n), canisterIdFromIndex(1000n)]],
+  feeNodes: 13,
+  provisional: true,
+};
+const SECOND = 1_000_000_000n;
+const START = 1_800_000_000n * SECOND;
+const [near, far] = [canisterIdFromIndex(0n), canisterIdFromIndex(1n)];
+const asPrincipal = (id: CanisterId) => Principal.fromUint8Array(principalToBytes(id));
+
+test("a state that is loaded and executed again has the same root hash", async () => {
+  const batches = makeBatches(await recorderWasm());
+  const hashes = [1, 2, 3, 7, 1_000_000].map((checkpointBatches) => {
+    const storage = new MemoryStorage();
+    const running = open(storage, checkpointBatches);
+    const { treeChanges } = running.start();
+    let tree = applyChanges(EMPTY_TREE, treeChanges);
+    for (const batch of batches) tree = applyChanges(tree, running.execute(batch).treeChanges);
+    // As after SIGKILL: nothing was closed.
+    const restarted = applyChanges(EMPTY_TREE, open(storage.clone(), 1000).start().treeChanges);
+    assert.equal(hexHash(restarted), hexHash(tree), `checkpoints every ${checkpointBatches} batches`);
+    const again = open(storage.clone(), 1000);
+    again.start();
+    again.close();
+    return hexHash(tree);
+  });
+  assert.equal(new Set(hashes).size, 1, "where checkpoints fall makes no difference");
+});
+
+function open(storage: MemoryStorage, checkpointBatches: number): StateManager {
+  const log = { log: (_: string, message: string) => assert.fail(message) };
+  const pages = new PageStore({ shared: false });
+  pages.heights[0] = Number.MAX_SAFE_INTEGER;
+  return new StateManager(
+    { config, rootKey: config.publicKey, pages, checkpointBatches },
+    { storage, crypto: { sha256 }, log },
+  );
+}
+
+function hexHash(tree: Parameters<typeof rootHash>[0]): string {
+  return Buffer.from(rootHash(tree, sha256)).toString("hex");
+}
+
+/** Two canisters are made and called, also by each other; one is installed anew, one is deleted. */
+function makeBatches(wasm: Uint8Array): Batch[] {
+  const create = () =>
+    management("provisional_create_canister_with_cycles", IDL.Record({ amount: IDL.Opt(IDL.Nat) }), { amount: [] });
+  const install = (id: CanisterId, mode: "install" | "reinstall") => {
+    const Mode = IDL.Variant({ install: IDL.Null, reinstall: IDL.Null });
+    const type = IDL.Record({
+      mode: Mode,
+      canister_id: IDL.Principal,
+      wasm_module: IDL.Vec(IDL.Nat8),
+      arg: IDL.Vec(IDL.Nat8),
+    });
+    const value = { mode: { [mode]: null }, canister_id: asPrincipal(id), wasm_module: wasm, arg: IDL.encode([], []) };
+    return management("install_code", type, value, id);
+  };
+  const ofCanister = (method: string, id: CanisterId) => {
+    return management(method, IDL.Record({ canister_id: IDL.Principal }), { canister_id: asPrincipal(id) }, id);
+  };
+  const record = (number: bigint) => message(near, "record", IDL.encode([IDL.Nat, IDL.Nat], [0n, number]));
+  const relay = (number: bigint) => {
+    return message(near, "relay", IDL.encode([IDL.Principal, IDL.Nat, IDL.Nat], [asPrincipal(far), 1n, number]));
+  };
+  const fill = (id: CanisterId, words: bigint) => message(id, "fill", IDL.encode([IDL.Nat], [words]));
+  const rounds: (() => IngressMessage)[][] = [
+    [create, create, create],
+    [() => install(near, "install"), () => install(far, "install")],
+    [() => fill(near, 3000n), () => fill(far, 2000n)],
+    [() => record(0n), () => relay(0n), () => relay(1n)],
+    [() => record(1n), () => relay(2n), () => message(near, "no_such_method", new Uint8Array())],
+    [],
+    [() => install(far, "reinstall"), () => record(2n)],
+    [() => ofCanister("stop_canister", canisterIdFromIndex(2n))],
+    [() => ofCanister("delete_canister", canisterIdFromIndex(2n)), () => relay(3n)],
+    [() => fill(far, 1000n), () => record(3n)],
+    [],
+  ];
+  return rounds.map((messages, i) => ({
+    height: i + 1,
+    time: START + BigInt(i) * SECOND,
+    randomness: new Uint8Array(32).fill(i),
+    ingress: messages.map((make) => make()),
+  }));
+}
+
+function management(method: string, type: IDL.Type, value: unknown, effectiveCanisterId?: CanisterId): IngressMessage {
+  return message(MANAGEMENT_CANISTER, method, IDL.encode([type], [value]), effectiveCanisterId);
+}
+
+let messageCount = 0;
+
+function message(
+  receiver: CanisterId,
+  methodName: string,
+  arg: Uint8Array,
+  effectiveCanisterId = receiver,
+): IngressMessage {
+  const requestId = (++messageCount).toString(16).padStart(64, "0");
+  const expiry = START + 240n * SECOND;
+  return { requestId, sender: ANONYMOUS, receiver, effectiveCanisterId, methodName, arg, expiry, byteSize: arg.length };
+}
