@@ -67,7 +67,7 @@ function lane(
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     let index = take();
-    let received = Buffer.alloc(0);
+    let received: Buffer = Buffer.alloc(0);
     const end = (error?: Error): void => {
       socket.off("data", onData).off("close", onClose);
       if (error === undefined) resolve();

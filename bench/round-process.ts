@@ -40,7 +40,7 @@ async function measure(rounds: number): Promise<RoundCosts> {
   const messages = Array.from({ length: rounds }, (_, i) => increment(i));
   const round = await cost(rounds, (i) => subnet.round([messages[i] as IngressMessage]));
   const few = Math.min(rounds, 30);
-  let signature = new Uint8Array();
+  let signature: Uint8Array = new Uint8Array();
   const signing = await cost(few, () => {
     signature = sign();
   });

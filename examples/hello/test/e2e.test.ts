@@ -25,7 +25,7 @@ interface Network {
 
 describe("the sample in a browser", () => {
   const folder = mkdtempSync(join(tmpdir(), "atoll-hello-"));
-  const pictures = mkdtempSync(join(tmpdir(), "atoll-pictures-"));
+  const pictures = join(tmpdir(), "atoll-hello-pictures");
   const problems: string[] = [];
   let network: Network;
   let browser: Browser;

@@ -1,10 +1,11 @@
 // Execution: rounds of messages on one subnet, the management canister, queries, cycles.
 // What other packages may use of it; everything else stays inside.
 
+export { expireCalls, nextDeadline } from "./call-deadlines.ts";
 export { outOfCycles } from "./execute-message.ts";
 export { FeeSchedule } from "./fees.ts";
 export { type InstallMode, type InstallRequest, installCode } from "./install-code.ts";
-export { expireStopCalls } from "./lifecycle.ts";
+export { expireStopCalls, nextStopTimeout } from "./lifecycle.ts";
 export { executeManagementCall } from "./management/index.ts";
 export { effectiveCanisterId, filterManagementIngress } from "./management/ingress-filter.ts";
 export { answerRandomness } from "./management/raw-rand.ts";

@@ -1,7 +1,7 @@
 // Stopping: a canister that was asked to stop takes no new calls, finishes its open ones and then is stopped; the
 // callers that asked are told. Specification, "IC method stop_canister"; checklist 4.4.
 import { type CanisterState, type StopWaiter, touch } from "@atoll/state";
-import { ErrorCode, principalToText, STOP_CANISTER_TIMEOUT_NS, userError } from "@atoll/types";
+import { ErrorCode, principalToText, STOP_CANISTER_TIMEOUT_NS, type Time, userError } from "@atoll/types";
 import { answerManagementCall, EMPTY_REPLY } from "./management/answer.ts";
 import type { Round } from "./round.ts";
 
@@ -31,6 +31,20 @@ export function expireStopCalls(round: Round): void {
       answerManagementCall(round, waiter.call, { ok: false, error });
     }
   }
+}
+
+/** The first time at which somebody has waited too long for a canister to stop; undefined: nobody waits. */
+export function nextStopTimeout({ state }: Pick<Round, "state">): Time | undefined {
+  let earliest: Time | undefined;
+  for (const id of state.stopping) {
+    const canister = state.canisters.get(id);
+    if (canister?.status.kind !== "stopping") continue;
+    for (const { since } of canister.status.waiters) {
+      const end = since + STOP_CANISTER_TIMEOUT_NS;
+      if (earliest === undefined || end < earliest) earliest = end;
+    }
+  }
+  return earliest;
 }
 
 /** Tells callers of stop_canister that the canister was started again before it had stopped. */

@@ -13,6 +13,8 @@ const MAX_GUARANTEED_CALLS = 15 * 512;
 interface Totals {
   all: number;
   guaranteed: number;
+  /** How many of each canister's calls have a deadline; canisters with none are not in it. */
+  readonly bounded: Map<CanisterId, number>;
 }
 
 const byCanister = new WeakMap<CanisterState["callbacks"], Map<CanisterId, number>>();
@@ -29,20 +31,33 @@ export function callsLeft(state: SubnetState): { readonly all: number; readonly 
   return { all: MAX_CALLBACKS - all, guaranteed: MAX_GUARANTEED_CALLS - guaranteed };
 }
 
-export function addCallback(state: SubnetState, { callbacks }: CanisterState, callback: Callback): void {
-  count(totalsOf(state), callback, 1);
+export function addCallback(state: SubnetState, { id, callbacks }: CanisterState, callback: Callback): void {
+  count(totalsOf(state), id, callback, 1);
   const receivers = receiversOf(callbacks);
   receivers.set(callback.receiver, (receivers.get(callback.receiver) ?? 0) + 1);
   callbacks.set(callback.id, callback);
 }
 
-export function removeCallback(state: SubnetState, { callbacks }: CanisterState, callback: Callback): void {
-  count(totalsOf(state), callback, -1);
+export function removeCallback(state: SubnetState, { id, callbacks }: CanisterState, callback: Callback): void {
+  count(totalsOf(state), id, callback, -1);
   const receivers = receiversOf(callbacks);
   const left = (receivers.get(callback.receiver) ?? 0) - 1;
   if (left > 0) receivers.set(callback.receiver, left);
   else receivers.delete(callback.receiver);
   callbacks.delete(callback.id);
+}
+
+/** Calls with a deadline that nobody has answered yet, by canister and in the order in which they were made. */
+export function* boundedCalls(state: SubnetState): Generator<[CanisterState, Callback]> {
+  for (const id of [...totalsOf(state).bounded.keys()].sort()) {
+    const canister = state.canisters.get(id);
+    if (canister === undefined) continue;
+    const answered = new Set<number>();
+    for (const item of canister.input) if (item.kind === "response") answered.add(item.response.callbackId);
+    for (const callback of canister.callbacks.values()) {
+      if (callback.deadlineSeconds !== 0 && !answered.has(callback.id)) yield [canister, callback];
+    }
+  }
 }
 
 function receiversOf(callbacks: CanisterState["callbacks"]): Map<CanisterId, number> {
@@ -58,16 +73,22 @@ function receiversOf(callbacks: CanisterState["callbacks"]): Map<CanisterId, num
 function totalsOf({ canisters }: SubnetState): Totals {
   let totals = bySubnet.get(canisters);
   if (totals === undefined) {
-    totals = { all: 0, guaranteed: 0 };
-    for (const { callbacks } of canisters.values()) {
-      for (const callback of callbacks.values()) count(totals, callback, 1);
+    totals = { all: 0, guaranteed: 0, bounded: new Map() };
+    for (const { id, callbacks } of canisters.values()) {
+      for (const callback of callbacks.values()) count(totals, id, callback, 1);
     }
     bySubnet.set(canisters, totals);
   }
   return totals;
 }
 
-function count(totals: Totals, callback: Callback, change: 1 | -1): void {
+function count(totals: Totals, id: CanisterId, callback: Callback, change: 1 | -1): void {
   totals.all += change;
-  if (callback.deadlineSeconds === 0) totals.guaranteed += change;
+  if (callback.deadlineSeconds === 0) {
+    totals.guaranteed += change;
+    return;
+  }
+  const bounded = (totals.bounded.get(id) ?? 0) + change;
+  if (bounded > 0) totals.bounded.set(id, bounded);
+  else totals.bounded.delete(id);
 }

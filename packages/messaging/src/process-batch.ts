@@ -4,9 +4,12 @@ import {
   admitsAnyIngress,
   answerRandomness,
   executeRound,
+  expireCalls,
   expireStopCalls,
   type FeeSchedule,
   memoryMetrics,
+  nextDeadline,
+  nextStopTimeout,
   otherMemoryBytes,
   type Round,
   type RoundEvent,
@@ -104,6 +107,7 @@ function runBatch(machine: StateMachine, batch: Batch): Round {
   };
   answerRandomness(round);
   expireStopCalls(round);
+  expireCalls(round);
   for (const message of batch.ingress) inductIngress(round, message);
   executeRound(round);
   state.ingressHistory.prune(state.time);
@@ -169,9 +173,14 @@ function accessChanges({ state, fees }: StateMachine, requests: Iterable<Request
   };
 }
 
+function earlier(one: Time | undefined, other: Time | undefined): Time | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return one < other ? one : other;
+}
+
 function wakeTime(state: SubnetState): Time | undefined {
   if (state.withHeartbeat.size > 0) return state.time;
-  let earliest: Time | undefined;
+  let earliest = earlier(nextDeadline({ state }), nextStopTimeout({ state }));
   for (const id of state.withTimer) {
     const timer = state.canisters.get(id)?.globalTimer;
     if (timer !== undefined && timer !== 0n && (earliest === undefined || timer < earliest)) earliest = timer;

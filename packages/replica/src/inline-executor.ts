@@ -21,7 +21,6 @@ export class InlineExecutor implements Executor {
 
   constructor(options: { config: SubnetConfig; rootKey: Uint8Array }, ports: StateManagerPorts) {
     this.#pages = new PageStore({ shared: false });
-    this.#pages.heights[0] = 0;
     this.manager = new StateManager({ ...options, pages: this.#pages }, ports);
     this.#queries = new QueryExecutor(
       newQueryState(options.config, options.rootKey, this.#pages),
@@ -30,7 +29,10 @@ export class InlineExecutor implements Executor {
   }
 
   async start(): Promise<ExecutedRound> {
-    return this.#keepDelta(this.manager.start());
+    const whole = this.manager.start();
+    // From here on: nobody can have seen the pages that the replay replaced.
+    this.#pages.heights[0] = whole.height;
+    return this.#keepDelta(whole);
   }
 
   async execute(batch: Parameters<Executor["execute"]>[0]): Promise<ExecutedRound> {

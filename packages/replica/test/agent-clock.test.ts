@@ -1,6 +1,7 @@
 // Clients whose clock is wrong by more than a message may live: the words of the refusal make the agent ask the
 // network for the time and try again. Interface specification, "Authentication" (ingress_expiry).
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { after, before, test } from "node:test";
 import { Worker } from "node:worker_threads";
 import { type HttpServer, startHttpServer } from "@atoll/host-node/http-server";
@@ -49,10 +50,8 @@ test("nothing was executed twice on the way", async () => {
   assert.equal(await query(await network.agent(), counter, "get", undefined, [IDL.Nat]), count);
 });
 
-function callWith(clock: Pick<WrongClock, "aheadMs" | "signed">): Promise<Outcome> {
-  return new Promise((resolve, reject) => {
-    worker.once("message", resolve);
-    worker.once("error", reject);
-    worker.postMessage({ url: server.url, canisterId: counter.toText(), ...clock } satisfies WrongClock);
-  });
+async function callWith(clock: Pick<WrongClock, "aheadMs" | "signed">): Promise<Outcome> {
+  worker.postMessage({ url: server.url, canisterId: counter.toText(), ...clock } satisfies WrongClock);
+  const [outcome] = (await once(worker, "message")) as [Outcome];
+  return outcome;
 }

@@ -237,6 +237,7 @@ describe("certificates of answers", () => {
     const { certificate } = await fields<{ certificate: Uint8Array }>(answer);
     await verified(certificate, { canisterId: counter });
     const reply = Buffer.from(certificate).indexOf("DIDL");
+    assert.ok(reply > 0);
     const { signature } = Cbor.decode<{ signature: Uint8Array }>(certificate);
     const signed = Buffer.from(certificate).indexOf(Buffer.from(signature));
     for (const at of [reply + 6, signed + 10, signed + 47]) {

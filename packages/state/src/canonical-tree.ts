@@ -46,6 +46,7 @@ const NOTHING: Published = { controllers: undefined, moduleHash: undefined, cert
 export class CanonicalTree {
   readonly #canisters = new Map<CanisterId, Published>();
   #hasSubnet = false;
+  #metrics = "";
 
   /** Changes of the round that just ended; `changedRequests` are the ids of `ingressHistory.takeChanges()`. */
   changes(state: SubnetState, changedRequests: Iterable<RequestId>): TreeChange[] {
@@ -53,7 +54,9 @@ export class CanonicalTree {
     if (!this.#hasSubnet) changes.push(...subnetChanges(state.config));
     this.#hasSubnet = true;
     for (const id of state.touched) this.#canisterChanges(state, id, changes);
-    if (state.touched.size > 0) changes.push(metricsChange(state));
+    const metrics = metricsText(state);
+    if (metrics !== this.#metrics) changes.push(metricsChange(state));
+    this.#metrics = metrics;
     for (const id of changedRequests) changes.push(...requestChanges(id, state.ingressHistory.get(id)?.status));
     return changes;
   }
@@ -107,6 +110,8 @@ function requestChanges(id: RequestId, status: IngressStatus | undefined): TreeC
   const base = [LABEL.requestStatus, fromHex(id)];
   if (status === undefined) return [{ path: base, value: null }];
   const changes: TreeChange[] = [{ path: [...base, LABEL.status], value: text(status.state) }];
+  // What was dropped must not stay readable, or a restart would lead to another tree.
+  if (status.state === "done") changes.unshift({ path: base, value: null });
   if (status.state === "replied") changes.push({ path: [...base, LABEL.reply], value: status.reply });
   if (status.state === "rejected") {
     changes.push(
@@ -134,6 +139,10 @@ function subnetChanges(config: SubnetConfig): TreeChange[] {
     })),
     { path: [LABEL.canisterRanges, id, first], value: encoded },
   ];
+}
+
+function metricsText({ canisters, metrics }: SubnetState): string {
+  return `${canisters.size} ${metrics.canisterStateBytes} ${metrics.consumedCycles} ${metrics.updateTransactions}`;
 }
 
 /** Maps with integer keys, as the replica packs them: 0 canisters, 1 bytes, 2 consumed cycles, 3 update transactions. */

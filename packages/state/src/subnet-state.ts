@@ -130,7 +130,9 @@ export function nextCanisterId(state: SubnetState): CanisterId | undefined {
 
 /** True if there is a canister of that id, or ever was. */
 export function isTakenId(state: SubnetState, id: CanisterId): boolean {
-  return state.canisters.has(id) || state.retiredIds.has(id) || (isInRanges(state.config, id) && isBelowCounter(state, id));
+  return (
+    state.canisters.has(id) || state.retiredIds.has(id) || (isInRanges(state.config, id) && isBelowCounter(state, id))
+  );
 }
 
 function isBelowCounter(state: SubnetState, id: CanisterId): boolean {

@@ -10,7 +10,7 @@ import type { PagedMemory } from "../src/paged-memory.ts";
 import { CheckpointStore } from "../src/store/checkpoint-store.ts";
 import { MemoryStorage } from "../src/store/memory-storage.ts";
 import { forgetCanister, type SubnetState, touch } from "../src/subnet-state.ts";
-import { addCanister, emptyState, filled, fullState, idAt, install, moduleNamed, TIME } from "./full-state.ts";
+import { addCanister, emptyState, filled, fullState, hashOf, idAt, install, moduleNamed, TIME } from "./full-state.ts";
 
 /** Everything that a state holds, as plain data that can be compared. */
 function plain(state: SubnetState): unknown {
@@ -18,9 +18,10 @@ function plain(state: SubnetState): unknown {
   const ids = [...Array(20).keys()].map((i) => `${i}`.repeat(64));
   return {
     ...rest,
+    retiredIds: [...rest.retiredIds].sort(),
     metrics: { ...metrics, canisterStateBytes: 0 },
     canisters: new Map([...canisters].sort().map(([id, canister]) => [id, plainCanister(canister)])),
-    modules: ["one", "two", "three"].map((name) => modules.get(name.padEnd(64, "0"))),
+    modules: ["one", "two", "three"].map((name) => modules.get(hashOf(name))),
     history: [ingressHistory.size, ids.map((id) => ingressHistory.get(id))],
   };
 }

@@ -5,6 +5,7 @@ import {
   ErrorCode,
   type PrincipalId,
   type Request,
+  toHex,
   userError,
 } from "@atoll/types";
 import { type CanisterState, newCanister } from "../src/canister-state.ts";
@@ -32,17 +33,21 @@ export function emptyState(): SubnetState {
   return newSubnetState(CONFIG, new ModuleStore(), new PageStore({ shared: false }));
 }
 
-export function moduleNamed(hash: string, hasHeartbeat = false): StoredModule {
-  const bytes = new TextEncoder().encode(hash);
+export function hashOf(name: string): string {
+  return toHex(new TextEncoder().encode(name)).padEnd(64, "0");
+}
+
+export function moduleNamed(name: string, hasHeartbeat = false): StoredModule {
+  const bytes = new TextEncoder().encode(name);
   const metadata = [
     { name: "candid:service", isPublic: true, content: bytes },
     { name: "notes", isPublic: false, content: bytes.toReversed() },
   ];
   return {
-    hash: hash.padEnd(64, "0"),
+    hash: hashOf(name),
     uploaded: bytes,
     prepared: bytes.toReversed(),
-    description: { tables: [1, 2], name: hash },
+    description: { tables: [1, 2], name },
     summary: { hasHeartbeat, metadata },
   };
 }
@@ -72,7 +77,7 @@ export function install(state: SubnetState, canister: CanisterState, module: Sto
   touch(state, canister);
 }
 
-export const REQUEST: Request = {
+const REQUEST: Request = {
   kind: "request",
   sender: idAt(1),
   receiver: idAt(2),
@@ -85,7 +90,7 @@ export const REQUEST: Request = {
 };
 
 /** Puts something into every field that a fresh canister has empty. */
-export function fillCanister(state: SubnetState, canister: CanisterState): void {
+function fillCanister(state: SubnetState, canister: CanisterState): void {
   const closure = { functionIndex: 5n, env: 2 ** 31 };
   const ingress = { requestId: "cc".repeat(32), sender: BOB, callerInfo: { data: Uint8Array.of(9), signer: idAt(3) } };
   const waiter = {
@@ -196,6 +201,7 @@ export function fullState(): SubnetState {
   Object.assign(state, { height: 5, time: TIME, randomness: new Uint8Array(32).fill(1), nextCanisterIndex: 4n });
   state.metrics = { updateTransactions: 12, consumedCycles: 2n ** 80n, canisterStateBytes: 0 };
   state.pendingRandomness.push({ request: REQUEST });
+  state.retiredIds.add(idAt(19)).add(idAt(18));
   fillCanister(state, addCanister(state, 1, moduleNamed("one", true)));
   addCanister(state, 2, moduleNamed("two"));
   addCanister(state, 3, moduleNamed("two"));

@@ -104,7 +104,7 @@ describe("readers", () => {
             for (const reader of readers) assert.deepEqual(reader.content(), sorted(history[reader.height] as Content));
           }
         }),
-        { numRuns: 60 },
+        { numRuns: 25 },
       );
     });
   }

@@ -25,10 +25,10 @@ export const HEARTBEAT = `(func (export "canister_heartbeat") ${FILLS_FOREVER})`
 export const INSPECT = `(func (export "canister_inspect_message") ${FILLS_FOREVER})`;
 export const INIT = `(func (export "canister_init") ${FILLS_FOREVER})`;
 
-/** Prints 32 KiB two hundred thousand times, which is more than any machine should keep. */
+/** Prints 32 KiB fifty thousand times, which is more than any machine should keep. */
 export const PRINTER = `
   (func (export "canister_update print") (local $left i32)
-    (local.set $left (i32.const 200000))
+    (local.set $left (i32.const 50000))
     (loop $again
       (call $print (i32.const 0) (i32.const 32768))
       (br_if $again (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
@@ -50,3 +50,21 @@ export const STABLE = `
   (func (export "canister_update readAll") (call $each (i32.const 0)))
   (func (export "canister_update writeAll") (call $each (i32.const 1)))
   (func (export "canister_query peekAll") (call $each (i32.const 0)))`;
+
+/** Calls canisters that do not exist, another one each time, until a call is refused; answers with how many. */
+export const CALLER = wat(`(module
+  (import "ic0" "msg_reply" (func $reply))
+  (import "ic0" "msg_reply_data_append" (func $append (param i32 i32)))
+  (import "ic0" "call_new" (func $new (param i32 i32 i32 i32 i32 i32 i32 i32)))
+  (import "ic0" "call_perform" (func $perform (result i32)))
+  (memory 1)
+  (table 1 funcref)
+  (elem (i32.const 0) $nothing)
+  (func $nothing (param i32))
+  (func (export "canister_update callAll")
+    (loop $again
+      (call $new (i32.const 0) (i32.const 10) (i32.const 100) (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))
+      (i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1)))
+      (br_if $again (i32.eqz (call $perform))))
+    (call $append (i32.const 0) (i32.const 4))
+    (call $reply)))`);

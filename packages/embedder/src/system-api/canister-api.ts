@@ -170,12 +170,12 @@ function copy(x: Execution, name: string, bytes: Uint8Array, args: (Value | unde
   return undefined;
 }
 
-/** Text for printing, cut to what is ever shown: a bad range is no reason to trap. */
+/** Text for printing, cut to what is ever shown; a view of the heap. A bad range is no reason to trap. */
 function textAt(x: Execution, source: Value | undefined, size: Value | undefined, placeholder: string): Uint8Array {
   const start = x.size(source as Value);
   const length = x.size(size as Value);
   const heap = x.heap.bytes();
   return start + length > heap.length
     ? utf8(placeholder)
-    : heap.slice(start, start + Math.min(length, MAX_LOG_TEXT_BYTES));
+    : heap.subarray(start, start + Math.min(length, MAX_LOG_TEXT_BYTES));
 }

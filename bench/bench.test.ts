@@ -1,0 +1,25 @@
+// That the benchmarks run and give every row of the table. Their figures are not looked at: a test that depends on how
+// fast a machine is would be a test of the machine.
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import type { Row } from "./measure.ts";
+
+const ROWS = ["wasm", "rewriter", "update", "query", "rollback", "round"];
+
+test("the short run gives every row", {
+  skip: process.platform === "win32" && "no CPU time of other processes",
+}, async () => {
+  const main = fileURLToPath(new URL("main.ts", import.meta.url));
+  const { stdout } = await promisify(execFile)(process.execPath, [main, "--short", "--json"]);
+  const rows = JSON.parse(stdout) as Row[];
+  assert.deepEqual(
+    rows.map(({ name }) => name),
+    ROWS,
+  );
+  for (const { name, value, goal, laterGoal } of rows) {
+    for (const figure of [value, goal, laterGoal]) assert.ok(Number.isFinite(figure) && figure > 0, name);
+  }
+});
