@@ -35,12 +35,16 @@ main.on("message", (message: ToExecution) => {
 
 function serve(message: ToExecution): void {
   switch (message.kind) {
-    case "start":
+    case "start": {
       manager = openState();
-      send(manager.start());
+      const whole = manager.start();
+      // From here on a reader is expected, even if its thread is not up yet: no page that it may look at is reused.
+      Atomics.store(pages.heights, 0, whole.height);
+      send(whole);
       // Each thread keeps what it compiled: the next start finds the types stripped already.
       setImmediate(flushCompileCache);
       break;
+    }
     case "execute":
       if (manager !== undefined) send(manager.execute(message.batch));
       break;
