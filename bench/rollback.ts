@@ -111,7 +111,7 @@ async function messageCost(subnet: BenchSubnet, id: CanisterId, count: number): 
   const perRound = 200;
   let cost = 0;
   // So that none falls due inside: it would be charged to whichever heap has its turn.
-  subnet.executor.manager.checkpoint();
+  subnet.executor.durable.checkpoint();
   for (let sent = 0; sent < count; sent += perRound) {
     const ingress = Array.from({ length: perRound }, () => subnet.message(id, "trap", NOTHING));
     const before = ownCpu();

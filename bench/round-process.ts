@@ -48,11 +48,11 @@ async function measure(rounds: number): Promise<RoundCosts> {
   const certificate = await cost(rounds, (i) => {
     certified.certificate([[REQUEST_STATUS, fromHex((messages[i] as IngressMessage).requestId)]], "sharded");
   });
-  subnet.executor.manager.checkpoint();
+  subnet.executor.durable.checkpoint();
   let checkpoint = 0;
   for (let i = 0; i < few; i++) {
     await subnet.round([increment(i)]);
-    checkpoint += await cost(1, () => subnet.executor.manager.checkpoint());
+    checkpoint += await cost(1, () => subnet.executor.durable.checkpoint());
   }
   return { round, signature: signing, certificate, checkpoint: checkpoint / few };
 }

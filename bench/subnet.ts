@@ -46,7 +46,7 @@ export class BenchSubnet {
   }
 
   get machine() {
-    return this.executor.manager.machine;
+    return this.executor.durable.machine;
   }
 
   message(receiver: CanisterId, methodName: string, arg: Uint8Array, effectiveCanisterId = receiver): IngressMessage {

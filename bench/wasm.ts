@@ -111,10 +111,10 @@ function median(values: number[]): number {
 }
 
 function kernelRun(exports: Exports, rounds: number): Run {
-  exports["setup"]();
+  exports.setup();
   return () => {
     exports["atoll reset"]?.(PLENTY);
-    return exports["run"](rounds);
+    return exports.run(rounds);
   };
 }
 
@@ -162,10 +162,10 @@ function newMemory({ memory }: InstrumentedModule): WebAssembly.Memory | undefin
 }
 
 function canisterRun(bytes: Uint8Array, rewritten: boolean): Run {
-  const ic0 = stubSystemApi(bytes, () => exports["heap"] ?? exports["mem"]);
+  const ic0 = stubSystemApi(bytes, () => exports.heap ?? exports.mem);
   const exports: Exports = rewritten ? rewrittenInstance(bytes, ic0) : rawInstance(bytes, ic0);
-  exports["canister_start"]?.();
-  exports["canister_init"]();
+  exports.canister_start?.();
+  exports.canister_init();
   return () => {
     exports["atoll reset"]?.(PLENTY);
     exports["canister_update work"]();
@@ -190,13 +190,13 @@ function stubSystemApi(bytes: Uint8Array, memory: () => WebAssembly.Memory): Rec
     "canister_version",
   ];
   for (const name of wides) stubs[name] = () => 0n;
-  stubs["msg_arg_data_size"] = () => size(argument.length);
-  stubs["msg_caller_size"] = () => size(1);
-  stubs["msg_arg_data_copy"] = (to: number | bigint, from: number | bigint, count: number | bigint) => {
+  stubs.msg_arg_data_size = () => size(argument.length);
+  stubs.msg_caller_size = () => size(1);
+  stubs.msg_arg_data_copy = (to: number | bigint, from: number | bigint, count: number | bigint) => {
     const part = argument.subarray(Number(from), Number(from) + Number(count));
     new Uint8Array(memory().buffer).set(part, Number(to));
   };
-  stubs["trap"] = (at: number | bigint, count: number | bigint) => {
+  stubs.trap = (at: number | bigint, count: number | bigint) => {
     const text = new Uint8Array(memory().buffer).subarray(Number(at), Number(at) + Number(count));
     throw new Error(new TextDecoder().decode(text));
   };

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sha256 } from "@atoll/host-node";
-import { StateManager } from "@atoll/replica";
+import { DurableState } from "@atoll/replica";
 import { applyChanges, EMPTY_TREE, MemoryStorage, PageStore, rootHash, type SubnetConfig } from "@atoll/state";
 import {
   ANONYMOUS,
@@ -51,11 +51,11 @@ test("a state that is loaded and executed again has the same root hash", async (
   assert.equal(new Set(hashes).size, 1, "where checkpoints fall makes no difference");
 });
 
-function open(storage: MemoryStorage, checkpointBatches: number): StateManager {
+function open(storage: MemoryStorage, checkpointBatches: number): DurableState {
   const log = { log: (_: string, message: string) => assert.fail(message) };
   const pages = new PageStore({ shared: false });
   pages.heights[0] = Number.MAX_SAFE_INTEGER;
-  return new StateManager(
+  return new DurableState(
     { config, rootKey: config.publicKey, pages, checkpointBatches },
     { storage, crypto: { sha256 }, log },
   );

@@ -28,7 +28,7 @@ export class DirtyMap {
     const scanner = new WebAssembly.Instance(new WebAssembly.Module(SCANNER), {
       atoll: { dirty: this.memory },
     });
-    this.#next = scanner.exports["next"] as (at: number, end: number) => number;
+    this.#next = scanner.exports.next as (at: number, end: number) => number;
   }
 
   /** Marks the pages of [offset, offset + size). */

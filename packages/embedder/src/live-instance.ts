@@ -85,7 +85,7 @@ export class LiveInstance implements Heap {
     const { table } = this.description;
     if (table === undefined) return undefined;
     const at = typeof index === "bigint" ? BigInt.asUintN(64, index) : BigInt(index >>> 0);
-    const wasmTable = this.#instance.exports["table"] as WebAssembly.Table;
+    const wasmTable = this.#instance.exports.table as WebAssembly.Table;
     if (at >= BigInt(wasmTable.length)) return undefined;
     const found: unknown = wasmTable.get((table.is64 ? at : Number(at)) as number);
     return typeof found === "function" ? (found as Export) : undefined;

@@ -6,7 +6,7 @@
 //   pid              who holds the lock, for the sentence that another start prints
 //   secret-<name>    keys and other small files with a checksum, readable by the owner only
 //   subnet-<name>/   the StoragePort of one subnet
-//
+
 // Only files with these names are ever removed, and only for `clean`.
 import fs from "node:fs";
 import { dirname, join, resolve } from "node:path";

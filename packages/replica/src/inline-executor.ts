@@ -10,18 +10,18 @@ import {
 } from "@atoll/execution";
 import { PageStore, type SubnetConfig } from "@atoll/state";
 import type { Height } from "@atoll/types";
+import { DurableState, type DurableStatePorts } from "./durable-state.ts";
 import type { ExecutedRound, Executor } from "./executor.ts";
-import { StateManager, type StateManagerPorts } from "./state-manager.ts";
 
 export class InlineExecutor implements Executor {
-  readonly manager: StateManager;
+  readonly durable: DurableState;
   readonly #queries: QueryExecutor;
   readonly #pages: PageStore;
   #waiting: StateDelta[] = [];
 
-  constructor(options: { config: SubnetConfig; rootKey: Uint8Array }, ports: StateManagerPorts) {
+  constructor(options: { config: SubnetConfig; rootKey: Uint8Array }, ports: DurableStatePorts) {
     this.#pages = new PageStore({ shared: false });
-    this.manager = new StateManager({ ...options, pages: this.#pages }, ports);
+    this.durable = new DurableState({ ...options, pages: this.#pages }, ports);
     this.#queries = new QueryExecutor(
       newQueryState(options.config, options.rootKey, this.#pages),
       new FeeSchedule(options.config),
@@ -29,14 +29,14 @@ export class InlineExecutor implements Executor {
   }
 
   async start(): Promise<ExecutedRound> {
-    const whole = this.manager.start();
+    const whole = this.durable.start();
     // From here on: nobody can have seen the pages that the replay replaced.
     this.#pages.heights[0] = whole.height;
     return this.#keepDelta(whole);
   }
 
   async execute(batch: Parameters<Executor["execute"]>[0]): Promise<ExecutedRound> {
-    return this.#keepDelta(this.manager.execute(batch));
+    return this.#keepDelta(this.durable.execute(batch));
   }
 
   advance(height: Height): void {
@@ -50,10 +50,10 @@ export class InlineExecutor implements Executor {
   filter: Executor["filter"] = async (message) => filterCanisterIngress(this.#queries, message);
 
   async stop(): Promise<void> {
-    this.manager.close();
+    this.durable.close();
   }
 
-  #keepDelta({ delta, ...round }: ReturnType<StateManager["start"]>): ExecutedRound {
+  #keepDelta({ delta, ...round }: ReturnType<DurableState["start"]>): ExecutedRound {
     this.#waiting.push(delta);
     return round;
   }

@@ -6,7 +6,7 @@ import { crc32 } from "node:zlib";
 import { sha256 } from "@atoll/host-node/crypto-node";
 import { NodeStorage } from "@atoll/host-node/storage-node";
 import type { ExecutedRound } from "@atoll/replica";
-import { StateManager } from "@atoll/replica/state-manager";
+import { DurableState } from "@atoll/replica/durable-state";
 import { PageStore } from "@atoll/state";
 import { EnvironmentError } from "@atoll/types";
 import type { ExecutionThreadData, FromExecution, ToExecution, ToReader } from "./thread-messages.ts";
@@ -22,7 +22,7 @@ Error.stackTraceLimit = 0;
 const pages = new PageStore({ shared: true });
 pages.onNewSlab = (slab) => tellReader({ kind: "slab", slab });
 tellReader({ kind: "heights", heights: pages.heights });
-let manager: StateManager | undefined;
+let durable: DurableState | undefined;
 
 main.on("message", (message: ToExecution) => {
   try {
@@ -36,8 +36,8 @@ main.on("message", (message: ToExecution) => {
 function serve(message: ToExecution): void {
   switch (message.kind) {
     case "start": {
-      manager = openState();
-      const whole = manager.start();
+      durable = openState();
+      const whole = durable.start();
       // From here on a reader is expected, even if its thread is not up yet: no page that it may look at is reused.
       Atomics.store(pages.heights, 0, whole.height);
       send(whole);
@@ -46,17 +46,17 @@ function serve(message: ToExecution): void {
       break;
     }
     case "execute":
-      if (manager !== undefined) send(manager.execute(message.batch));
+      if (durable !== undefined) send(durable.execute(message.batch));
       break;
     case "stop":
-      manager?.close();
+      durable?.close();
       answer({ kind: "stopped" });
       break;
   }
 }
 
-function openState(): StateManager {
-  return new StateManager(
+function openState(): DurableState {
+  return new DurableState(
     { config, rootKey, pages, ...(checkpointBatches === undefined ? {} : { checkpointBatches }) },
     {
       storage: new NodeStorage(storagePath),
@@ -67,7 +67,7 @@ function openState(): StateManager {
   );
 }
 
-function send({ delta, ...round }: ReturnType<StateManager["start"]>): void {
+function send({ delta, ...round }: ReturnType<DurableState["start"]>): void {
   tellReader({ kind: "delta", delta });
   answer({ kind: "round", round: round satisfies ExecutedRound });
 }

@@ -20,7 +20,7 @@ export interface ThreadExecutorOptions {
   readonly config: SubnetConfig;
   readonly rootKey: Uint8Array;
   readonly storagePath: string;
-  /** See StateManagerOptions. */
+  /** See DurableStateOptions. */
   readonly checkpointBatches: number | undefined;
   readonly log: LogPort;
   /** A thread ended by itself: nothing can be done but to end the process. */

@@ -52,28 +52,60 @@ function fieldHash(name: string): number {
 const HUGE = leb(2 ** 40);
 const BOMBS: Record<string, { types: number[][]; value: number[] }> = {
   "a trillion nulls": { types: [[VEC, NULL]], value: HUGE },
-  "a trillion empty records": { types: [[RECORD, 0], [VEC, 0]], value: HUGE },
+  "a trillion empty records": {
+    types: [
+      [RECORD, 0],
+      [VEC, 0],
+    ],
+    value: HUGE,
+  },
   "a trillion reserved values": { types: [[VEC, 0x70]], value: HUGE },
-  "a million nulls a million times": { types: [[VEC, NULL], [VEC, 0]], value: [...leb(1000), ...Array.from({ length: 1000 }, () => leb(1_000_000)).flat()] },
+  "a million nulls a million times": {
+    types: [
+      [VEC, NULL],
+      [VEC, 0],
+    ],
+    value: [...leb(1000), ...Array.from({ length: 1000 }, () => leb(1_000_000)).flat()],
+  },
   "a blob longer than the message": { types: [[VEC, 0x7b]], value: HUGE },
   "a type that is its own option": { types: [[OPT, 0]], value: new Array<number>(20_000).fill(1) },
   "a type that is its own record": { types: [[RECORD, 1, 0, 0]], value: [] },
   "a type that is a vector of itself": { types: [[VEC, 0]], value: new Array<number>(20_000).fill(1) },
   "a variant in a variant": { types: [[VARIANT, 1, 0, 0]], value: new Array<number>(20_000).fill(0) },
-  "a tower of options": { types: Array.from({ length: 400 }, (_, i) => [OPT, ...(i === 0 ? [NULL] : leb(i - 1))]), value: new Array<number>(400).fill(1) },
+  "a tower of options": {
+    types: Array.from({ length: 400 }, (_, i) => [OPT, ...(i === 0 ? [NULL] : leb(i - 1))]),
+    value: new Array<number>(400).fill(1),
+  },
   "records that double": {
-    types: Array.from({ length: 40 }, (_, i) => [RECORD, 2, 0, ...(i === 0 ? [NULL] : leb(i - 1)), 1, ...(i === 0 ? [NULL] : leb(i - 1))]),
+    types: Array.from({ length: 40 }, (_, i) => [
+      RECORD,
+      2,
+      0,
+      ...(i === 0 ? [NULL] : leb(i - 1)),
+      1,
+      ...(i === 0 ? [NULL] : leb(i - 1)),
+    ]),
     value: [],
   },
   "a hundred thousand types": { types: Array.from({ length: 100_000 }, () => [OPT, NULL]), value: [0] },
-  "a record of fifty thousand fields": { types: [[RECORD, ...leb(50_000), ...Array.from({ length: 50_000 }, (_, i) => [...leb(i), NULL]).flat()]], value: [] },
+  "a record of fifty thousand fields": {
+    types: [[RECORD, ...leb(50_000), ...Array.from({ length: 50_000 }, (_, i) => [...leb(i), NULL]).flat()]],
+    value: [],
+  },
   "functions of functions": { types: Array.from({ length: 200 }, () => [FUNC, 3, 0, 1, 2, 3, 0, 1, 2, 0]), value: [0] },
   "a service of itself": { types: [[SERVICE, 1, 1, 97, 0]], value: [0] },
   "a number of a million digits": { types: [[OPT, 0x7d]], value: [1, ...new Array<number>(1_000_000).fill(0xff), 0] },
   "text of text": { types: [[VEC, 0x71]], value: [...leb(500_000), ...new Array<number>(500_000).fill(0)] },
 };
 
-const METHODS = ["install_code", "update_settings", "canister_status", "upload_chunk", "install_chunked_code", "provisional_create_canister_with_cycles"];
+const METHODS = [
+  "install_code",
+  "update_settings",
+  "canister_status",
+  "upload_chunk",
+  "install_chunked_code",
+  "provisional_create_canister_with_cycles",
+];
 
 const send = (method: string, arg: Uint8Array) => {
   const fields = content("call", { canister_id: new Uint8Array(), method_name: method, arg });
@@ -106,8 +138,19 @@ describe("from users", () => {
   }
 
   test("bytes that are no Candid", async () => {
-    for (const bytes of [[], [0], DIDL, [...DIDL, 0], [...DIDL, 0xff], [...DIDL, 1], [...DIDL, 0, 1, 0x68], [...DIDL, 0, 0, 1, 2, 3]]) {
-      const outcome = await update(victim.url, MANAGEMENT, "install_code", Uint8Array.from(bytes), { effective: victim.counter });
+    for (const bytes of [
+      [],
+      [0],
+      DIDL,
+      [...DIDL, 0],
+      [...DIDL, 0xff],
+      [...DIDL, 1],
+      [...DIDL, 0, 1, 0x68],
+      [...DIDL, 0, 0, 1, 2, 3],
+    ]) {
+      const outcome = await update(victim.url, MANAGEMENT, "install_code", Uint8Array.from(bytes), {
+        effective: victim.counter,
+      });
       assertRejected(outcome, "IC0408", /decod/);
     }
   });

@@ -63,7 +63,7 @@ describe("endless work", () => {
     const id = await deploy(url, hog(HEARTBEAT), { cycles: RICH });
     try {
       const [, waits] = await whileServed(victim, async () => {
-        for (let i = 0; i < 2; i++) await increment(url, victim.counter);
+        await increment(url, victim.counter);
       });
       assertServed(waits);
     } finally {
@@ -111,7 +111,8 @@ describe("memory", () => {
     const limit = /Canister exceeded memory access limits/;
     assertRejected(await update(url, id, "readAll", NOTHING), "IC0524", limit);
     assertRejected(await query(url, id, "peekAll", NOTHING), "IC0524", limit);
-    if (process.env["ATOLL_LONG_TESTS"] === "1") assertRejected(await update(url, id, "writeAll", NOTHING), "IC0524", limit);
+    if (process.env["ATOLL_LONG_TESTS"] === "1")
+      assertRejected(await update(url, id, "writeAll", NOTHING), "IC0524", limit);
   });
 });
 
@@ -130,7 +131,11 @@ describe("messages", () => {
       "IC0504",
       /method_name 20001 exceeds the allowed limit of 20000/,
     );
-    assertRejected(await attack(u.callBuild({ callee: zeros(30), method: "update" })), "IC0504", /principal has at most 29/);
+    assertRejected(
+      await attack(u.callBuild({ callee: zeros(30), method: "update" })),
+      "IC0504",
+      /invalid principal id/,
+    );
   });
 
   test("a method name of megabytes is not repeated to everybody", async () => {
@@ -142,8 +147,21 @@ describe("messages", () => {
   test("callbacks that are no functions", async () => {
     const [callee, method] = [u.canisterSelf(), u.bytes("update")];
     for (const index of [9999, -1]) {
-      const call = u.seq(callee, method, u.int(index), u.int(0), u.int(index), u.int(0), u.op("pushInt", 0, 0, 0, 0, 0, 0, 0, 0));
-      const program = u.seq(call.subarray(0, call.length - 9), Uint8Array.of(newCallOpcode()), u.ic0("call_perform"), u.op("drop"));
+      const call = u.seq(
+        callee,
+        method,
+        u.int(index),
+        u.int(0),
+        u.int(index),
+        u.int(0),
+        u.op("pushInt", 0, 0, 0, 0, 0, 0, 0, 0),
+      );
+      const program = u.seq(
+        call.subarray(0, call.length - 9),
+        Uint8Array.of(newCallOpcode()),
+        u.ic0("call_perform"),
+        u.op("drop"),
+      );
       assertRejected(await attack(program), "IC0513", /non-existent Wasm function/);
     }
   });
@@ -154,8 +172,18 @@ describe("messages", () => {
   });
 
   test("the 501st call in one message is refused", async () => {
-    const self = { callee: u.canisterSelf(), method: "update", arg: u.bytes(u.reply()), onReply: u.seq(), onReject: u.seq() };
-    const turn = u.seq(u.callBuild(self), u.setSlot(1, u.ic0("call_perform")), u.setSlot(2, u.add(u.getSlot(2), u.int(1))));
+    const self = {
+      callee: u.canisterSelf(),
+      method: "update",
+      arg: u.bytes(u.reply()),
+      onReply: u.seq(),
+      onReject: u.seq(),
+    };
+    const turn = u.seq(
+      u.callBuild(self),
+      u.setSlot(1, u.ic0("call_perform")),
+      u.setSlot(2, u.add(u.getSlot(2), u.int(1))),
+    );
     const program = u.seq(u.whileTrue(u.equal(u.getSlot(1), u.int(0)), turn), u.reply(u.le64(u.getSlot(2))));
     const outcome = await attack(program);
     assert.ok(outcome.kind === "reply");
@@ -173,7 +201,13 @@ describe("messages", () => {
 
   test("a storm of calls that never ends leaves room for others, until it is uninstalled", async () => {
     const id = await deploy(url, UNIVERSAL, { cycles: RICH });
-    const again = u.callBuild({ callee: u.canisterSelf(), method: "update", arg: u.argData(), onReply: u.seq(), onReject: u.seq() });
+    const again = u.callBuild({
+      callee: u.canisterSelf(),
+      method: "update",
+      arg: u.argData(),
+      onReply: u.seq(),
+      onReject: u.seq(),
+    });
     const both = u.seq(again, u.ic0("call_perform"), u.op("drop"));
     const [, waits] = await whileServed(victim, async () => {
       assert.equal((await update(url, id, "update", u.seq(u.reply(), both, both))).kind, "reply");
@@ -185,7 +219,9 @@ describe("messages", () => {
 
   test("hundreds of traps at once", async () => {
     const outcomes = await Promise.all(Array.from({ length: 300 }, (_, i) => attack(u.trap(`no ${i}`))));
-    outcomes.forEach((outcome, i) => assertRejected(outcome, "IC0503", new RegExp(`with message: 'no ${i}'`)));
+    for (const [i, outcome] of outcomes.entries()) {
+      assertRejected(outcome, "IC0503", new RegExp(`with message: 'no ${i}'`));
+    }
   });
 
   test("a flood of prints is kept in small part only", async () => {
@@ -207,7 +243,12 @@ describe("composite queries", () => {
     assertRejected(await query(url, first, "composite_query", endless), "IC0525", /maximum call depth/);
     const deep = ids.slice(1).reduceRight<Uint8Array>((program, id) => down(id, program), u.reply(u.bytes("deep")));
     assertRejected(await query(url, first, "composite_query", deep), "IC0525", /maximum call depth/);
-    const leaf = u.callBuild({ callee: u.bytes((ids[1] as Principal).toUint8Array()), method: "query", arg: u.bytes(u.reply()), onReply: u.seq() });
+    const leaf = u.callBuild({
+      callee: u.bytes((ids[1] as Principal).toUint8Array()),
+      method: "query",
+      arg: u.bytes(u.reply()),
+      onReply: u.seq(),
+    });
     const turn = u.seq(leaf, u.ic0("call_perform"), u.op("drop"), u.setSlot(1, u.add(u.getSlot(1), u.int(1))));
     const many = u.seq(u.whileTrue(u.less(u.getSlot(1), u.int(400)), turn));
     assertRejected(await query(url, first, "composite_query", many), "IC0526", /exceeded the instruction limit/);

@@ -26,7 +26,9 @@ before(async () => {
 after(() => victim?.close(MEMORY_BOUND_MIB));
 
 const good = () =>
-  envelope(content("call", { canister_id: victim.counter.toUint8Array(), method_name: "update", arg: Uint8Array.of(63) }));
+  envelope(
+    content("call", { canister_id: victim.counter.toUint8Array(), method_name: "update", arg: Uint8Array.of(63) }),
+  );
 
 /** The same broken body at every endpoint: always 400, never more than a second. */
 async function assertRefused(body: Uint8Array, name: string): Promise<void> {
@@ -63,7 +65,8 @@ const BROKEN: Record<string, () => Uint8Array> = {
   "two million arrays in each other": () => new Uint8Array(2_000_000).fill(0x81),
   "two million tags": () => Uint8Array.from({ length: 2_000_001 }, (_, i) => (i % 2 === 0 ? 0xc1 : 0xc1)),
   "indefinite arrays in each other": () => new Uint8Array(1_000_000).fill(0x9f),
-  "maps in each other": () => Uint8Array.from({ length: 900_000 }, (_, i) => (i % 3 === 0 ? 0xa1 : i % 3 === 1 ? 0x61 : 0x61)),
+  "maps in each other": () =>
+    Uint8Array.from({ length: 900_000 }, (_, i) => (i % 3 === 0 ? 0xa1 : i % 3 === 1 ? 0x61 : 0x61)),
   "an array of 2^62": () => Uint8Array.from([...SELF, ...head(4, 2 ** 62)]),
   "a map of 2^40": () => Uint8Array.from([...SELF, ...head(5, 2 ** 40)]),
   "a blob of 2^53": () => Uint8Array.from([...SELF, ...head(2, 2 ** 53)]),
@@ -86,13 +89,17 @@ describe("bodies that are no envelopes", () => {
 
   test("a good envelope, cut at every byte", async () => {
     const body = good();
-    const answers = await Promise.all(Array.from({ length: body.length }, (_, i) => post(endpoints.asyncCall, body.subarray(0, i))));
+    const answers = await Promise.all(
+      Array.from({ length: body.length }, (_, i) => post(endpoints.asyncCall, body.subarray(0, i))),
+    );
     for (const { status } of answers) assert.equal(status, 400);
   });
 
   test("fields that are missing or of another kind", async () => {
     const wrong: Record<string, unknown>[] = [
-      ...["request_type", "sender", "ingress_expiry", "canister_id", "method_name", "arg"].map((name) => ({ [name]: undefined })),
+      ...["request_type", "sender", "ingress_expiry", "canister_id", "method_name", "arg"].map((name) => ({
+        [name]: undefined,
+      })),
       { sender: "anonymous" },
       { sender: new Uint8Array(30) },
       { canister_id: new Uint8Array(30) },
@@ -107,7 +114,12 @@ describe("bodies that are no envelopes", () => {
       { sender_info: {} },
     ];
     for (const changes of wrong) {
-      const fields = { canister_id: victim.counter.toUint8Array(), method_name: "update", arg: new Uint8Array(), ...changes };
+      const fields = {
+        canister_id: victim.counter.toUint8Array(),
+        method_name: "update",
+        arg: new Uint8Array(),
+        ...changes,
+      };
       const { status, text: reason } = await post(endpoints.call, envelope(content("call", fields as never)));
       assert.equal(status, 400, `${JSON.stringify(Object.keys(changes))}: ${reason}`);
     }
@@ -118,7 +130,11 @@ describe("sizes and paths", () => {
   test("more than 5 MiB is not read, a call of more than 2 MiB is not taken", async () => {
     const tooLarge = await post(endpoints.call, new Uint8Array(5 * MIB + 1));
     assert.equal(tooLarge.status, 413);
-    const fields = content("call", { canister_id: victim.counter.toUint8Array(), method_name: "update", arg: new Uint8Array(2 * MIB) });
+    const fields = content("call", {
+      canister_id: victim.counter.toUint8Array(),
+      method_name: "update",
+      arg: new Uint8Array(2 * MIB),
+    });
     const call = await post(endpoints.call, envelope(fields));
     assert.equal(call.status, 413);
     assert.match(call.text, /is too large.*larger than the max allowed 2097152/);
@@ -134,11 +150,26 @@ describe("sizes and paths", () => {
 
   test("ids that are none, paths that lead nowhere, methods that do not fit", async () => {
     const { url } = victim;
-    for (const id of ["x", "aaaaa", "aaaaa-aaa", "rrkah-fqaaa-aaaaa-aaaaq-caj", "%00", "a".repeat(8000), "..%2f..%2fetc%2fpasswd"]) {
+    for (const id of [
+      "x",
+      "aaaaa",
+      "aaaaa-aaa",
+      "rrkah-fqaaa-aaaaa-aaaaq-caj",
+      "%00",
+      "a".repeat(8000),
+      "..%2f..%2fetc%2fpasswd",
+    ]) {
       const { status } = await post(`${url}/api/v4/canister/${id}/call`, good());
       assert.equal(status, 400, id.slice(0, 60));
     }
-    for (const path of ["/api", "/api/v9/status", "/api/v2/status/", "/api/v4/canister", "/api/v4/subnet/x/read_state", "/api//v2/status"]) {
+    for (const path of [
+      "/api",
+      "/api/v9/status",
+      "/api/v2/status/",
+      "/api/v4/canister",
+      "/api/v4/subnet/x/read_state",
+      "/api//v2/status",
+    ]) {
       assert.equal((await post(`${url}${path}`, good())).status, 404, path);
     }
     assert.equal((await fetch(endpoints.call)).status, 405);
@@ -180,15 +211,22 @@ describe("connections", () => {
   test("what is no HTTP is answered with 400 or closed", async () => {
     const random = chance(4711);
     for (let i = 0; i < 100; i++) {
-      const answer = await rawExchange(Uint8Array.from({ length: 1 + random.below(300) }, () => random.below(256)), 300);
+      const answer = await rawExchange(
+        Uint8Array.from({ length: 1 + random.below(300) }, () => random.below(256)),
+        300,
+      );
       assert.match(answer, /^$|^HTTP\/1\.1 400/);
     }
-    const smuggled = "POST /api/v2/status HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n";
+    const smuggled =
+      "POST /api/v2/status HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n";
     assert.match(await rawExchange(smuggled, 500), /^HTTP\/1\.1 400/);
   });
 
   test("huge headers are refused", async () => {
-    assert.match(await rawExchange(`GET /api/v2/status HTTP/1.1\r\nhost: x\r\nx: ${"y".repeat(100_000)}\r\n\r\n`, 2000), /^HTTP\/1\.1 431/);
+    assert.match(
+      await rawExchange(`GET /api/v2/status HTTP/1.1\r\nhost: x\r\nx: ${"y".repeat(100_000)}\r\n\r\n`, 2000),
+      /^HTTP\/1\.1 431/,
+    );
     const many = Array.from({ length: 5000 }, (_, i) => `h${i}: v\r\n`).join("");
     assert.match(await rawExchange(`GET /api/v2/status HTTP/1.1\r\nhost: x\r\n${many}\r\n`, 2000), /^HTTP\/1\.1 431/);
   });
@@ -197,7 +235,9 @@ describe("connections", () => {
     const { hostname, port } = new URL(victim.url);
     const header = `POST ${new URL(endpoints.call).pathname} HTTP/1.1\r\nhost: x\r\ncontent-type: application/cbor\r\ncontent-length: 4000000\r\n\r\n`;
     const sockets = Array.from({ length: 1000 }, (_, i) => {
-      const socket = connect(Number(port), hostname, () => socket.write(i % 2 === 0 ? header.slice(0, 20) : header + "x".repeat(1000)));
+      const socket = connect(Number(port), hostname, () =>
+        socket.write(i % 2 === 0 ? header.slice(0, 20) : header + "x".repeat(1000)),
+      );
       return socket.on("error", () => undefined);
     });
     const [, waits] = await whileServed(victim, async () => {
@@ -222,7 +262,12 @@ describe("connections", () => {
       Array.from({ length: 200 }, async () => {
         const body = good() as Uint8Array<ArrayBuffer>;
         const headers = { "content-type": "application/cbor" };
-        await fetch(endpoints.call, { method: "POST", headers, body, signal: AbortSignal.timeout(1 + random.below(30)) }).catch(() => undefined);
+        await fetch(endpoints.call, {
+          method: "POST",
+          headers,
+          body,
+          signal: AbortSignal.timeout(1 + random.below(30)),
+        }).catch(() => undefined);
       }),
     );
   });
@@ -240,7 +285,12 @@ test("three thousand random requests: never a 5xx, never a hang", async () => {
   ];
   const mutated = (): Uint8Array => {
     const kind = (["call", "query", "read_state"] as const)[random.below(3)] as "call";
-    const fields = { canister_id: counter.toUint8Array(), method_name: "query", arg: Uint8Array.of(63), ingress_expiry: nowNs() + 60_000_000_000n };
+    const fields = {
+      canister_id: counter.toUint8Array(),
+      method_name: "query",
+      arg: Uint8Array.of(63),
+      ingress_expiry: nowNs() + 60_000_000_000n,
+    };
     const body = envelope(content(kind, fields)).slice();
     for (let i = random.below(4); i > 0; i--) body[random.below(body.length)] = random.below(256);
     return random.below(10) === 0 ? body.subarray(0, random.below(body.length)) : body;
@@ -248,7 +298,8 @@ test("three thousand random requests: never a 5xx, never a hang", async () => {
   const statuses = new Map<number, number>();
   const worker = async (): Promise<void> => {
     for (let i = 0; i < 300; i++) {
-      const bytes = random.below(3) === 0 ? Uint8Array.from({ length: random.below(400) }, () => random.below(256)) : mutated();
+      const bytes =
+        random.below(3) === 0 ? Uint8Array.from({ length: random.below(400) }, () => random.below(256)) : mutated();
       const start = performance.now();
       const { status, text: reason } = await post(paths[random.below(paths.length)] as string, bytes);
       assert.ok(status < 500, `${status} ${reason}`);

@@ -45,8 +45,11 @@ function section(id: number, content: readonly number[]): number[] {
 }
 
 test("cut short, and with bits turned over", async () => {
-  const real = new Uint8Array(readFileSync(new URL("../../../../packages/execution/test/canisters/rust/fixture.wasm", import.meta.url)));
-  for (const length of [0, 1, 4, 7, 9, 100, real.length - 1]) assertRejected(await attempt(real.subarray(0, length)), "IC0505", /./);
+  const real = new Uint8Array(
+    readFileSync(new URL("../../../../packages/execution/test/canisters/rust/fixture.wasm", import.meta.url)),
+  );
+  for (const length of [0, 1, 4, 7, 9, 100, real.length - 1])
+    assertRejected(await attempt(real.subarray(0, length)), "IC0505", /./);
   const random = chance(20_261);
   let refused = 0;
   for (let i = 0; i < 60; i++) {
@@ -72,16 +75,28 @@ const REFUSED: Record<string, [wasm: () => Uint8Array, reason: RegExp]> = {
   "a section longer than the file": [() => raw(10, [0xff, 0xff, 0xff, 0x7f]), /./],
   "an import from elsewhere": [() => wat(`(module (import "wasi" "fd_write" (func)))`), /wasi|fd_write/],
   "an import that ic0 does not have": [() => wat(`(module (import "ic0" "format_disk" (func)))`), /format_disk/],
-  "an import with another signature": [() => wat(`(module (import "ic0" "msg_reply" (func (param i32))))`), /msg_reply/],
+  "an import with another signature": [
+    () => wat(`(module (import "ic0" "msg_reply" (func (param i32))))`),
+    /msg_reply/,
+  ],
   "an imported global": [() => wat(`(module (import "env" "g" (global i32)))`), /./],
   "two memories": [() => wat("(module (memory 1) (memory 1))"), /memor/],
   "shared memory": [() => wat("(module (memory 1 1 shared))"), /threads|shared/],
   "65,537 pages": [() => raw(section(5, [1, 0, ...leb(65_537)])), /./],
   "a table of a hundred million": [() => raw(section(4, [1, 0x70, 0, ...leb(100_000_000)])), /table|type mismatch/],
   "a table of five million": [() => raw(section(4, [1, 0x70, 0, ...leb(5_000_000)])), /table/],
-  "table.grow": [() => wat("(module (table 1 funcref) (func (drop (table.grow (ref.null func) (i32.const 9)))))"), /table|TableGrow/i],
-  "table.set": [() => wat("(module (table 1 funcref) (func (table.set (i32.const 0) (ref.null func))))"), /table|TableSet/i],
-  "1,001 globals": [() => raw(section(6, [...leb(1001), ...Array.from({ length: 1001 }, () => [0x7f, 1, 0x41, 0, 0x0b]).flat()])), /1001 globals/],
+  "table.grow": [
+    () => wat("(module (table 1 funcref) (func (drop (table.grow (ref.null func) (i32.const 9)))))"),
+    /table|TableGrow/i,
+  ],
+  "table.set": [
+    () => wat("(module (table 1 funcref) (func (table.set (i32.const 0) (ref.null func))))"),
+    /table|TableSet/i,
+  ],
+  "1,001 globals": [
+    () => raw(section(6, [...leb(1001), ...Array.from({ length: 1001 }, () => [0x7f, 1, 0x41, 0, 0x0b]).flat()])),
+    /1001 globals/,
+  ],
   "50,001 functions": [
     () => {
       const functions = section(3, [...leb(50_001), ...new Array<number>(50_001).fill(0)]);
@@ -91,17 +106,24 @@ const REFUSED: Record<string, [wasm: () => Uint8Array, reason: RegExp]> = {
     /50001 functions/,
   ],
   "1,001 methods": [
-    () => wat(`(module ${Array.from({ length: 1001 }, (_, i) => `(func (export "canister_update m${i}"))`).join(" ")})`),
+    () =>
+      wat(`(module ${Array.from({ length: 1001 }, (_, i) => `(func (export "canister_update m${i}"))`).join(" ")})`),
     /1001|1000/,
   ],
   "an unknown entry point": [() => wat(`(module (func (export "canister_explode")))`), /canister_explode/],
-  "a method that takes something": [() => wat(`(module (func (export "canister_update m") (param i32)))`), /canister_update m/],
+  "a method that takes something": [
+    () => wat(`(module (func (export "canister_update m") (param i32)))`),
+    /canister_update m/,
+  ],
   "one name for two methods": [
     () => wat(`(module (func (export "canister_update m")) (func (export "canister_query m")))`),
     /./,
   ],
   "a reserved name": [() => wat(`(module (func (export "canister_start")))`), /canister_start|reserved/],
-  "data outside of the memory": [() => wat(`(module (memory 1) (data (i32.const 65530) "0123456789"))`), /data segment/],
+  "data outside of the memory": [
+    () => wat(`(module (memory 1) (data (i32.const 65530) "0123456789"))`),
+    /data segment/,
+  ],
   "data at -1": [() => wat(`(module (memory 1) (data (i32.const -1) "0"))`), /data segment/],
   "elements outside of the table": [() => wat("(module (table 1 funcref) (elem (i32.const 5) $f) (func $f))"), /./],
   "a function of two million operators": [
@@ -152,7 +174,11 @@ describe("gzip", () => {
       assertRejected(await attempt(lying(bomb, 99 * MIB)), "IC0505", /trailer|decompress/);
       assertRejected(await attempt(lying(bomb, 0)), "IC0505", /trailer|decompress/);
       assertRejected(await attempt(new Uint8Array(gzipSync(bomb))), "IC0505", /./);
-      assertRejected(await attempt(new Uint8Array(gzipSync(new Uint8Array(100 * MIB)))), "IC0505", /magic|decode|validate/);
+      assertRejected(
+        await attempt(new Uint8Array(gzipSync(new Uint8Array(100 * MIB)))),
+        "IC0505",
+        /magic|decode|validate/,
+      );
     });
     assert.ok(victim.peakMib() - before < 600, `unpacking took ${Math.round(victim.peakMib() - before)} MiB`);
     await assertEmpty();
@@ -160,7 +186,8 @@ describe("gzip", () => {
 
   test("broken streams", async () => {
     const good = new Uint8Array(gzipSync(UNIVERSAL));
-    for (const length of [3, 10, 17, 18, good.length - 9, good.length - 1]) assertRejected(await attempt(good.subarray(0, length)), "IC0505", /./);
+    for (const length of [3, 10, 17, 18, good.length - 9, good.length - 1])
+      assertRejected(await attempt(good.subarray(0, length)), "IC0505", /./);
     const flipped = good.slice();
     flipped[200] = (flipped[200] as number) ^ 255;
     assertRejected(await attempt(flipped), "IC0505", /./);
@@ -188,7 +215,9 @@ describe("code that misbehaves while it is installed", () => {
     await assertEmpty();
   });
 
-  test("init that never ends is stopped at 300 billion instructions", { skip: process.env["ATOLL_LONG_TESTS"] !== "1" }, async () => {
+  test("init that never ends is stopped at 300 billion instructions", {
+    skip: process.env["ATOLL_LONG_TESTS"] !== "1",
+  }, async () => {
     const outcome = await install(victim.url, target, hog(INIT), { timeoutMs: 120_000 });
     assertRejected(outcome, "IC0522", /exceeded the limit/);
     await assertEmpty();

@@ -25,7 +25,10 @@ interface Signer {
 }
 
 function signer(identity: SignIdentity): Signer {
-  return { der: new Uint8Array(identity.getPublicKey().toDer()), sign: async (message) => new Uint8Array(await identity.sign(message)) };
+  return {
+    der: new Uint8Array(identity.getPublicKey().toDer()),
+    sign: async (message) => new Uint8Array(await identity.sign(message)),
+  };
 }
 
 const makers: Record<string, () => Promise<Signer>> = {
@@ -46,7 +49,11 @@ const INCREMENT = u.seq(u.setSlot(0, u.add(u.getSlot(0), u.int(1))), READ);
 
 /** Fields of a request by `key` to the counter. */
 function request(key: Signer, kind: RequestKind = "query", changes: Content = {}): Content {
-  const call = { canister_id: victim.counter.toUint8Array(), method_name: kind === "call" ? "update" : "query", arg: kind === "call" ? INCREMENT : READ };
+  const call = {
+    canister_id: victim.counter.toUint8Array(),
+    method_name: kind === "call" ? "update" : "query",
+    arg: kind === "call" ? INCREMENT : READ,
+  };
   const sender = Principal.selfAuthenticating(key.der).toUint8Array();
   return content(kind, { sender, ...(kind === "read_state" ? {} : call), ...changes });
 }
@@ -72,7 +79,8 @@ const ORDERS: Record<string, bigint> = {
 /** r and n - s: as good a signature to those who do not care. */
 function withOtherS(signature: Uint8Array, order: bigint): { high: Uint8Array; low: Uint8Array } {
   const s = BigInt(`0x${Buffer.from(signature.subarray(32)).toString("hex")}`);
-  const write = (value: bigint): Uint8Array => joined(signature.subarray(0, 32), Buffer.from(value.toString(16).padStart(64, "0"), "hex"));
+  const write = (value: bigint): Uint8Array =>
+    joined(signature.subarray(0, 32), Buffer.from(value.toString(16).padStart(64, "0"), "hex"));
   return s > order / 2n ? { high: write(s), low: write(order - s) } : { high: write(order - s), low: write(s) };
 }
 
@@ -86,7 +94,8 @@ for (const [scheme, make] of Object.entries(makers)) {
       fields = request(key);
       signature = await signed(key, fields);
     });
-    const attempt = (sig: Uint8Array, pubkey = key.der): Promise<Answer> => send("query", fields, { sender_pubkey: pubkey, sender_sig: sig });
+    const attempt = (sig: Uint8Array, pubkey = key.der): Promise<Answer> =>
+      send("query", fields, { sender_pubkey: pubkey, sender_sig: sig });
 
     test("a good signature is taken", async () => {
       assert.equal((await attempt(signature)).status, 200);
@@ -113,18 +122,35 @@ for (const [scheme, make] of Object.entries(makers)) {
     test("of other bytes, of another domain, by another key", async () => {
       const other = await make();
       const id = idOf(fields);
-      for (const message of [id, joined(DELEGATION, id), joined(domain("ic-response"), id), joined(REQUEST, idOf({ ...fields, arg: INCREMENT }))]) {
+      for (const message of [
+        id,
+        joined(DELEGATION, id),
+        joined(domain("ic-response"), id),
+        joined(REQUEST, idOf({ ...fields, arg: INCREMENT })),
+      ]) {
         await assertRefused(attempt(await key.sign(message)), /Invalid signature/);
       }
       await assertRefused(attempt(await signed(other, fields)), /Invalid signature/);
-      await assertRefused(attempt(await signed(other, fields), other.der), /The user id '.*' does not match the public key/);
+      await assertRefused(
+        attempt(await signed(other, fields), other.der),
+        /The user id '.*' does not match the public key/,
+      );
     });
 
     test("keys that are not quite keys", async () => {
-      const broken = [key.der.subarray(1), joined(key.der, Uint8Array.of(0)), key.der.subarray(0, -1), new Uint8Array(), new Uint8Array(3).fill(0x30)];
+      const broken = [
+        key.der.subarray(1),
+        joined(key.der, Uint8Array.of(0)),
+        key.der.subarray(0, -1),
+        new Uint8Array(),
+        new Uint8Array(3).fill(0x30),
+      ];
       for (const der of broken) {
         const mine = { ...fields, sender: Principal.selfAuthenticating(der).toUint8Array() };
-        await assertRefused(send("query", mine, { sender_pubkey: der, sender_sig: await signed(key, mine) }), /Invalid public key/);
+        await assertRefused(
+          send("query", mine, { sender_pubkey: der, sender_sig: await signed(key, mine) }),
+          /Invalid public key/,
+        );
       }
     });
 
@@ -160,7 +186,10 @@ describe("who and whether", () => {
     };
     const fields = request(key);
     const authentication = { sender_pubkey: key.der, sender_sig: await signed(key, fields) };
-    await assertRefused(send("query", fields, authentication), /RSA signatures are not allowed except in webauthn context/);
+    await assertRefused(
+      send("query", fields, authentication),
+      /RSA signatures are not allowed except in webauthn context/,
+    );
   });
 
   test("a canister signature and a WebAuthn signature of nonsense", async () => {
@@ -168,9 +197,20 @@ describe("who and whether", () => {
     for (const last of [1, 2]) {
       const bits = [0, 10, ...victim.counter.toUint8Array(), 1, 2, 3];
       const der = Uint8Array.from([0x30, 14 + 2 + bits.length, ...oid(last), 3, bits.length, ...bits]);
-      const mine = { ...content("query", { canister_id: victim.counter.toUint8Array(), method_name: "query", arg: READ }), sender: Principal.selfAuthenticating(der).toUint8Array() };
-      for (const sig of [new Uint8Array(), new Uint8Array(64), Uint8Array.from([0xd9, 0xd9, 0xf7, 0xa0]), new Uint8Array(500_000).fill(0x81)]) {
-        await assertRefused(send("query", mine, { sender_pubkey: der, sender_sig: sig }), /Invalid (signature|public key)/);
+      const mine = {
+        ...content("query", { canister_id: victim.counter.toUint8Array(), method_name: "query", arg: READ }),
+        sender: Principal.selfAuthenticating(der).toUint8Array(),
+      };
+      for (const sig of [
+        new Uint8Array(),
+        new Uint8Array(64),
+        Uint8Array.from([0xd9, 0xd9, 0xf7, 0xa0]),
+        new Uint8Array(500_000).fill(0x81),
+      ]) {
+        await assertRefused(
+          send("query", mine, { sender_pubkey: der, sender_sig: sig }),
+          /Invalid (signature|public key)/,
+        );
       }
     }
   });
@@ -184,9 +224,15 @@ describe("who and whether", () => {
     };
     for (const kind of ["call", "query", "read_state"] as const) {
       for (const ingress_expiry of [0n, minutes(-0.02), minutes(5.6), 2n ** 64n - 1n]) {
-        await assertRefused(attempt(kind, { ingress_expiry }), /^Invalid request expiry: Specified ingress_expiry not within expected range/);
+        await assertRefused(
+          attempt(kind, { ingress_expiry }),
+          /^Invalid request expiry: Specified ingress_expiry not within expected range/,
+        );
       }
-      await assertRefused(attempt(kind, { nonce: new Uint8Array(33) }), /Nonce in request is too big: got 33 bytes, but at most 32/);
+      await assertRefused(
+        attempt(kind, { nonce: new Uint8Array(33) }),
+        /Nonce in request is too big: got 33 bytes, but at most 32/,
+      );
       assert.equal((await attempt(kind, { ingress_expiry: minutes(4.9), nonce: new Uint8Array(32) })).status, 200);
     }
   });
@@ -221,7 +267,11 @@ describe("delegations", () => {
       chain.push({ delegation, signature: await (by ?? from).sign(joined(DELEGATION, idOf(delegation))) });
       from = to;
     }
-    const authentication = { sender_pubkey: root.der, sender_sig: await signed(last, fields), sender_delegation: chain as never };
+    const authentication = {
+      sender_pubkey: root.der,
+      sender_sig: await signed(last, fields),
+      sender_delegation: chain as never,
+    };
     return send(kind, fields, authentication);
   }
 
@@ -232,13 +282,19 @@ describe("delegations", () => {
     const links = keys.slice(0, 20).map((to) => ({ to }));
     assert.equal((await attempt("query", a, links, keys[19] as Signer)).status, 200);
     const tooMany = keys.map((to) => ({ to }));
-    await assertRefused(attempt("query", a, tooMany, keys[20] as Signer), /Chain of delegations is too long: got 21 delegations/);
+    await assertRefused(
+      attempt("query", a, tooMany, keys[20] as Signer),
+      /Chain of delegations is too long: got 21 delegations/,
+    );
   });
 
   test("expired, going in a circle, signed by others, of another key", async () => {
     const [a, b, c] = [await newKey(), await newKey(), await newKey()];
     const past = { expiration: nowNs() - 1_000_000_000n };
-    await assertRefused(attempt("query", a, [{ to: b, changes: past }], b), /^Invalid delegation expiry: Specified sender delegation has expired/);
+    await assertRefused(
+      attempt("query", a, [{ to: b, changes: past }], b),
+      /^Invalid delegation expiry: Specified sender delegation has expired/,
+    );
     await assertRefused(attempt("query", a, [{ to: a }], a), /at least one cycle/);
     await assertRefused(attempt("query", a, [{ to: b }, { to: c }, { to: b }], b), /at least one cycle/);
     await assertRefused(attempt("query", a, [{ to: b, by: c }], b), /Invalid delegation: Invalid basic signature/);
@@ -254,10 +310,24 @@ describe("delegations", () => {
     const outside = /is not one of the delegation targets/;
     await assertRefused(attempt("call", a, [{ to: b, changes: one(there) }], b), outside);
     await assertRefused(attempt("query", a, [{ to: b, changes: one() }], b), outside);
-    await assertRefused(attempt("query", a, [{ to: b, changes: one(here) }, { to: c, changes: one(there) }], c), outside);
+    await assertRefused(
+      attempt(
+        "query",
+        a,
+        [
+          { to: b, changes: one(here) },
+          { to: c, changes: one(there) },
+        ],
+        c,
+      ),
+      outside,
+    );
     const many = one(...Array.from({ length: 1001 }, () => here));
     await assertRefused(attempt("query", a, [{ to: b, changes: many }], b), /at most 1000 targets/);
-    await assertRefused(attempt("query", a, [{ to: b, changes: one(new Uint8Array(30)) }], b), /Delegation target error/);
+    await assertRefused(
+      attempt("query", a, [{ to: b, changes: one(new Uint8Array(30)) }], b),
+      /Delegation target error/,
+    );
   });
 
   test("permissions for queries alone, and unknown ones", async () => {

@@ -1,11 +1,12 @@
 // Requests made by hand, so that any part of one can be wrong, and their answers taken apart. No signatures of
 // certificates are checked here: that is done where the official agent is the client.
-import { IDL } from "@icp-sdk/core/candid";
-import { Principal } from "@icp-sdk/core/principal";
+
 import { decodeCbor, encodeCbor } from "@atoll/types";
 import type { CborInput, CborMap } from "@atoll/types/cbor";
-import { decodeCertificate } from "@atoll/types/hash-tree-codec";
 import type { HashTree } from "@atoll/types/hash-tree";
+import { decodeCertificate } from "@atoll/types/hash-tree-codec";
+import { IDL } from "@icp-sdk/core/candid";
+import { Principal } from "@icp-sdk/core/principal";
 
 export interface Answer {
   readonly status: number;
@@ -14,7 +15,11 @@ export interface Answer {
 }
 
 export async function post(url: string, body: Uint8Array, contentType = "application/cbor"): Promise<Answer> {
-  const response = await fetch(url, { method: "POST", headers: { "content-type": contentType }, body: body as Uint8Array<ArrayBuffer> });
+  const response = await fetch(url, {
+    method: "POST",
+    headers: { "content-type": contentType },
+    body: body as Uint8Array<ArrayBuffer>,
+  });
   const bytes = new Uint8Array(await response.arrayBuffer());
   return { status: response.status, bytes, text: new TextDecoder().decode(bytes) };
 }
@@ -69,7 +74,8 @@ async function certified(url: string, effective: Principal, body: Uint8Array, ti
     // The same request again: it is not executed again, and answered once there is an answer.
     const answer = await post(`${url}/api/v4/canister/${effective}/call`, body);
     if (answer.status === 200) return outcomeOfCall(decodeCbor(answer.bytes) as CborMap);
-    if (answer.status !== 202 || Date.now() > end) throw new Error(`call answered with ${answer.status}: ${answer.text}`);
+    if (answer.status !== 202 || Date.now() > end)
+      throw new Error(`call answered with ${answer.status}: ${answer.text}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
@@ -128,9 +134,10 @@ export async function createCanister(url: string, amount?: bigint): Promise<Prin
   const arg = IDL.encode([CREATE], [{ amount: amount === undefined ? [] : [amount] }]);
   const outcome = await update(url, MANAGEMENT, "provisional_create_canister_with_cycles", arg);
   if (outcome.kind === "reject") throw new Error(`no canister: ${outcome.message}`);
-  const [{ canister_id }] = IDL.decode([IDL.Record({ canister_id: IDL.Principal })], outcome.data.slice()) as unknown as [
-    { canister_id: Principal },
-  ];
+  const [{ canister_id }] = IDL.decode(
+    [IDL.Record({ canister_id: IDL.Principal })],
+    outcome.data.slice(),
+  ) as unknown as [{ canister_id: Principal }];
   return canister_id;
 }
 
@@ -145,7 +152,11 @@ export function install(
   return update(url, MANAGEMENT, "install_code", request, { effective: id, ...rest });
 }
 
-export async function deploy(url: string, wasm: Uint8Array, options: { readonly arg?: Uint8Array; readonly cycles?: bigint } = {}): Promise<Principal> {
+export async function deploy(
+  url: string,
+  wasm: Uint8Array,
+  options: { readonly arg?: Uint8Array; readonly cycles?: bigint } = {},
+): Promise<Principal> {
   const id = await createCanister(url, options.cycles);
   const outcome = await install(url, id, wasm, options.arg === undefined ? {} : { arg: options.arg });
   if (outcome.kind === "reject") throw new Error(`not installed: ${outcome.message}`);

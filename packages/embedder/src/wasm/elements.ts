@@ -1,4 +1,5 @@
 // Element segments with the functions' new indexes; everything else as it was.
+// The table itself never changes at run time: what could change it is refused at install.
 import type { InjectedIndexes } from "./function-emitter.ts";
 import type { Span } from "./parse.ts";
 import { Reader } from "./reader.ts";

@@ -1,7 +1,7 @@
 // The Wasm side of the embedder: which modules the Internet Computer accepts, and the rewriting that makes one
 // deterministic, metered and observable by the host. Cost table and placement: instruction costs of the replica
 // (sections 2, 3, 8, 9); acceptance: interface specification, "Canister module format".
-//
+
 // How a host runs an instrumented module
 // ---------------------------------------
 // Imports, all in module `atoll` beside the canister's own `ic0` functions:

@@ -1,4 +1,5 @@
 // Value types of the binary format, with the names that error messages and module descriptions use.
+// WebAssembly core specification, "Types"; reference types other than funcref do not get past validation.
 import type { GlobalType } from "./module-info.ts";
 
 export const ValueType = {

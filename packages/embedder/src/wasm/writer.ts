@@ -1,4 +1,5 @@
 // A growing buffer for the binary format.
+// Lengths that are known only later get a fixed-width LEB128 that is filled in afterwards.
 
 export class Writer {
   bytes: Uint8Array;

@@ -48,22 +48,22 @@ function compare(text: string, a: number, b: number, memory64: boolean): void {
   const counts: number[] = [];
   const naive = runRaw(
     naivelyMetered(bytes),
-    systemApi(() => LIMIT - Number(naive["counter"].value), naiveCounts),
+    systemApi(() => LIMIT - Number(naive.counter.value), naiveCounts),
   );
-  naive["counter"].value = BigInt(LIMIT);
+  naive.counter.value = BigInt(LIMIT);
   const running = run(
     bytes,
     systemApi(() => running.used(), counts),
   );
-  const expected = outcome(() => naive["f"](a, b), naiveCounts);
-  const actual = outcome(() => running.exports["f"](a, b), counts);
+  const expected = outcome(() => naive.f(a, b), naiveCounts);
+  const actual = outcome(() => running.exports.f(a, b), counts);
   assert.deepEqual(actual, expected);
-  const heap = new Uint8Array(naive["memory"].buffer);
+  const heap = new Uint8Array(naive.memory.buffer);
   assert.ok(
     Buffer.compare(heap, new Uint8Array(running.memory?.buffer ?? new ArrayBuffer(0))) === 0,
     "memories differ",
   );
-  if (expected.trap === undefined) assert.equal(running.used(), LIMIT - Number(naive["counter"].value));
+  if (expected.trap === undefined) assert.equal(running.used(), LIMIT - Number(naive.counter.value));
   assert.equal(running.instrumented.memory?.memory64, memory64);
   checkDirtyMap(heap, running.dirty);
 }
@@ -75,7 +75,7 @@ for (const memory64 of [false, true]) {
         fc.property(fc.integer({ min: 1, max: 2 ** 31 - 1 }), fc.integer(), fc.nat(100_000), (seed, a, b) => {
           compare(randomProgram(seed, { memory64, vectors }), a, b, memory64);
         }),
-        { numRuns: Number(process.env["ATOLL_RANDOM_PROGRAMS"] ?? 60) },
+        { numRuns: Number(process.env.ATOLL_RANDOM_PROGRAMS ?? 60) },
       );
     });
   }

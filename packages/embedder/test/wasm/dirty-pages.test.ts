@@ -8,7 +8,7 @@ function dirtyAfter(body: string, memory = "(memory 2 2)"): number[] {
   const running = run(fromText(`(module ${memory} (data $d "0123456789") (func (export "f") ${body}))`));
   running.reset(1e15);
   try {
-    running.exports["f"]();
+    running.exports.f();
   } catch (error) {
     assert.ok(error instanceof WebAssembly.RuntimeError || error instanceof OutOfInstructions);
   }
@@ -61,7 +61,7 @@ test("memory.grow asks the host first, and only for what the maximum allows", ()
   const text = '(module (memory 1 4) (func (export "f") (param i32) (result i32) (memory.grow (local.get 0))))';
   let answer = 1;
   const running = run(fromText(text), {}, () => answer);
-  const grow = running.exports["f"] as (pages: number) => number;
+  const grow = running.exports.f as (pages: number) => number;
   assert.equal(grow(2), 1);
   assert.equal(grow(2), -1);
   assert.equal(grow(-1), -1);
@@ -77,8 +77,8 @@ test("memory.grow asks the host first, and only for what the maximum allows", ()
     [3, 0],
   ]);
   const wide = run(fromText(text.replace("(memory 1", "(memory i64 1").replaceAll("i32", "i64")));
-  assert.equal((wide.exports["f"] as (pages: bigint) => bigint)(3n), 1n);
-  assert.equal((wide.exports["f"] as (pages: bigint) => bigint)(2n ** 63n), -1n);
+  assert.equal((wide.exports.f as (pages: bigint) => bigint)(3n), 1n);
+  assert.equal((wide.exports.f as (pages: bigint) => bigint)(2n ** 63n), -1n);
   assert.deepEqual(wide.growths, [[1, 3]]);
 });
 
@@ -86,6 +86,6 @@ test("dropped segments are told to the host", () => {
   const running = run(fromText('(module (memory 1) (data $d "x") (func (export "f") (data.drop $d)))'));
   assert.equal(running.instrumented.dropsSegments, true);
   assert.equal(running.exports["atoll dropped"].value, 0);
-  running.exports["f"]();
+  running.exports.f();
   assert.equal(running.exports["atoll dropped"].value, 1);
 });

@@ -55,8 +55,8 @@ for (const memory64 of [true, false]) {
         memory64,
         info.systemImports,
         expected,
-        () => -Number(naive["counter"].value),
-        () => naive["mem"].buffer,
+        () => -Number(naive.counter.value),
+        () => naive.mem.buffer,
       ),
     );
     const running = run(
@@ -70,8 +70,8 @@ for (const memory64 of [true, false]) {
       ),
     );
     running.reset(LIMIT * 1000);
-    naive["start"]();
-    running.exports["canister_start"]();
+    naive.start();
+    running.exports.canister_start();
     for (const message of MESSAGES) {
       naive[message]();
       running.exports[message]();
@@ -80,9 +80,9 @@ for (const memory64 of [true, false]) {
     const withoutCounts = (log: string[]): string[] => log.map((line) => line.replace(/ at .*/, ""));
     assert.deepEqual(withoutCounts(actual), withoutCounts(expected));
     assert.ok(actual.some((line) => line.startsWith("msg_reply(")));
-    const difference = running.used() + Number(naive["counter"].value);
+    const difference = running.used() + Number(naive.counter.value);
     assert.ok(difference >= 0 && difference < 100_000_000, `${difference}`);
-    const heap = new Uint8Array(naive["mem"].buffer);
+    const heap = new Uint8Array(naive.mem.buffer);
     assert.ok(Buffer.compare(heap, new Uint8Array(running.memory?.buffer as ArrayBuffer)) === 0);
   });
 }

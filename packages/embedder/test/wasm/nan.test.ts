@@ -20,7 +20,7 @@ function word(running: Running, at: number): bigint {
 
 function bits(body: string): bigint {
   const running = load(`(func (export "f") (result i64) ${body})`);
-  return BigInt.asUintN(64, running.exports["f"]());
+  return BigInt.asUintN(64, running.exports.f());
 }
 
 const ZERO_BY_ZERO = "(f64.div (f64.const 0) (f64.const 0))";
@@ -63,7 +63,7 @@ test("payloads are kept by everything that only moves bits", () => {
     F64,
   );
   const running = load(`(func (export "f") (f64.store (i32.const 8) ${payload}) (drop ${ZERO_BY_ZERO}))`);
-  running.exports["f"]();
+  running.exports.f();
   assert.equal(word(running, 8), PAYLOAD);
 });
 
@@ -75,7 +75,7 @@ test("a local that holds results first and payloads later keeps both right, what
       (f64.store (i32.mul (local.get $i) (i32.const 8)) (local.get $x))
       (local.set $x (f64.load (i32.const 1000)))
       (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 2)))))`);
-  running.exports["f"]();
+  running.exports.f();
   assert.deepEqual([word(running, 0), word(running, 8)], [F64, PAYLOAD]);
 });
 
@@ -87,7 +87,7 @@ test("a local that is read before the loop writes it", () => {
       (local.set $y (local.get $x))
       (local.set $x ${ZERO_BY_ZERO})
       (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 3)))))`);
-  running.exports["f"]();
+  running.exports.f();
   assert.deepEqual([word(running, 0), word(running, 8), word(running, 16)], [0n, 0n, F64]);
 });
 
@@ -111,7 +111,7 @@ test("vectors, lane by lane", () => {
     (v128.store (i32.const 16) (f64x2.sqrt (v128.const f64x2 -1 4)))
     (v128.store (i32.const 32) (f32x4.add (f64x2.add (v128.const f64x2 1 nan) (v128.const f64x2 1 1)) (v128.const f32x4 0 0 0 0)))
     (v128.store (i32.const 48) (f32x4.pmin (v128.load (i32.const 1000)) (v128.load (i32.const 1000)))))`);
-  running.exports["f"]();
+  running.exports.f();
   const view = new DataView((running.memory as WebAssembly.Memory).buffer);
   const lanes = (at: number): number[] => [0, 4, 8, 12].map((lane) => view.getUint32(at + lane, true));
   assert.deepEqual(lanes(0), [F32, 0x3f000000, F32, 0xc0000000]);
@@ -139,5 +139,5 @@ test("float and vector globals pass the host as integers", () => {
   assert.equal(exports["atoll get 0"](), 0x7fa00001);
   assert.equal(exports["atoll get 1"](), PAYLOAD);
   assert.deepEqual(exports["atoll get 2"](), [7n, -8n]);
-  assert.equal(exports["f"](), PAYLOAD + 0x7fa00001n);
+  assert.equal(exports.f(), PAYLOAD + 0x7fa00001n);
 });

@@ -1,4 +1,5 @@
 // clear_chunk_store: forgets all uploaded chunks. Specification, "IC method clear_chunk_store".
+// For the canister itself and its controllers; the store then costs nothing any more.
 import { touch } from "@atoll/state";
 import { EMPTY_REPLY, type MethodResult } from "./answer.ts";
 import { decodeArgument } from "./candid-argument.ts";

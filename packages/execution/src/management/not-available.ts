@@ -1,4 +1,5 @@
 // Methods of the specification that this version does not have: an honest answer instead of "no such method".
+// Each of them leaves this list when it is built.
 import { ErrorCode, userError } from "@atoll/types";
 import type { ManagementMethod } from "./index.ts";
 

@@ -1,4 +1,5 @@
 // provisional_top_up_canister: cycles out of nowhere, on development networks. Specification, same name.
+// Anybody may call it where the subnet allows provisional methods at all.
 import { credit } from "../call-contexts.ts";
 import { EMPTY_REPLY, type MethodResult } from "./answer.ts";
 import { decodeArgument } from "./candid-argument.ts";

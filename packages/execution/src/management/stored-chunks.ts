@@ -1,4 +1,5 @@
 // stored_chunks: the hashes of what upload_chunk put into the store. Specification, "IC method stored_chunks".
+// For the canister itself and its controllers.
 import { fromHex } from "@atoll/types";
 import type { MethodResult } from "./answer.ts";
 import { decodeArgument, encodeReply } from "./candid-argument.ts";

@@ -1,4 +1,5 @@
 // update_settings: changes what is given, all of it or nothing. Specification, "IC method update_settings".
+// What the settings may be is in canister-settings.ts.
 import { touch } from "@atoll/state";
 import { EMPTY_REPLY, type MethodResult } from "./answer.ts";
 import { decodeArgument } from "./candid-argument.ts";

@@ -19,7 +19,14 @@ describe("a bounded-wait call", () => {
   const a = s.newUniversal(m);
   const b = s.newUniversal(m);
   const bounded = (program: u.Code, timeoutSeconds: number, rest: Partial<u.CallOptions> = {}) =>
-    u.call({ callee: s.idBytes(b), method: "update", arg: u.bytes(program), timeoutSeconds, onReject: report, ...rest });
+    u.call({
+      callee: s.idBytes(b),
+      method: "update",
+      arg: u.bytes(program),
+      timeoutSeconds,
+      onReject: report,
+      ...rest,
+    });
 
   test("is answered by the callee in time", () => {
     assert.equal(s.updateText(m, a, bounded(u.reply(u.bytes("in time")), 10)), "in time");
@@ -31,12 +38,20 @@ describe("a bounded-wait call", () => {
     assert.equal(told - (m.time / 1_000_000_000n) * 1_000_000_000n, 7_000_000_000n);
     const capped = s.numberOf(s.update(m, a, bounded(deadline, 1_000_000)));
     assert.equal(capped - (m.time / 1_000_000_000n) * 1_000_000_000n, 300_000_000_000n);
-    assert.equal(s.numberOf(s.update(m, a, u.call({ callee: s.idBytes(b), method: "update", arg: u.bytes(deadline) }))), 0n);
+    assert.equal(
+      s.numberOf(s.update(m, a, u.call({ callee: s.idBytes(b), method: "update", arg: u.bytes(deadline) }))),
+      0n,
+    );
   });
 
   test("is answered by the system with SYS_UNKNOWN once the deadline has passed; a late answer is dropped", () => {
     const cycles = 3_000_000_000n;
-    const sent = s.message(m, a, "update", bounded(slow(3, u.seq(u.setSlot(1, u.int(5)), u.reply(u.bytes("late")))), 2, { cycles }));
+    const sent = s.message(
+      m,
+      a,
+      "update",
+      bounded(slow(3, u.seq(u.setSlot(1, u.int(5)), u.reply(u.bytes("late")))), 2, { cycles }),
+    );
     s.round(m, [sent]);
     const before = s.canisterOf(m, a).cycles;
     assert.equal(m.last.wakeAt, (m.time / 1_000_000_000n + 2n) * 1_000_000_000n + 1n);
@@ -67,8 +82,15 @@ describe("a stop that takes too long", () => {
     const a = s.newUniversal(m);
     const b = s.newUniversal(m);
     // A circle: each waits for the other's answer until the end of the loop.
-    const open = s.message(m, a, "update", u.call({ callee: s.idBytes(b), method: "update", arg: u.bytes(slow(6, u.reply())) }));
-    const stop = s.message(m, MANAGEMENT_CANISTER, "stop_canister", s.candid("stop_canister", s.onCanister(a)), { effective: a });
+    const open = s.message(
+      m,
+      a,
+      "update",
+      u.call({ callee: s.idBytes(b), method: "update", arg: u.bytes(slow(6, u.reply())) }),
+    );
+    const stop = s.message(m, MANAGEMENT_CANISTER, "stop_canister", s.candid("stop_canister", s.onCanister(a)), {
+      effective: a,
+    });
     s.round(m, [open]);
     s.round(m, [stop]);
     assert.equal(m.last.wakeAt, m.time + 300_000_000_000n);

@@ -10,7 +10,8 @@ import * as s from "./machine.ts";
 
 const m = s.newMachine();
 const UPGRADE = { mode: { upgrade: [] as [] } };
-const upgrade = (id: CanisterId, arg: u.Code = u.seq(), wasm = s.universal()) => s.install(m, id, wasm, { ...UPGRADE, arg });
+const upgrade = (id: CanisterId, arg: u.Code = u.seq(), wasm = s.universal()) =>
+  s.install(m, id, wasm, { ...UPGRADE, arg });
 const persistent = { metadata: { "icp:private enhanced-orthogonal-persistence": "" } };
 const keep = { skip_pre_upgrade: [], wasm_memory_persistence: [{ keep: null }] };
 const manage = (method: Parameters<typeof s.manage>[1], id: CanisterId) =>
@@ -33,8 +34,17 @@ describe("an upgrade", () => {
 
   test("that traps in post_upgrade undoes what pre_upgrade wrote, and leaves the old code running on the old heap", () => {
     const id = s.newUniversal(m);
-    const save = u.seq(u.stableGrow(1), u.stableWrite(0, u.bytes("saved")), u.setSlot(1, u.int(9)), u.certifiedDataSet(u.bytes("x")));
-    s.update(m, id, u.seq(u.setSlot(1, u.int(5)), u.storeProgram("preUpgrade", save), u.globalTimerSet(u.int(2n ** 62n)), u.reply()));
+    const save = u.seq(
+      u.stableGrow(1),
+      u.stableWrite(0, u.bytes("saved")),
+      u.setSlot(1, u.int(9)),
+      u.certifiedDataSet(u.bytes("x")),
+    );
+    s.update(
+      m,
+      id,
+      u.seq(u.setSlot(1, u.int(5)), u.storeProgram("preUpgrade", save), u.globalTimerSet(u.int(2n ** 62n)), u.reply()),
+    );
     const { version } = s.canisterOf(m, id);
     assert.equal(s.errorOf(upgrade(id, u.unreachable())).code, s.ErrorCode.CanisterTrapped);
     const canister = s.canisterOf(m, id);
@@ -81,7 +91,10 @@ describe("an upgrade", () => {
     s.update(m, id, u.seq(u.memoryGrow(u.int(10)), u.op("drop"), u.reply()));
     const small = wat(`(module (memory 1 2))`);
     const withSection = Uint8Array.from([...small, ...customSection("icp:private enhanced-orthogonal-persistence")]);
-    assert.equal(s.errorOf(s.install(m, id, withSection, { mode: { upgrade: [keep] } })).code, s.ErrorCode.CanisterInvalidWasm);
+    assert.equal(
+      s.errorOf(s.install(m, id, withSection, { mode: { upgrade: [keep] } })).code,
+      s.ErrorCode.CanisterInvalidWasm,
+    );
     assert.equal(s.updateText(m, id, u.reply(u.bytes("alive"))), "alive");
   });
 
@@ -93,10 +106,20 @@ describe("an upgrade", () => {
       sender_canister_version: [],
     });
     const mode = { upgrade: [] };
-    const arg = s.candid("install_code", { ...s.onCanister(id), mode, wasm_module: s.universal(), arg: [], sender_canister_version: [] });
+    const arg = s.candid("install_code", {
+      ...s.onCanister(id),
+      mode,
+      wasm_module: s.universal(),
+      arg: [],
+      sender_canister_version: [],
+    });
     const { version } = s.canisterOf(m, id);
     const large = u.bytes(arg);
-    s.update(m, id, u.seq(u.call({ callee: s.MANAGEMENT, method: "install_code", arg: large, onReply: u.seq() }), u.reply()));
+    s.update(
+      m,
+      id,
+      u.seq(u.call({ callee: s.MANAGEMENT, method: "install_code", arg: large, onReply: u.seq() }), u.reply()),
+    );
     s.settleAll(m);
     const { history } = s.canisterOf(m, id);
     assert.equal(history.entries.at(-1)?.change.kind, "code_deployment");
@@ -156,7 +179,10 @@ describe("the freezing threshold", () => {
     });
     const error = s.failure(m, id, u.seq(u.stableGrow(16_384), u.reply()));
     assert.equal(error.code, s.ErrorCode.InsufficientCyclesInMemoryGrow);
-    assert.match(error.message, /cannot grow memory by 1073741824 bytes due to insufficient cycles\. At least [\d_]+ additional cycles/);
+    assert.match(
+      error.message,
+      /cannot grow memory by 1073741824 bytes due to insufficient cycles\. At least [\d_]+ additional cycles/,
+    );
     const status = s.send(m, id, u.seq(u.stableGrow(16_384), u.reply()), { sender: s.BOB });
     assert.doesNotMatch(s.errorOf(status).message, /At least/);
   });
@@ -171,7 +197,10 @@ describe("the freezing threshold", () => {
     s.round(m);
     const error = s.errorOf(s.send(m, id, u.reply()));
     assert.equal(error.code, s.ErrorCode.CanisterOutOfCycles);
-    assert.match(error.message, /is out of cycles: please top up the canister with at least \d{1,3}(_\d{3})+ additional cycles$/);
+    assert.match(
+      error.message,
+      /is out of cycles: please top up the canister with at least \d{1,3}(_\d{3})+ additional cycles$/,
+    );
     assert.match(s.errorOf(s.send(m, id, u.reply(), { sender: s.BOB })).message, /is out of cycles$/);
     assert.equal(s.queryError(s.query(m, id, u.reply())).code, s.ErrorCode.CanisterOutOfCycles);
   });
@@ -179,13 +208,20 @@ describe("the freezing threshold", () => {
 
 describe("stopping, uninstalling, deleting", () => {
   const waiting = (id: CanisterId) =>
-    u.call({ callee: s.MANAGEMENT, method: "raw_rand", arg: u.bytes(Uint8Array.of(0x44, 0x49, 0x44, 0x4c, 0, 0)), onReply: u.seq(u.setSlot(1, u.int(id.length)), u.reply(u.bytes("late"))) });
+    u.call({
+      callee: s.MANAGEMENT,
+      method: "raw_rand",
+      arg: u.bytes(Uint8Array.of(0x44, 0x49, 0x44, 0x4c, 0, 0)),
+      onReply: u.seq(u.setSlot(1, u.int(id.length)), u.reply(u.bytes("late"))),
+    });
 
   test("stop waits for open calls, takes no new ones, and then answers", () => {
     const id = s.newUniversal(m);
     const open = s.message(m, id, "update", waiting(id));
     s.round(m, [open]);
-    const stop = s.message(m, MANAGEMENT_CANISTER, "stop_canister", s.candid("stop_canister", s.onCanister(id)), { effective: id });
+    const stop = s.message(m, MANAGEMENT_CANISTER, "stop_canister", s.candid("stop_canister", s.onCanister(id)), {
+      effective: id,
+    });
     // The answer of raw_rand comes at the start of the round, but its callback runs after the stop.
     s.round(m, [stop]);
     assert.equal(s.textOf(s.replyOf(s.statusOf(m, open))), "late");
@@ -196,8 +232,18 @@ describe("stopping, uninstalling, deleting", () => {
   test("uninstalling rejects open calls at once and drops their late responses; refunds are credited", () => {
     const id = s.newUniversal(m);
     const other = s.newUniversal(m);
-    const slow = u.call({ callee: s.MANAGEMENT, method: "raw_rand", arg: u.bytes(Uint8Array.of(0x44, 0x49, 0x44, 0x4c, 0, 0)), onReply: u.reply() });
-    const sent = s.message(m, id, "update", u.call({ callee: s.idBytes(other), method: "update", arg: u.bytes(slow), cycles: 5_000_000_000n }));
+    const slow = u.call({
+      callee: s.MANAGEMENT,
+      method: "raw_rand",
+      arg: u.bytes(Uint8Array.of(0x44, 0x49, 0x44, 0x4c, 0, 0)),
+      onReply: u.reply(),
+    });
+    const sent = s.message(
+      m,
+      id,
+      "update",
+      u.call({ callee: s.idBytes(other), method: "update", arg: u.bytes(slow), cycles: 5_000_000_000n }),
+    );
     s.round(m, [sent]);
     const before = s.canisterOf(m, id).cycles;
     const uninstall = s.candid("uninstall_code", { ...s.onCanister(id), sender_canister_version: [] });
@@ -232,7 +278,11 @@ describe("stopping, uninstalling, deleting", () => {
     assert.equal(s.errorOf(manage("delete_canister", id)).code, s.ErrorCode.CanisterNotStopped);
     s.replyOf(manage("stop_canister", id));
     s.replyOf(manage("delete_canister", id));
-    const told = s.updateText(m, caller, u.call({ callee: s.idBytes(id), method: "x", onReject: u.reply(u.rejectMessage()) }));
+    const told = s.updateText(
+      m,
+      caller,
+      u.call({ callee: s.idBytes(id), method: "x", onReject: u.reply(u.rejectMessage()) }),
+    );
     assert.match(told, /^IC0301: Canister \S+ not found$/);
   });
 });

@@ -11,8 +11,11 @@ const a = s.newUniversal(m);
 const b = s.newUniversal(m);
 const composite = (id: CanisterId, program: u.Code) => s.query(m, id, program, { method: "composite_query" });
 const text = (result: ReturnType<typeof s.query>) => s.textOf(s.queried(result));
-const ask = (callee: CanisterId, program: u.Code, on: { onReply?: u.Code; onReject?: u.Code; onCleanup?: u.Code } = {}) =>
-  u.call({ callee: s.idBytes(callee), method: "query", arg: u.bytes(program), ...on });
+const ask = (
+  callee: CanisterId,
+  program: u.Code,
+  on: { onReply?: u.Code; onReject?: u.Code; onCleanup?: u.Code } = {},
+) => u.call({ callee: s.idBytes(callee), method: "query", arg: u.bytes(program), ...on });
 const slotAsDigit = (slot: number) => u.seq(u.add(u.int(48), u.getSlot(slot)), u.op("setSlot", 20), digit());
 /** The byte in slot 20 as a blob of one. */
 function digit(): u.Code {
@@ -70,7 +73,9 @@ describe("the call graph", () => {
     const mark = (value: number): u.Code => u.setSlot(4, u.add(u.mul(u.getSlot(4), u.int(10)), u.int(value)));
     const program = u.seq(
       u.setSlot(4, u.int(0)),
-      ask(b, u.reply(), { onReply: u.seq(mark(1), ask(b, u.reply(), { onReply: u.seq(mark(3), u.reply(u.le64(u.getSlot(4)))) })) }),
+      ask(b, u.reply(), {
+        onReply: u.seq(mark(1), ask(b, u.reply(), { onReply: u.seq(mark(3), u.reply(u.le64(u.getSlot(4)))) })),
+      }),
       ask(b, u.reply(), { onReply: mark(2) }),
     );
     assert.equal(s.numberOf(s.queried(composite(a, program))), 123n);
@@ -86,7 +91,10 @@ describe("the call graph", () => {
     const onReject = u.seq(u.setSlot(5, u.rejectCode()), report);
     assert.equal(text(composite(a, ask(b, u.reject("no"), { onReject }))), "4no");
     assert.match(text(composite(a, ask(b, u.trap("oh"), { onReject }))), /^5IC0503: Error from Canister .*'oh'/);
-    assert.match(text(composite(a, ask(b, u.seq(), { onReject }))), /^5IC0506: Canister .* did not produce a response$/);
+    assert.match(
+      text(composite(a, ask(b, u.seq(), { onReject }))),
+      /^5IC0506: Canister .* did not produce a response$/,
+    );
     const missing = u.call({ callee: u.bytes(Uint8Array.of(1, 2)), method: "query", onReject });
     assert.match(text(composite(a, missing)), /^3IC0301: Canister .* not found$/);
     const update = u.call({ callee: s.idBytes(b), method: "update", onReject });

@@ -4,8 +4,8 @@ import { describeModule, InstancePool } from "@atoll/embedder";
 import { executeQuery, FeeSchedule, newQueryState, QueryExecutor } from "@atoll/execution";
 import { processBatch, type RoundOutput, type StateMachine } from "@atoll/messaging";
 import {
-  CanonicalTree,
   type CanisterState,
+  CanonicalTree,
   ModuleStore,
   newSubnetState,
   PageStore,
@@ -239,15 +239,21 @@ const modules = new Map<string, Uint8Array>();
 
 export function universal(options: u.UniversalOptions = {}): Uint8Array {
   const key = JSON.stringify(options);
-  let wasm = modules.get(key);
-  if (wasm === undefined) modules.set(key, (wasm = u.universalModule(options)));
+  const wasm = modules.get(key) ?? u.universalModule(options);
+  modules.set(key, wasm);
   return wasm;
 }
 
 /** A canister with the universal module, or another one, installed. */
 export function newUniversal(
   m: Machine,
-  options: { wasm?: Uint8Array; cycles?: bigint; settings?: object; init?: u.Code; universal?: u.UniversalOptions } = {},
+  options: {
+    wasm?: Uint8Array;
+    cycles?: bigint;
+    settings?: object;
+    init?: u.Code;
+    universal?: u.UniversalOptions;
+  } = {},
 ): CanisterId {
   const id = createCanister(m, options);
   replyOf(install(m, id, options.wasm ?? universal(options.universal), { arg: options.init ?? new Uint8Array() }));

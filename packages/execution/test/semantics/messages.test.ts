@@ -124,12 +124,7 @@ describe("who is answered what", () => {
   });
 
   test("cycles cannot be accepted once the call is answered", () => {
-    const callee = u.seq(
-      u.reply(u.concat(u.cyclesAvailable())),
-      u.cyclesAccept(BILLION),
-      u.op("drop"),
-      u.op("drop"),
-    );
+    const callee = u.seq(u.reply(u.concat(u.cyclesAvailable())), u.cyclesAccept(BILLION), u.op("drop"), u.op("drop"));
     const report = u.reply(u.cyclesRefunded());
     assert.equal(s.numberOf(s.update(m, a, callTo(b, callee, { cycles: BILLION, onReply: report }))), BILLION);
   });
@@ -172,7 +167,10 @@ describe("cleanup", () => {
       callTo(b, u.reply(), { onReply: u.trap("one"), onCleanup: u.seq(u.setSlot(6, u.int(4)), u.trap("two")) }),
     );
     const error = s.failure(m, a, program);
-    assert.match(error.message, /'one'\n\ncall_on_cleanup also failed:\n\nCanister called `ic0.trap` with message: 'two'$/);
+    assert.match(
+      error.message,
+      /'one'\n\ncall_on_cleanup also failed:\n\nCanister called `ic0.trap` with message: 'two'$/,
+    );
     assert.equal(s.updateNumber(m, a, u.getSlot(6)), 3n);
   });
 
@@ -185,7 +183,12 @@ describe("cleanup", () => {
 describe("callbacks", () => {
   test("a function index outside of the table is IC0513", () => {
     const bad = u.seq(s.idBytes(b), u.bytes("update"), u.int(7), u.int(0), u.int(7), u.int(0));
-    const program = u.seq(bad, Uint8Array.of(u.ic0("call_new", 0, 0, 0, 0, 0, 0, 0, 0).at(-1) as number), u.ic0("call_perform"), u.op("drop"));
+    const program = u.seq(
+      bad,
+      Uint8Array.of(u.ic0("call_new", 0, 0, 0, 0, 0, 0, 0, 0).at(-1) as number),
+      u.ic0("call_perform"),
+      u.op("drop"),
+    );
     const error = s.failure(m, a, program);
     assert.equal(error.code, s.ErrorCode.CanisterFunctionNotFound);
     assert.match(error.message, /non-existent Wasm function 7 from table 0/);
@@ -194,7 +197,9 @@ describe("callbacks", () => {
   test("performance_counter(1) adds up over a call context, performance_counter(0) starts again", () => {
     const program = u.seq(
       u.spin(1_000_000),
-      callTo(b, u.reply(), { onReply: u.reply(u.concat(u.le64(u.performanceCounter(0)), u.le64(u.performanceCounter(1)))) }),
+      callTo(b, u.reply(), {
+        onReply: u.reply(u.concat(u.le64(u.performanceCounter(0)), u.le64(u.performanceCounter(1)))),
+      }),
     );
     const reply = s.update(m, a, program);
     assert.ok(s.numberOf(reply.subarray(0, 8)) < 100_000n);

@@ -21,14 +21,26 @@ for (const width of [32, 64] as const) {
 
   describe(`heap ranges outside of the memory, ${width}-bit`, () => {
     test("are a contract violation of the function, not a trap", () => {
-      refused(u.ic0("msg_arg_data_copy", FAR, 0, 1), VIOLATION, /ic0\.msg_arg_data_copy heap: src=2147418112 \+ length=1 exceeds/);
-      refused(u.ic0("msg_reply_data_append", FAR, 1), VIOLATION, /msg\.reply: src=2147418112 \+ length=1 exceeds the slice size=\d+/);
+      refused(
+        u.ic0("msg_arg_data_copy", FAR, 0, 1),
+        VIOLATION,
+        /ic0\.msg_arg_data_copy heap: src=2147418112 \+ length=1 exceeds/,
+      );
+      refused(
+        u.ic0("msg_reply_data_append", FAR, 1),
+        VIOLATION,
+        /msg\.reply: src=2147418112 \+ length=1 exceeds the slice size=\d+/,
+      );
       refused(u.ic0("canister_cycle_balance128", FAR), VIOLATION, /dst \+ size is out of bounds/);
       refused(u.ic0("call_new", FAR, 1, 0, 1, 0, 0, 0, 0), VIOLATION, /ic0\.call_new callee_src: src=/);
     });
 
     test("a copy beyond the end of its source is one too", () => {
-      refused(u.ic0("msg_caller_copy", 0, 0, 30), VIOLATION, /ic0\.msg_caller_copy .*src=0 \+ length=30 exceeds the slice size=29/);
+      refused(
+        u.ic0("msg_caller_copy", 0, 0, 30),
+        VIOLATION,
+        /ic0\.msg_caller_copy .*src=0 \+ length=30 exceeds the slice size=29/,
+      );
       refused(u.ic0("msg_caller_copy", 0, 30, 0), VIOLATION, /src=30 \+ length=0 exceeds the slice size=29/);
       s.update(m, id, u.seq(u.ic0("msg_caller_copy", 0, 29, 0), u.reply()));
     });
@@ -56,12 +68,20 @@ for (const width of [32, 64] as const) {
 
     test("certified data is at most 32 bytes", () => {
       s.update(m, id, u.seq(u.certifiedDataSet(u.repeated(1, u.int(32))), u.reply()));
-      refused(u.certifiedDataSet(u.repeated(1, u.int(33))), VIOLATION, /must be no larger than 32 bytes\. Found 33 bytes/);
+      refused(
+        u.certifiedDataSet(u.repeated(1, u.int(33))),
+        VIOLATION,
+        /must be no larger than 32 bytes\. Found 33 bytes/,
+      );
     });
 
     test("is_controller takes principals only, performance_counter counters 0 and 1 only", () => {
       refused(u.seq(u.ic0("is_controller", 0, 30), u.op("drop")), VIOLATION, /invalid principal id/);
-      refused(u.seq(u.ic0("performance_counter", 2), u.op("drop")), VIOLATION, /Error getting performance counter type 2$/);
+      refused(
+        u.seq(u.ic0("performance_counter", 2), u.op("drop")),
+        VIOLATION,
+        /Error getting performance counter type 2$/,
+      );
     });
   });
 
@@ -69,7 +89,11 @@ for (const width of [32, 64] as const) {
     const to = { callee: s.idBytes(other), method: "update", arg: u.bytes(u.reply()) };
 
     test("no call_* but after call_new", () => {
-      const programs = [u.ic0("call_data_append", 0, 0), u.ic0("call_on_cleanup", 0, 0), u.ic0("call_cycles_add128", 0, 0)];
+      const programs = [
+        u.ic0("call_data_append", 0, 0),
+        u.ic0("call_on_cleanup", 0, 0),
+        u.ic0("call_cycles_add128", 0, 0),
+      ];
       for (const program of programs) refused(program, VIOLATION, /called when no call is under construction/);
       refused(u.seq(u.ic0("call_perform"), u.op("drop")), VIOLATION, /ic0\.call_perform called when no call/);
     });
@@ -82,15 +106,28 @@ for (const width of [32, 64] as const) {
     });
 
     test("method names up to 20,000 bytes, name and payload up to 10 MiB", () => {
-      refused(u.ic0("call_new", 0, 0, 0, 20_001, 0, 0, 0, 0), VIOLATION, /Size of method_name 20001 exceeds the allowed limit of 20000/);
+      refused(
+        u.ic0("call_new", 0, 0, 0, 20_001, 0, 0, 0, 0),
+        VIOLATION,
+        /Size of method_name 20001 exceeds the allowed limit of 20000/,
+      );
       const large = u.repeated(0, u.int(10 * 1024 * 1024));
-      refused(u.callBuild({ ...to, arg: large }), VIOLATION, /has a payload size of 10485766, which exceeds the allowed limit of 10485760/);
+      refused(
+        u.callBuild({ ...to, arg: large }),
+        VIOLATION,
+        /has a payload size of 10485766, which exceeds the allowed limit of 10485760/,
+      );
     });
 
     test("a call that is not performed gives its cycles back", () => {
       const balance = (): u.Code => u.setBlobSlot(2, u.cycleBalance());
       const abandoned = u.callBuild({ ...to, cycles: 7_000_000_000n });
-      const program = u.seq(balance(), abandoned, u.ic0("call_new", 0, 0, 0, 0, 0, 0, 0, 0), u.reply(u.concat(u.getBlobSlot(2), u.cycleBalance())));
+      const program = u.seq(
+        balance(),
+        abandoned,
+        u.ic0("call_new", 0, 0, 0, 0, 0, 0, 0, 0),
+        u.reply(u.concat(u.getBlobSlot(2), u.cycleBalance())),
+      );
       const reply = s.update(m, id, program);
       assert.equal(s.numberOf(reply.subarray(0, 16)), s.numberOf(reply.subarray(16)));
     });
@@ -188,7 +225,10 @@ test("a query may touch 1 GiB of stable memory and not a page more (IC0524)", ()
       u.setSlot(1, u.int(0)),
       u.whileTrue(
         u.less(u.getSlot(1), u.int(pages)),
-        u.seq(u.ic0("stable64_read", 0, u.mul(u.getSlot(1), u.int(4096)), 1), u.setSlot(1, u.add(u.getSlot(1), u.int(1)))),
+        u.seq(
+          u.ic0("stable64_read", 0, u.mul(u.getSlot(1), u.int(4096)), 1),
+          u.setSlot(1, u.add(u.getSlot(1), u.int(1))),
+        ),
       ),
       u.reply(),
     );

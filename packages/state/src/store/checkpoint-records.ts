@@ -5,6 +5,7 @@
 //   DELETE  a = length of the key; body = key
 //   MEMORY  a = length of the name, b = number of the memory; body = name: binds a name to a number
 //   DROP    b = number of the memory: it and all its pages are gone
+
 //   PAGE    b = number of the memory, c = index; body = 4,096 bytes
 //   ZERO    as PAGE, for a page of zeros; no body
 // Later records win. The number of a memory is never used again for another one while any record names it.

@@ -38,7 +38,7 @@ const MISSING_CHECKPOINT =
   "The checkpoint files (state-*) in the state folder are missing, and the batch log is not. Nothing was changed; " +
   "restore a copy of the whole state folder, or start again with --clean, which deletes the state of this network.";
 
-export interface StateManagerOptions {
+export interface DurableStateOptions {
   readonly config: SubnetConfig;
   /** DER of the network's root key. */
   readonly rootKey: Uint8Array;
@@ -48,14 +48,14 @@ export interface StateManagerOptions {
   readonly checkpointBatches?: number;
 }
 
-export interface StateManagerPorts {
+export interface DurableStatePorts {
   readonly storage: StoragePort;
   readonly crypto: Pick<CryptoPort, "sha256">;
   readonly log: LogPort;
   readonly crc32?: (bytes: Uint8Array, seed?: number) => number;
 }
 
-export class StateManager {
+export class DurableState {
   readonly machine: StateMachine;
   readonly #checkpoints: Checkpoints;
   readonly #batches: BatchLog;
@@ -66,7 +66,7 @@ export class StateManager {
   #batchCount = 0;
   #logBytes = 0;
 
-  constructor(options: StateManagerOptions, { storage, crypto, log, crc32 }: StateManagerPorts) {
+  constructor(options: DurableStateOptions, { storage, crypto, log, crc32 }: DurableStatePorts) {
     const checks = crc32 === undefined ? {} : { crc32 };
     const modules = new ModuleStore();
     const state = newSubnetState(options.config, modules, options.pages);
