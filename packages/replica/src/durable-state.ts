@@ -1,7 +1,7 @@
 // A subnet's state with its life on disk: each batch is made durable before it is executed, checkpoints keep the
 // log short, a start loads the last checkpoint and executes the rest of the log again. So everything that anybody
 // was ever shown can be derived again after a crash at any instruction.
-import { InstancePool } from "@atoll/embedder";
+import { describeModule, InstancePool, prepareModule, REWRITER_VERSION } from "@atoll/embedder";
 import { FeeSchedule } from "@atoll/execution";
 import { describeWholeState, processBatch, type RoundOutput, replayBatch, type StateMachine } from "@atoll/messaging";
 import {
@@ -21,6 +21,7 @@ import {
   decodeState,
   EnvironmentError,
   encodeState,
+  invariant,
   type LogPort,
   type StoragePort,
 } from "@atoll/types";
@@ -86,6 +87,7 @@ export class DurableState {
     };
     if (this.#checkpoints.height === undefined) this.#begin(state);
     else this.#checkpoints.load(state);
+    prepareAgain(modules, crypto);
   }
 
   /** The log first: from the first checkpoint on, a log that is not there is a log that was lost. */
@@ -160,5 +162,15 @@ export class DurableState {
       this.#batchCount >= this.#checkpointBatches ||
       this.#logBytes >= CHECKPOINT_LOG_BYTES
     );
+  }
+}
+
+/** What another version of the rewriter prepared is made anew from the uploaded bytes. */
+function prepareAgain(modules: ModuleStore, crypto: Pick<CryptoPort, "sha256">): void {
+  for (const module of [...modules.all()]) {
+    if (describeModule(module).rewriterVersion === REWRITER_VERSION) continue;
+    const prepared = prepareModule(module.uploaded, crypto);
+    invariant(prepared.ok, `the installed module ${module.hash} is not accepted by this version`);
+    modules.replacePrepared(prepared.module.stored);
   }
 }

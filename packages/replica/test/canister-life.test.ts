@@ -193,3 +193,17 @@ test("a network goes on where it was, with the same root key", async () => {
   assert.deepEqual(second.rootKey, first.rootKey);
   await second.stop();
 });
+
+test("modules that another version prepared are prepared again at the start", async () => {
+  const first = await startNetwork();
+  const id = await deploy(await first.agent(), (await canister("counter", { width: 64 })).wasm);
+  const { modules } = first.executor.durable.machine.state;
+  for (const module of [...modules.all()]) {
+    const description = { ...(module.description as object), rewriterVersion: 0 };
+    modules.replacePrepared({ ...module, prepared: new Uint8Array(), description });
+  }
+  await first.stop();
+  const second = await startNetwork({ storage: first.storage, secrets: first.secrets });
+  assert.equal(await update(await second.agent(), id, "inc", undefined, NAT), 1n);
+  await second.stop();
+});

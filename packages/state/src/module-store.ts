@@ -45,6 +45,19 @@ export class ModuleStore {
     this.#noteChange(module.hash);
   }
 
+  /** All modules, in the order in which they came. */
+  *all(): Generator<StoredModule> {
+    for (const { module } of this.#modules.values()) yield module;
+  }
+
+  /** Puts another prepared form in the place of the one with the same hash. */
+  replacePrepared(module: StoredModule): void {
+    const entry = this.#modules.get(module.hash);
+    if (entry === undefined) return;
+    entry.module = module;
+    this.#noteChange(module.hash);
+  }
+
   /** `canister` runs the module no longer; the last one to leave removes it. */
   leave(hash: string, canister: CanisterId): void {
     const entry = this.#modules.get(hash);

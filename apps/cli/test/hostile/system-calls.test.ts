@@ -34,11 +34,12 @@ after(() => victim?.close(MEMORY_BOUND_MIB));
 /** Code that makes the call once; what it returns is dropped. */
 function programs(width: 32 | 64, seed: number): u.Code[] {
   const random = chance(seed);
+  // The others need a canister that still has cycles.
   const known = new Set(ic0Functions(32).map(({ name }) => name));
   return ic0Functions(width)
-    .filter(({ name }) => known.has(name))
+    .filter(({ name }) => known.has(name) && name !== "cycles_burn128")
     .flatMap(({ name, params, result }) =>
-      Array.from({ length: params.length === 0 ? 1 : 8 }, () => {
+      Array.from({ length: params.length === 0 ? 1 : 5 }, () => {
         const args = params.map(() => NASTY[random.below(NASTY.length)] as number | bigint);
         const call = u.ic0(name, ...args);
         // A call may be needed before its parts.
