@@ -12,6 +12,7 @@ import {
   canisterIdFromIndex,
   type IngressMessage,
   MANAGEMENT_CANISTER,
+  type PrincipalId,
   principalToBytes,
 } from "@atoll/types";
 import { IDL } from "@icp-sdk/core/candid";
@@ -19,7 +20,7 @@ import { Principal } from "@icp-sdk/core/principal";
 import { recorderWasm } from "./recorder.ts";
 
 const config: SubnetConfig = {
-  subnetId: `${"aa".repeat(28)}02`,
+  subnetId: `${"aa".repeat(28)}02` as PrincipalId,
   type: "application",
   publicKey: new Uint8Array(133),
   nodes: [],

@@ -6,6 +6,7 @@ export { outOfCycles } from "./execute-message.ts";
 export { FeeSchedule } from "./fees.ts";
 export { type InstallMode, type InstallRequest, installCode } from "./install-code.ts";
 export { expireStopCalls, nextStopTimeout } from "./lifecycle.ts";
+export { isVisibleTo } from "./management/canister-status.ts";
 export { executeManagementCall } from "./management/index.ts";
 export { effectiveCanisterId, filterManagementIngress } from "./management/ingress-filter.ts";
 export { answerRandomness } from "./management/raw-rand.ts";

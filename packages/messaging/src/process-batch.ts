@@ -16,7 +16,7 @@ import {
   type StateDelta,
   takeStateDelta,
 } from "@atoll/execution";
-import type { CanonicalTree, SubnetState } from "@atoll/state";
+import type { CanonicalTree, SubnetState, Visibility } from "@atoll/state";
 import {
   type Batch,
   type CanisterId,
@@ -52,6 +52,7 @@ export interface AccessChanges {
     readonly privateSections: readonly string[];
     /** True when `filterCanisterIngress` lets every message in: then nobody has to ask it. */
     readonly admitsAnyIngress: boolean;
+    readonly statusVisibility: Visibility;
   }[];
   readonly requests: readonly {
     readonly id: RequestId;
@@ -161,6 +162,7 @@ function accessChanges({ state, fees }: StateMachine, requests: Iterable<Request
         id,
         controllers: canister?.settings.controllers,
         privateSections: module?.metadata.filter((section) => !section.isPublic).map((section) => section.name) ?? [],
+        statusVisibility: canister?.settings.statusVisibility ?? { kind: "controllers" },
         admitsAnyIngress: canister !== undefined && admitsAnyIngress({ state, fees }, canister),
       };
     }),

@@ -2,8 +2,8 @@
 // out, and answers the HTTP interface from what is certified. It owns no timer, socket or file: a driver calls
 // `step` when `step` asked for it or when something came in, and serves `backend` over HTTP.
 import { certify, type NodeShare, signShare } from "@atoll/consensus";
-import { filterManagementIngress } from "@atoll/execution";
-import type { SubnetConfig } from "@atoll/state";
+import { filterManagementIngress, isVisibleTo } from "@atoll/execution";
+import type { SubnetConfig, Visibility } from "@atoll/state";
 import {
   type CanisterId,
   EnvironmentError,
@@ -46,6 +46,7 @@ interface CanisterAccess {
   readonly controllers: readonly PrincipalId[];
   readonly privateSections: readonly string[];
   readonly admitsAnyIngress: boolean;
+  readonly statusVisibility: Visibility;
 }
 
 type ReplicaPorts = Pick<Ports, "clock" | "entropy" | "crypto" | "log">;
@@ -200,6 +201,10 @@ export class Replica {
     const facts = {
       controllersOf: (id: CanisterId) => this.#access.get(id)?.controllers,
       provisional: this.#options.config.provisional,
+      maySeeStatus: (id: CanisterId, caller: PrincipalId) => {
+        const access = this.#access.get(id);
+        return access !== undefined && isVisibleTo(caller, access.statusVisibility);
+      },
     };
     return filterManagementIngress(facts, message);
   }

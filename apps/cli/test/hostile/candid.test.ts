@@ -8,7 +8,7 @@ import * as u from "../../../../packages/execution/test/canisters/universal.ts";
 import { assertRejected, startVictim, UNIVERSAL, type Victim, whileServed } from "./victim.ts";
 import { content, deploy, envelope, MANAGEMENT, type Outcome, post, update } from "./wire.ts";
 
-const MEMORY_BOUND_MIB = 1200;
+const MEMORY_BOUND_MIB = 700;
 /** For one argument, busy machine included. */
 const TIME_MS = 3000;
 

@@ -8,7 +8,7 @@ import { chance } from "../seeded.ts";
 import { increment, startVictim, type Victim, whileServed } from "./victim.ts";
 import { content, envelope, nowNs, post } from "./wire.ts";
 
-const MEMORY_BOUND_MIB = 1200;
+const MEMORY_BOUND_MIB = 700;
 const MIB = 1024 * 1024;
 
 let victim: Victim;

@@ -11,7 +11,7 @@ import { hog, INIT } from "./hogs.ts";
 import { assertRejected, startVictim, UNIVERSAL, type Victim, whileServed } from "./victim.ts";
 import { createCanister, deploy, install, type Outcome, query } from "./wire.ts";
 
-const MEMORY_BOUND_MIB = 2500;
+const MEMORY_BOUND_MIB = 1200;
 const MIB = 1024 * 1024;
 /** A failed installation is charged for the size it claims. */
 const RICH = 10n ** 24n;

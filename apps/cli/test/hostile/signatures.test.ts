@@ -11,7 +11,7 @@ import * as u from "../../../../packages/execution/test/canisters/universal.ts";
 import { count, startVictim, type Victim } from "./victim.ts";
 import { type Answer, type Content, content, envelope, nowNs, post, type RequestKind } from "./wire.ts";
 
-const MEMORY_BOUND_MIB = 1200;
+const MEMORY_BOUND_MIB = 700;
 
 let victim: Victim;
 before(async () => {

@@ -9,7 +9,7 @@ import { chance } from "../seeded.ts";
 import { startVictim, type Victim, whileServed } from "./victim.ts";
 import { deploy, type Outcome, query, update } from "./wire.ts";
 
-const MEMORY_BOUND_MIB = 1500;
+const MEMORY_BOUND_MIB = 700;
 const NASTY: readonly (number | bigint)[] = [
   0,
   1,

@@ -47,7 +47,6 @@ export async function startVictim(): Promise<Victim> {
       const before = await count(url, counter);
       assert.equal(await increment(url, counter), before + 1n, "updates still count");
       const peak = peakMib();
-      if (process.env["ZZPEAK"]) console.log("PEAK", peak);
       assert.ok(peak < maxMib, `the server held ${Math.round(peak)} MiB, the bound is ${maxMib}`);
       assert.doesNotMatch(network.output().stderr, /atoll: error|internal|TypeError|InvariantViolation/i);
       await assertSurvivesKill(network, counter, before + 1n);

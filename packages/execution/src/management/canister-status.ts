@@ -24,7 +24,7 @@ export function canisterStatus(call: ManagementCall): MethodResult {
 }
 
 /** What a setting opens to others than the controllers. */
-function isVisibleTo(caller: PrincipalId, visibility: Visibility): boolean {
+export function isVisibleTo(caller: PrincipalId, visibility: Visibility): boolean {
   if (visibility.kind === "allowed_viewers") return visibility.viewers.includes(caller);
   return visibility.kind === "public";
 }
