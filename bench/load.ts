@@ -9,7 +9,7 @@ export interface Sample {
   readonly body: Uint8Array;
 }
 
-export interface LoadResult {
+interface LoadResult {
   readonly samples: readonly Sample[];
   /** Wall time, in seconds. */
   readonly seconds: number;
@@ -79,14 +79,20 @@ function lane(
       const body = wholeBody(received);
       if (body === undefined) return;
       const status = received.toString("latin1", 9, 12);
-      if (status !== "200") return end(new Error(`status ${status}: ${body.toString("utf8").slice(0, 300)}`));
+      if (status !== "200") {
+        end(new Error(`status ${status}: ${body.toString("utf8").slice(0, 300)}`));
+        return;
+      }
       onAnswer(index as number, body);
       received = Buffer.alloc(0);
       index = take();
       if (index === undefined) end();
       else socket.write(requests[index] as Uint8Array);
     };
-    if (index === undefined) return resolve();
+    if (index === undefined) {
+      resolve();
+      return;
+    }
     socket.on("data", onData).on("close", onClose);
     socket.write(requests[index] as Uint8Array);
   });

@@ -13,7 +13,7 @@ import {
 } from "../packages/embedder/src/wasm/index.ts";
 
 /** The flags that the executing worker sets; they must be set before the first compilation. */
-export const V8_FLAGS =
+const V8_FLAGS =
   "--wasm-inlining-factor=12 --wasm-inlining-min-budget=500 --wasm-inlining-max-size=2000 --wasm-inlining-budget=20000";
 
 export interface WasmBenchResult {
@@ -49,8 +49,8 @@ export async function benchWasm(
 ): Promise<WasmBenchResult> {
   v8.setFlagsFromString(V8_FLAGS);
   const log = options.log ?? (() => undefined);
-  const repeats = options.short ? 5 : 11;
-  const targetMs = options.short ? 40 : 120;
+  const repeats = options.short ? 1 : 11;
+  const targetMs = options.short ? 4 : 120;
   const ratios: Record<string, number> = {};
   for (const [name, rounds] of Object.entries(KERNELS)) {
     const bytes = await compileKernel(name);
@@ -67,7 +67,7 @@ export async function benchWasm(
     ratios[name] = await compare(canisterRun(bytes, false), canisterRun(bytes, true), repeats, targetMs);
     log(`${name.padEnd(12)} ${ratios[name]?.toFixed(2)}`);
   }
-  const speed = rewriterSpeed(canisters["motoko-64"], options.short ? 300 : 1500);
+  const speed = rewriterSpeed(canisters["motoko-64"], options.short ? 50 : 1500);
   const values = Object.values(ratios);
   const geometricMean = Math.exp(values.reduce((sum, ratio) => sum + Math.log(ratio), 0) / values.length);
   log(
@@ -118,12 +118,12 @@ function kernelRun(exports: Exports, rounds: number): Run {
   };
 }
 
-export function rawInstance(bytes: Uint8Array, ic0: object = {}): Exports {
+function rawInstance(bytes: Uint8Array, ic0: object = {}): Exports {
   const module = new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>);
   return new WebAssembly.Instance(module, { ic0 } as WebAssembly.Imports).exports;
 }
 
-export function rewrittenInstance(bytes: Uint8Array, ic0: object = {}): Exports {
+function rewrittenInstance(bytes: Uint8Array, ic0: object = {}): Exports {
   const info = validated(bytes);
   const instrumented = instrument(bytes, info);
   const memory = newMemory(instrumented);

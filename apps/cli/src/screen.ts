@@ -4,7 +4,7 @@ import type { ExecutedRound } from "@atoll/replica";
 import { type CanisterId, type LogPort, principalToText } from "@atoll/types";
 import type { StartOptions } from "./options.ts";
 
-export interface ReadyFacts {
+interface ReadyFacts {
   readonly url: string;
   readonly rootKey: string;
   readonly stateDir: string;

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-export const ATOLL = fileURLToPath(new URL("../../../bin/atoll", import.meta.url));
+const ATOLL = fileURLToPath(new URL("../../../bin/atoll", import.meta.url));
 
 export interface Exit {
   readonly code: number | null;

@@ -58,8 +58,6 @@ export function prepareModule(uploaded: Uint8Array, crypto: Pick<CryptoPort, "sh
   if (!validation.ok) return invalid(validation.error, Math.max(unpacked.wasm.length, uploaded.length));
   const { info } = validation;
   const bytes = Math.max(unpacked.wasm.length, uploaded.length);
-  const tables = checkTables(info);
-  if (tables !== undefined) return invalid(tables, bytes);
   const rewritten = rewrite(unpacked.wasm, info);
   if (typeof rewritten === "string") return invalid(rewritten, bytes);
   const description: ModuleDescription = {
@@ -96,14 +94,6 @@ export function prepareModule(uploaded: Uint8Array, crypto: Pick<CryptoPort, "sh
     ok: true,
     module: { stored, description, dataSegments: info.dataSegments, compiledOperators: info.compiledOperators },
   };
-}
-
-/** What a canister's table may cost its host. */
-const MAX_TABLE_ELEMENTS = 1_000_000;
-
-function checkTables({ table }: ModuleInfo): string | undefined {
-  if (table === undefined || table.initial <= MAX_TABLE_ELEMENTS) return undefined;
-  return `the table has ${table.initial} elements, the maximum is ${MAX_TABLE_ELEMENTS}`;
 }
 
 /** The rewritten module, or why there is none: what instrumentation adds may be more than the engine takes. */

@@ -1,5 +1,5 @@
 // What became of each ingress message, kept until it can no longer be submitted again (its expiry), so that no
-// message runs twice and every caller can fetch the answer. Entries sit in buckets of ten seconds of expiry: a
+// message runs twice and every caller can fetch the answer. Entries sit in buckets of one second of expiry: a
 // bucket is forgotten, or written to a checkpoint, as a whole.
 // Interface specification, "Request status"; checklist 2.5.
 import {
@@ -11,13 +11,13 @@ import {
   type Time,
 } from "@atoll/types";
 
-const BUCKET_NS = 10_000_000_000n;
+const BUCKET_NS = 1_000_000_000n;
 
 export interface IngressRecord {
   status: IngressStatus;
   readonly sender: PrincipalId;
   readonly receiver: CanisterId;
-  /** Bucket number: keep until the end of these ten seconds. */
+  /** Bucket number: keep until the end of this second. */
   readonly bucket: number;
 }
 

@@ -44,12 +44,17 @@ export async function startVictim(): Promise<Victim> {
     counter,
     peakMib,
     async close(maxMib) {
-      const before = await count(url, counter);
-      assert.equal(await increment(url, counter), before + 1n, "updates still count");
-      const peak = peakMib();
-      assert.ok(peak < maxMib, `the server held ${Math.round(peak)} MiB, the bound is ${maxMib}`);
-      assert.doesNotMatch(network.output().stderr, /atoll: error|internal|TypeError|InvariantViolation/i);
-      await assertSurvivesKill(network, counter, before + 1n);
+      try {
+        const before = await count(url, counter);
+        assert.equal(await increment(url, counter), before + 1n, "updates still count");
+        const peak = peakMib();
+        assert.ok(peak < maxMib, `the server held ${Math.round(peak)} MiB, the bound is ${maxMib}`);
+        assert.doesNotMatch(network.output().stderr, /atoll: error|internal|TypeError|InvariantViolation/i);
+        await assertSurvivesKill(network, counter, before + 1n);
+      } finally {
+        // A test that failed must not wait for a server that goes on.
+        await network.kill("SIGKILL");
+      }
     },
   };
 }

@@ -61,7 +61,7 @@ export interface Running {
 export class OutOfInstructions extends Error {}
 export class StackOverflow extends Error {}
 
-export function newMemory({ memory }: InstrumentedModule): WebAssembly.Memory | undefined {
+function newMemory({ memory }: InstrumentedModule): WebAssembly.Memory | undefined {
   if (memory === undefined) return undefined;
   const { initialPages, maximumPages } = memory;
   if (!memory.memory64) return new WebAssembly.Memory({ initial: initialPages, maximum: maximumPages });

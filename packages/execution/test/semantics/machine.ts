@@ -192,7 +192,7 @@ export function candid(method: MethodName, arg?: unknown): Uint8Array {
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: results have the shape that the specification gives them.
-export function decode(method: MethodName, reply: Uint8Array): any {
+function decode(method: MethodName, reply: Uint8Array): any {
   return IDL.decode([...methods[method].result], reply)[0];
 }
 
@@ -264,12 +264,6 @@ export function canisterOf(m: Machine, id: CanisterId): CanisterState {
   const canister = m.machine.state.canisters.get(id);
   if (canister === undefined) throw new Error(`there is no canister ${id}`);
   return canister;
-}
-
-export function descriptionOf(m: Machine, id: CanisterId): ReturnType<typeof describeModule> {
-  const module = m.machine.state.modules.get(canisterOf(m, id).execution?.moduleHash ?? "");
-  if (module === undefined) throw new Error("no module");
-  return describeModule(module);
 }
 
 export const logsOf = (m: Machine, id: CanisterId): string[] => {

@@ -29,7 +29,7 @@ export const CANISTER = canisterIdFromIndex(0n);
 export const OTHER_CANISTER = canisterIdFromIndex(1n);
 const LAST_CANISTER = canisterIdFromIndex(0xf_ffffn);
 
-export interface Switches {
+interface Switches {
   health: ReplicaHealth;
   certified: boolean;
   filter: (message: IngressMessage) => UserError | undefined;
