@@ -1,7 +1,7 @@
 // From the bytes a user uploads to a module that this subnet can run: unpack, validate, rewrite. Done once, at
 // install time; the result is kept beside the original. Checklist 3.1, instruction-costs 7.
 import type { StoredModule } from "@atoll/state";
-import { type CryptoPort, MAX_WASM_MODULE_BYTES, toHex } from "@atoll/types";
+import { type CryptoPort, crc32, MAX_WASM_MODULE_BYTES, toHex } from "@atoll/types";
 import { Gunzip } from "fflate";
 import type { ExecutionError } from "./execution-error.ts";
 import {
@@ -128,14 +128,17 @@ function unpack(uploaded: Uint8Array): Unpacked {
 /** The trailer states the size; the stream is stopped as soon as it exceeds it, whatever it could become. */
 function gunzip(uploaded: Uint8Array): Unpacked {
   if (uploaded.length < 18) return { ok: false, error: "the gzip file is truncated", bytes: uploaded.length };
-  const size = new DataView(uploaded.buffer, uploaded.byteOffset).getUint32(uploaded.length - 4, true);
+  const trailer = new DataView(uploaded.buffer, uploaded.byteOffset + uploaded.length - 8, 8);
+  const size = trailer.getUint32(4, true);
   if (size > MAX_WASM_MODULE_BYTES) return tooLarge(size);
   const wasm = new Uint8Array(size);
   let length = 0;
+  let checksum = 0;
   const collect = (chunk: Uint8Array) => {
     if (length + chunk.length > size) throw new RangeError("the content is larger than the gzip trailer says");
     wasm.set(chunk, length);
     length += chunk.length;
+    checksum = crc32(chunk, checksum);
   };
   try {
     const stream = new Gunzip(collect);
@@ -148,6 +151,9 @@ function gunzip(uploaded: Uint8Array): Unpacked {
   }
   if (length !== size) {
     return { ok: false, error: `the module unpacks to ${length} bytes, its gzip trailer says ${size}`, bytes: size };
+  }
+  if (checksum !== trailer.getUint32(0, true)) {
+    return { ok: false, error: "the content does not match the checksum in the gzip trailer", bytes: size };
   }
   return { ok: true, wasm };
 }

@@ -10,7 +10,7 @@ import { assertRejected, increment, startVictim, UNIVERSAL, type Victim, type Wa
 import { deploy, MANAGEMENT, type Outcome, query, update } from "./wire.ts";
 
 /** Peak of the whole server, with its three threads, whatever these canisters do. */
-const MEMORY_BOUND_MIB = process.env["ATOLL_LONG_TESTS"] === "1" ? 4000 : 1200;
+const MEMORY_BOUND_MIB = process.env.ATOLL_LONG_TESTS === "1" ? 4000 : 1200;
 /** The slowest answer that another user may get while a canister is at its worst; two busy cores included. */
 const WAIT_MS = 5000;
 const RICH = 10n ** 24n;
@@ -71,7 +71,7 @@ describe("endless work", () => {
     }
   });
 
-  test("a loop of plain instructions", { skip: process.env["ATOLL_LONG_TESTS"] !== "1" }, async () => {
+  test("a loop of plain instructions", { skip: process.env.ATOLL_LONG_TESTS !== "1" }, async () => {
     const [outcome, waits] = await whileServed(victim, () => attack(u.spinForever()));
     assertRejected(outcome, "IC0522", /exceeded the limit of 40000000000 instructions/);
     assertServed(waits);
@@ -111,7 +111,7 @@ describe("memory", () => {
     const limit = /Canister exceeded memory access limits/;
     assertRejected(await update(url, id, "readAll", NOTHING), "IC0524", limit);
     assertRejected(await query(url, id, "peekAll", NOTHING), "IC0524", limit);
-    if (process.env["ATOLL_LONG_TESTS"] === "1")
+    if (process.env.ATOLL_LONG_TESTS === "1")
       assertRejected(await update(url, id, "writeAll", NOTHING), "IC0524", limit);
   });
 });

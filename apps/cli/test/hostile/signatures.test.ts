@@ -36,7 +36,7 @@ const makers: Record<string, () => Promise<Signer>> = {
   p256: async () => signer(await ECDSAKeyIdentity.generate()),
   secp256k1: async () => signer(Secp256k1KeyIdentity.generate()),
 };
-const newKey = makers["ed25519"] as () => Promise<Signer>;
+const newKey = makers.ed25519 as () => Promise<Signer>;
 
 const domain = (name: string): Uint8Array => Uint8Array.of(name.length, ...new TextEncoder().encode(name));
 const REQUEST = domain("ic-request");

@@ -69,7 +69,7 @@ async function assertSurvivesKill(network: Network, counter: Principal, expected
 }
 
 /** Bytes of a field of /proc/PID/status. */
-export function statusField(pid: number, name: string): number {
+function statusField(pid: number, name: string): number {
   const [, kib] = new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
   return Number(kib) * 1024;
 }

@@ -27,7 +27,7 @@ export async function post(url: string, body: Uint8Array, contentType = "applica
 export type Content = Readonly<Record<string, CborInput>>;
 export type RequestKind = "call" | "query" | "read_state";
 
-export const ANONYMOUS_SENDER = Uint8Array.of(4);
+const ANONYMOUS_SENDER = Uint8Array.of(4);
 export const MANAGEMENT = Principal.managementCanister();
 
 let nonces = 0;

@@ -1,6 +1,6 @@
 // A subnet in this process: batches in, request statuses and query answers out. `processBatch` is the only way in, so
 // that rounds, queues and rollback are the real ones; queries see the state as of the last batch.
-import { describeModule, InstancePool } from "@atoll/embedder";
+import { InstancePool } from "@atoll/embedder";
 import { executeQuery, FeeSchedule, newQueryState, QueryExecutor } from "@atoll/execution";
 import { processBatch, type RoundOutput, type StateMachine } from "@atoll/messaging";
 import {
