@@ -1,14 +1,14 @@
 // What a person sees in the terminal: where the network is, what canisters print, why calls failed. With --json
 // standard output carries one line when ready, and everything else goes to standard error.
 import type { ExecutedRound } from "@atoll/replica";
-import { type CanisterId, type LogPort, principalToText } from "@atoll/types";
+import { type LogPort, principalToText } from "@atoll/types";
 import type { StartOptions } from "./options.ts";
 
 interface ReadyFacts {
   readonly url: string;
   readonly rootKey: string;
   readonly stateDir: string;
-  readonly sampleId: CanisterId | undefined;
+  readonly samplePage: string | undefined;
   /** From the start of the process to the first good answer of /api/v2/status. */
   readonly statusAfterMs: number;
 }
@@ -42,12 +42,9 @@ export function createScreen({ json }: Pick<StartOptions, "json">): Screen {
   };
 }
 
-function readyText({ url, rootKey, stateDir, sampleId, statusAfterMs }: ReadyFacts): string {
+function readyText({ url, rootKey, stateDir, samplePage, statusAfterMs }: ReadyFacts): string {
   const lines = ["", "  Atoll is running: an Internet Computer on your machine.", "", `  gateway       ${url}`];
-  if (sampleId !== undefined) {
-    const { port } = new URL(url);
-    lines.push(`  sample page   http://${principalToText(sampleId)}.localhost:${port}/`);
-  }
+  if (samplePage !== undefined) lines.push(`  sample page   ${samplePage}`);
   lines.push(
     `  root key      ${rootKey}`,
     `  state folder  ${stateDir}`,

@@ -6,7 +6,7 @@ import { setFlagsFromString } from "node:v8";
 import { createGateway } from "@atoll/gateway";
 import { createNodeCrypto, nodeClock, nodeEntropy, openStateFolder, startHttpServer } from "@atoll/host-node";
 import { createHttpHandler, Replica, soloReplicaOptions } from "@atoll/replica";
-import { type LogPort, toHex } from "@atoll/types";
+import { type LogPort, principalToText, toHex } from "@atoll/types";
 import type { TimerPort } from "@atoll/types/http";
 import { drive } from "./drive.ts";
 import type { StartOptions } from "./options.ts";
@@ -48,7 +48,13 @@ export async function start(options: StartOptions, version: string, ending: Endi
     log,
     implementation: { version: `atoll ${version}` },
   });
-  const gatewayHandler = createGateway({ api: apiHandler, timer, ...ports });
+  let samplePage: string | undefined;
+  const gatewayHandler = createGateway({
+    api: apiHandler,
+    timer,
+    ...ports,
+    frontPage: () => ({ links: samplePage === undefined ? [] : [["Sample page", samplePage]] }),
+  });
   const loaded = replica.start().then(() => noteBegun(folder));
   // A port that is taken is the more likely failure; a broken state folder is told all the same.
   const [server] = await Promise.all([startHttpServer({ ...options, apiHandler, gatewayHandler, log }), loaded]);
@@ -62,11 +68,12 @@ export async function start(options: StartOptions, version: string, ending: Endi
     folder.close();
   });
   const sampleId = options.sample ? await deploySample(replica, folder) : undefined;
+  samplePage = sampleId && `http://${principalToText(sampleId)}.localhost:${server.port}/`;
   screen.showReady({
     url: server.url,
     rootKey: toHex(replicaOptions.rootKey),
     stateDir: folder.path,
-    sampleId,
+    samplePage,
     statusAfterMs,
   });
   flushCompileCache();
