@@ -7,8 +7,8 @@ import { median, type Row, spread } from "./measure.ts";
 import type { RoundCosts, RoundOrder } from "./round-process.ts";
 
 export async function benchRound({ short }: { readonly short: boolean }): Promise<readonly Row[]> {
-  const windows = short ? 3 : 11;
-  const rounds = short ? 50 : 400;
+  const windows = short ? 3 : 9;
+  const rounds = short ? 50 : 2000;
   const many = await SubnetProcess.start(short ? 500 : 10_000);
   const few = await SubnetProcess.start(10);
   try {
