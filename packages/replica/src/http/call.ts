@@ -18,8 +18,8 @@ import type { CertifiedState, DelegationStyle, ReplicaBackend } from "../backend
 import { cborAnswer, emptyAnswer, noCertifiedStateAnswer, rejectFields, textAnswer } from "./answers.ts";
 import { createAuthenticate, refuseOtherCanister, refuseOtherManagedCanister } from "./authentication.ts";
 import { isCreation } from "./effective-canister-id.ts";
+import type { Endpoint, HttpInterfaceOptions } from "./endpoint.ts";
 import { TIME_PATH } from "./read-state.ts";
-import type { Endpoint, HttpInterfaceOptions } from "./router.ts";
 
 export interface CallEndpoints {
   readonly asynchronous: Endpoint;

@@ -6,7 +6,7 @@ import type { HttpResponse } from "@atoll/types/http";
 import type { DelegationStyle, ReplicaBackend } from "../backend.ts";
 import { cborAnswer, rejectFields, textAnswer, unhealthyAnswer } from "./answers.ts";
 import { createAuthenticate, refuseOtherCanister, refuseOtherManagedCanister } from "./authentication.ts";
-import type { Endpoint } from "./router.ts";
+import type { Endpoint } from "./endpoint.ts";
 
 export function query(backend: ReplicaBackend, on: "canister" | "subnet", style: DelegationStyle): Endpoint {
   const authenticate = createAuthenticate(backend);

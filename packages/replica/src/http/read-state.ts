@@ -4,8 +4,8 @@ import { parseEnvelope } from "@atoll/crypto";
 import type { DelegationStyle, ReplicaBackend } from "../backend.ts";
 import { cborAnswer, noCertifiedStateAnswer, textAnswer, unhealthyAnswer } from "./answers.ts";
 import { createAuthenticate } from "./authentication.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { checkPaths, type ReadStateEndpoint } from "./read-state-paths.ts";
-import type { Endpoint } from "./router.ts";
 
 export const TIME_PATH = [new TextEncoder().encode("time")];
 

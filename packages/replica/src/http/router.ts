@@ -1,45 +1,16 @@
 // The twelve routes of the HTTP interface, in the order in which a request is refused: unknown path, wrong method,
 // too many at once, body too large, id in the path. What is behind them is one file per endpoint.
 // Interface specification, "HTTPS interface". The table is matched by hand: it is on the way of every message.
-import { type LogPort, MAX_HTTP_BODY_BYTES, type PrincipalId, principalFromText } from "@atoll/types";
-import type { HttpHandler, HttpRequest, HttpResponse, TimerPort } from "@atoll/types/http";
+import { MAX_HTTP_BODY_BYTES, type PrincipalId, principalFromText } from "@atoll/types";
+import type { HttpHandler, HttpRequest, HttpResponse } from "@atoll/types/http";
 import type { ReplicaBackend } from "../backend.ts";
 import { emptyAnswer, textAnswer } from "./answers.ts";
 import { createCallEndpoints } from "./call.ts";
 import { preflight } from "./cors.ts";
+import { CONCURRENCY_LIMITS, type Endpoint, type HttpInterfaceOptions } from "./endpoint.ts";
 import { query } from "./query.ts";
 import { readState } from "./read-state.ts";
-import { type Implementation, status } from "./status.ts";
-
-/** Requests that an endpoint serves at the same time; one more is answered with 429. */
-export interface ConcurrencyLimits {
-  readonly call: number;
-  /** Synchronous calls wait for seconds and cost next to nothing meanwhile. */
-  readonly syncCall: number;
-  readonly query: number;
-  readonly readState: number;
-  readonly status: number;
-}
-
-export const CONCURRENCY_LIMITS: ConcurrencyLimits = {
-  call: 50,
-  syncCall: 5_000,
-  query: 400,
-  readState: 100,
-  status: 100,
-};
-
-export interface HttpInterfaceOptions {
-  readonly timer: TimerPort;
-  readonly log?: LogPort;
-  readonly limits?: Partial<ConcurrencyLimits>;
-  readonly implementation?: Implementation;
-  /** How long a synchronous call waits for its certificate; 10 s when not given. */
-  readonly syncCallTimeoutMs?: number;
-}
-
-/** Serves a request whose path, method and size are right. `id` is the canister or subnet in the path. */
-export type Endpoint = (id: PrincipalId, request: HttpRequest) => HttpResponse | Promise<HttpResponse>;
+import { status } from "./status.ts";
 
 interface Route {
   readonly method: "GET" | "POST";
