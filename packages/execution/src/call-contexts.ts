@@ -1,7 +1,7 @@
 // The bookkeeping of open calls: a call context lives from the start of an entry point until everything that it
 // set off has come back, and is answered exactly once. Specification, "Call contexts"; checklist 6.2.
 
-import { type Answer, type ExecutionError, type OutgoingCall, toUserError } from "@atoll/embedder";
+import { type Answer, type ExecutionError, toUserError } from "@atoll/embedder";
 import { type CallContext, type CallOrigin, type CanisterState, touch } from "@atoll/state";
 import {
   addCycles,
@@ -11,16 +11,14 @@ import {
   MAX_REJECT_MESSAGE_BYTES,
   principalToText,
   RejectCode,
-  type Request,
   type ResponsePayload,
   rejectCodeOf,
   type UserError,
   userError,
 } from "@atoll/types";
 import { finishStopping } from "./lifecycle.ts";
-import { addCallback } from "./open-calls.ts";
+import { cutMiddle, deliverResponse, responseTo } from "./responses.ts";
 import type { Round } from "./round.ts";
-import { deliverResponse, sendRequest } from "./routing.ts";
 
 export function openCallContext(
   canister: CanisterState,
@@ -40,45 +38,6 @@ export function openCallContext(
   };
   canister.callContexts.set(context.id, context);
   return context;
-}
-
-/** Registers the callbacks of the calls that a successful execution made, and sends the calls. */
-export function sendCalls(
-  round: Round,
-  canister: CanisterState,
-  context: CallContext,
-  calls: readonly OutgoingCall[],
-  senderVersion: number,
-): void {
-  const requests: Request[] = [];
-  for (const call of calls) {
-    const id = canister.nextCallbackId++;
-    addCallback(round.state, canister, {
-      id,
-      callContextId: context.id,
-      receiver: call.receiver,
-      cyclesSent: call.cycles,
-      prepaidExecution: call.prepaidExecution,
-      prepaidResponse: call.prepaidResponse,
-      onReply: call.onReply,
-      onReject: call.onReject,
-      ...(call.onCleanup === undefined ? {} : { onCleanup: call.onCleanup }),
-      deadlineSeconds: call.deadlineSeconds,
-    });
-    context.outstandingCalls++;
-    requests.push({
-      kind: "request",
-      sender: canister.id,
-      receiver: call.receiver,
-      callbackId: id,
-      payment: call.cycles,
-      methodName: call.methodName,
-      arg: call.arg,
-      deadlineSeconds: call.deadlineSeconds,
-      senderVersion,
-    });
-  }
-  for (const request of requests) sendRequest(round, request);
 }
 
 /** Answers the call, with what is left of its cycles. */
@@ -150,40 +109,6 @@ function respond(
   } else if (origin.kind === "canister") {
     deliverResponse(round, responseTo(origin.request, payload, refund));
   }
-}
-
-/** The response to a request, its reject message cut to what may travel. */
-export function responseTo(request: Omit<Request, "arg">, payload: ResponsePayload, refund: Cycles) {
-  const cut: ResponsePayload =
-    payload.kind === "reject" ? { ...payload, message: cutMiddle(payload.message, MAX_REJECT_MESSAGE_BYTES) } : payload;
-  return {
-    kind: "response" as const,
-    originator: request.sender,
-    respondent: request.receiver,
-    callbackId: request.callbackId,
-    refund,
-    payload: cut,
-    deadlineSeconds: request.deadlineSeconds,
-  };
-}
-
-/** `text` with its middle replaced by "..." if it has more than `limit` bytes of UTF-8. */
-export function cutMiddle(text: string, limit: number): string {
-  const encoder = new TextEncoder();
-  if (text.length <= limit && encoder.encode(text).length <= limit) return text;
-  const half = Math.floor((limit - 3) / 2);
-  const characters = [...text];
-  const take = (source: Iterable<string>): string[] => {
-    const taken: string[] = [];
-    let bytes = 0;
-    for (const character of source) {
-      bytes += encoder.encode(character).length;
-      if (bytes > half) break;
-      taken.push(character);
-    }
-    return taken;
-  };
-  return `${take(characters).join("")}...${take(characters.slice().reverse()).reverse().join("")}`;
 }
 
 /** Credits cycles to a canister. */

@@ -4,8 +4,8 @@
 import type { Callback } from "@atoll/state";
 import { RejectCode, type Time } from "@atoll/types";
 import { boundedCalls } from "./open-calls.ts";
+import { deliverResponse } from "./responses.ts";
 import type { Round } from "./round.ts";
-import { deliverResponse } from "./routing.ts";
 
 const SECOND_NS = 1_000_000_000n;
 

@@ -7,7 +7,6 @@ import {
   type EntryPoint,
   type ExecutionError,
   type ExecutionInput,
-  groupedCycles,
   Mode,
   type RunResult,
   rollBack,
@@ -24,7 +23,6 @@ import {
   touch,
 } from "@atoll/state";
 import {
-  addCycles,
   type Cycles,
   ErrorCode,
   type IngressMessage,
@@ -32,17 +30,18 @@ import {
   MAX_INSTRUCTIONS_PER_QUERY,
   MAX_INSTRUCTIONS_PER_UPDATE,
   MAX_INTER_CANISTER_PAYLOAD_BYTES,
-  type PrincipalId,
   principalToText,
   STABLE_PAGES_QUERY,
   STABLE_PAGES_UPDATE,
   type UserError,
   userError,
 } from "@atoll/types";
-import { answer, closeIfDone, openCallContext, rejectWith, sendCalls } from "./call-contexts.ts";
-import { commonInput, isWasm64 } from "./execution-inputs.ts";
+import { answer, closeIfDone, openCallContext, rejectWith } from "./call-contexts.ts";
+import { commonInput } from "./execution-inputs.ts";
 import { collectLogs } from "./logs.ts";
-import { freezingThreshold, type Round } from "./round.ts";
+import { prepay, refundUnused, settle } from "./prepayment.ts";
+import type { Round } from "./round.ts";
+import { sendCalls } from "./send-calls.ts";
 
 export function executeCall(
   round: Round,
@@ -141,47 +140,6 @@ const OVERHEAD_INSTRUCTIONS = 2_000_000;
 function applyEffects(canister: CanisterState, { effects }: RunResult): void {
   if (effects.certifiedData !== undefined) canister.certifiedData = effects.certifiedData;
   if (effects.globalTimer !== undefined) canister.globalTimer = effects.globalTimer;
-}
-
-/** Takes the largest possible cost of an execution off the balance; an error when that would freeze the canister. */
-export function prepay(
-  round: Round,
-  canister: CanisterState,
-  instructionLimit: number,
-  caller: PrincipalId,
-): Cycles | UserError {
-  const cost = round.fees.execution(instructionLimit, isWasm64(round, canister));
-  const threshold = freezingThreshold(round, canister);
-  if (canister.cycles < threshold + cost) return outOfCycles(canister, threshold + cost, caller);
-  canister.cycles -= cost;
-  return cost;
-}
-
-/** Settles an execution that was prepaid: what it spent and accepted if it succeeded, and the unused part back. */
-export function settle(round: Round, canister: CanisterState, result: RunResult, prepaid: Cycles): void {
-  if (result.error === undefined) canister.cycles = result.effects.cycles;
-  refundUnused(round, canister, result.instructions, prepaid);
-}
-
-/** Gives back what was prepaid for instructions that were not executed; never the charge for executing at all. */
-export function refundUnused(round: Round, canister: CanisterState, instructions: number, prepaid: Cycles): void {
-  const cost = round.fees.execution(instructions, isWasm64(round, canister));
-  if (prepaid > cost) canister.cycles = addCycles(canister.cycles, prepaid - cost);
-}
-
-/** How much is missing is told to controllers only. */
-export function outOfCycles(
-  canister: Pick<CanisterState, "id" | "cycles" | "settings">,
-  required: Cycles,
-  caller: PrincipalId,
-): UserError {
-  const sentence = `Canister ${principalToText(canister.id)} is out of cycles`;
-  if (!canister.settings.controllers.includes(caller)) return userError(ErrorCode.CanisterOutOfCycles, sentence);
-  const missing = groupedCycles(required - canister.cycles);
-  return userError(
-    ErrorCode.CanisterOutOfCycles,
-    `${sentence}: please top up the canister with at least ${missing} additional cycles`,
-  );
 }
 
 /** Ends a successful execution: its calls go out under the version that it saw, their effects meet the next one. */

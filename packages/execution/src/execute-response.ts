@@ -13,10 +13,11 @@ import {
   STABLE_PAGES_UPDATE,
 } from "@atoll/types";
 import { answer, closeIfDone } from "./call-contexts.ts";
-import { completeExecution, refundUnused, runOn, settle } from "./execute-message.ts";
+import { completeExecution, runOn } from "./execute-message.ts";
 import { commonInput } from "./execution-inputs.ts";
 import { collectLogs } from "./logs.ts";
 import { removeCallback } from "./open-calls.ts";
+import { refundUnused, settle } from "./prepayment.ts";
 import type { Round } from "./round.ts";
 
 /** Share of a callback's instructions that is kept back for its cleanup. */

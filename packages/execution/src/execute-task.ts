@@ -4,9 +4,10 @@ import { describeModule, Mode } from "@atoll/embedder";
 import { type CanisterState, type Task, touch } from "@atoll/state";
 import { MANAGEMENT_CANISTER, MAX_INSTRUCTIONS_PER_UPDATE, STABLE_PAGES_UPDATE } from "@atoll/types";
 import { closeIfDone, openCallContext } from "./call-contexts.ts";
-import { completeExecution, prepay, runOn, settle } from "./execute-message.ts";
+import { completeExecution, runOn } from "./execute-message.ts";
 import { commonInput } from "./execution-inputs.ts";
 import { collectLogs } from "./logs.ts";
+import { prepay, settle } from "./prepayment.ts";
 import type { Round } from "./round.ts";
 
 export function executeTask(round: Round, canister: CanisterState, task: Task): void {

@@ -2,7 +2,6 @@
 // What other packages may use of it; everything else stays inside.
 
 export { expireCalls, nextDeadline } from "./call-deadlines.ts";
-export { outOfCycles } from "./execute-message.ts";
 export { FeeSchedule } from "./fees.ts";
 export { type InstallMode, type InstallRequest, installCode } from "./install-code.ts";
 export { expireStopCalls, nextStopTimeout } from "./lifecycle.ts";
@@ -10,6 +9,7 @@ export { isVisibleTo } from "./management/canister-status.ts";
 export { executeManagementCall } from "./management/index.ts";
 export { effectiveCanisterId, filterManagementIngress } from "./management/ingress-filter.ts";
 export { answerRandomness } from "./management/raw-rand.ts";
+export { outOfCycles } from "./prepayment.ts";
 export * from "./query/execute-query.ts";
 export { admitsAnyIngress, filterCanisterIngress } from "./query/inspect-message.ts";
 export { QueryExecutor } from "./query/query-executor.ts";

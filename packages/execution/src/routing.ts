@@ -8,11 +8,10 @@ import {
   principalToText,
   RejectCode,
   type Request,
-  type Response,
   type ResponsePayload,
 } from "@atoll/types";
-import { responseTo } from "./call-contexts.ts";
 import { executeManagementCall } from "./management/index.ts";
+import { deliverResponse, responseTo } from "./responses.ts";
 import type { Round } from "./round.ts";
 
 export function sendRequest(round: Round, request: Request): void {
@@ -33,14 +32,6 @@ export function sendRequest(round: Round, request: Request): void {
   }
   receiver.input.push({ kind: "request", request, since: state.time });
   touch(state, receiver);
-}
-
-/** Puts a response into its receiver's queue; the refund is lost with a canister that is gone. */
-export function deliverResponse(round: Round, response: Response): void {
-  const receiver = round.state.canisters.get(response.originator);
-  if (receiver === undefined) return;
-  receiver.input.push({ kind: "response", response });
-  touch(round.state, receiver);
 }
 
 /** Answers a request that never reached a canister; all its cycles go back. */

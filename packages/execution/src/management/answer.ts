@@ -3,9 +3,8 @@
 
 import type { ManagementCaller } from "@atoll/state";
 import { errorCodeText, type ResponsePayload, rejectCodeOf, type UserError } from "@atoll/types";
-import { responseTo } from "../call-contexts.ts";
+import { deliverResponse, responseTo } from "../responses.ts";
 import type { Round } from "../round.ts";
-import { deliverResponse } from "../routing.ts";
 
 /** Candid of the empty tuple: `DIDL`, no types, no values. */
 export const EMPTY_REPLY = Uint8Array.of(0x44, 0x49, 0x44, 0x4c, 0, 0);

@@ -6,8 +6,8 @@ import { memoryMetrics, type Round } from "../round.ts";
 import type { MethodResult } from "./answer.ts";
 import { candidPrincipal, decodeArgument, encodeReply } from "./candid-argument.ts";
 import { type CanisterIdArg, CanisterIdRecord, CanisterStatusRecord } from "./candid-types.ts";
-import type { ManagementCall } from "./index.ts";
 import { controlledOrOwnCanister, failed, isUserError } from "./managed-canister.ts";
+import type { ManagementCall } from "./method.ts";
 
 export function canisterStatus(call: ManagementCall): MethodResult {
   const { round, sender } = call;

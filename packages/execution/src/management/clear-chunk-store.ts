@@ -4,8 +4,8 @@ import { touch } from "@atoll/state";
 import { EMPTY_REPLY, type MethodResult } from "./answer.ts";
 import { decodeArgument } from "./candid-argument.ts";
 import { type CanisterIdArg, CanisterIdRecord } from "./candid-types.ts";
-import type { ManagementCall } from "./index.ts";
 import { controlledOrOwnCanister, failed, isUserError } from "./managed-canister.ts";
+import type { ManagementCall } from "./method.ts";
 
 export function clearChunkStore(call: ManagementCall): MethodResult {
   const decoded = decodeArgument<CanisterIdArg>(CanisterIdRecord, call.arg);

@@ -6,9 +6,9 @@ import type { MethodResult } from "./answer.ts";
 import { candidPrincipal, decodeArgument, encodeReply, isEmptyTuple } from "./candid-argument.ts";
 import { CanisterIdRecord, type CreateCanisterArg, CreateCanisterRecord } from "./candid-types.ts";
 import { changedSettings } from "./canister-settings.ts";
-import type { ManagementCall } from "./index.ts";
 import { failed, isUserError, recordChange, senderVersionError } from "./managed-canister.ts";
 import { outOfCanisterIds, tooFewCyclesToCreate, tooManyCanisters } from "./management-errors.ts";
+import type { ManagementCall } from "./method.ts";
 
 const NOTHING_ASKED: CreateCanisterArg = { settings: [], sender_canister_version: [] };
 

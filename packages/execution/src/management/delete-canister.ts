@@ -4,9 +4,9 @@ import { forgetCanister } from "@atoll/state";
 import { EMPTY_REPLY, type MethodResult } from "./answer.ts";
 import { decodeArgument } from "./candid-argument.ts";
 import { type CanisterIdArg, CanisterIdRecord } from "./candid-types.ts";
-import type { ManagementCall } from "./index.ts";
 import { controlledCanister, failed, isUserError } from "./managed-canister.ts";
 import { canisterDeletesItself, canisterNotStopped, canisterQueueNotEmpty } from "./management-errors.ts";
+import type { ManagementCall } from "./method.ts";
 import { discardCode } from "./uninstall-code.ts";
 
 export function deleteCanister(call: ManagementCall): MethodResult {

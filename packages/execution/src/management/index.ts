@@ -1,27 +1,10 @@
 // The management canister `aaaaa-aa`: a table from method name to one file each. It has no state of its own; it is
 // the subnet's way of letting canisters and users act on canisters. Specification, "The IC management canister".
 import type { ManagementCaller } from "@atoll/state";
-import { ErrorCode, type PrincipalId, userError } from "@atoll/types";
+import { ErrorCode, userError } from "@atoll/types";
 import type { Round } from "../round.ts";
-import { answerManagementCall, type MethodResult } from "./answer.ts";
+import { answerManagementCall } from "./answer.ts";
 import { managementMethods } from "./methods.ts";
-
-/** A call to the management canister under way. */
-export interface ManagementCall {
-  readonly round: Round;
-  readonly caller: ManagementCaller;
-  readonly sender: PrincipalId;
-  readonly arg: Uint8Array;
-  /** Cycles attached; 0 for users. */
-  readonly payment: bigint;
-}
-
-export interface ManagementMethod {
-  /** Who may call: users through ingress messages, other canisters, both. */
-  readonly from: "canisters" | "both";
-  /** "later": the method keeps the caller and answers it in a later round. */
-  run(call: ManagementCall): MethodResult | "later";
-}
 
 export function executeManagementCall(
   round: Round,

@@ -15,7 +15,6 @@ import { freezingThreshold } from "../round.ts";
 import type { MethodResult } from "./answer.ts";
 import { decodeArgument } from "./candid-argument.ts";
 import { type InstallChunkedCodeArg, InstallChunkedCodeRecord } from "./candid-types.ts";
-import type { ManagementCall } from "./index.ts";
 import { install } from "./install-code.ts";
 import {
   controlledCanister,
@@ -25,6 +24,7 @@ import {
   senderVersionError,
 } from "./managed-canister.ts";
 import { chunkStoreError, installOutOfCycles } from "./management-errors.ts";
+import type { ManagementCall } from "./method.ts";
 
 export function installChunkedCode(call: ManagementCall): MethodResult {
   const decoded = decodeArgument<InstallChunkedCodeArg>(InstallChunkedCodeRecord, call.arg);

@@ -5,8 +5,8 @@ import { type InstallMode, installCode } from "../install-code.ts";
 import { EMPTY_REPLY, type MethodResult } from "./answer.ts";
 import { decodeArgument, type Opt } from "./candid-argument.ts";
 import { type InstallCodeArg, InstallCodeRecord, type InstallModeArg } from "./candid-types.ts";
-import type { ManagementCall } from "./index.ts";
 import { controlledCanister, failed, isUserError, recordChange, senderVersionError } from "./managed-canister.ts";
+import type { ManagementCall } from "./method.ts";
 
 export function installCodeMethod(call: ManagementCall): MethodResult {
   const decoded = decodeArgument<InstallCodeArg>(InstallCodeRecord, call.arg);

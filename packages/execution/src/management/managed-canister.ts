@@ -6,8 +6,8 @@ import { type CanisterId, ErrorCode, type UserError, userError } from "@atoll/ty
 import type { MethodResult } from "./answer.ts";
 import type { Opt } from "./candid-argument.ts";
 import { addHistoryEntry } from "./canister-history.ts";
-import type { ManagementCall } from "./index.ts";
 import { canisterNotFound, notAController } from "./management-errors.ts";
+import type { ManagementCall } from "./method.ts";
 
 export function failed(error: UserError): MethodResult {
   return { ok: false, error };

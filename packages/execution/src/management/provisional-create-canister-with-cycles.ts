@@ -6,9 +6,9 @@ import type { MethodResult } from "./answer.ts";
 import { decodeArgument } from "./candid-argument.ts";
 import { type ProvisionalCreateArg, ProvisionalCreateRecord } from "./candid-types.ts";
 import { addCanister, created } from "./create-canister.ts";
-import type { ManagementCall } from "./index.ts";
 import { failed, isUserError, senderVersionError } from "./managed-canister.ts";
 import { canisterExists, notHostedHere, provisionalNotAllowed } from "./management-errors.ts";
+import type { ManagementCall } from "./method.ts";
 
 export function provisionalCreateCanisterWithCycles(call: ManagementCall): MethodResult {
   const { state } = call.round;

@@ -4,9 +4,9 @@ import { credit } from "../call-contexts.ts";
 import { EMPTY_REPLY, type MethodResult } from "./answer.ts";
 import { decodeArgument } from "./candid-argument.ts";
 import { type ProvisionalTopUpArg, ProvisionalTopUpRecord } from "./candid-types.ts";
-import type { ManagementCall } from "./index.ts";
 import { failed } from "./managed-canister.ts";
 import { canisterNotFound, provisionalNotAllowed } from "./management-errors.ts";
+import type { ManagementCall } from "./method.ts";
 
 export function provisionalTopUpCanister(call: ManagementCall): MethodResult {
   const { round } = call;

@@ -4,7 +4,7 @@ import type { Round } from "../round.ts";
 import { answerManagementCall, type MethodResult } from "./answer.ts";
 import { encodeReply, isCandid, undecodable } from "./candid-argument.ts";
 import { RandomBytes } from "./candid-types.ts";
-import type { ManagementCall } from "./index.ts";
+import type { ManagementCall } from "./method.ts";
 
 export function rawRand(call: ManagementCall): MethodResult | "later" {
   if (!isCandid(call.arg)) return undecodable("the argument is not Candid");

@@ -5,8 +5,8 @@ import { cancelStopCalls } from "../lifecycle.ts";
 import { EMPTY_REPLY, type MethodResult } from "./answer.ts";
 import { decodeArgument } from "./candid-argument.ts";
 import { type CanisterIdArg, CanisterIdRecord } from "./candid-types.ts";
-import type { ManagementCall } from "./index.ts";
 import { controlledCanister, failed, isUserError } from "./managed-canister.ts";
+import type { ManagementCall } from "./method.ts";
 
 export function startCanister(call: ManagementCall): MethodResult {
   const { round } = call;

@@ -4,8 +4,8 @@ import { fromHex } from "@atoll/types";
 import type { MethodResult } from "./answer.ts";
 import { decodeArgument, encodeReply } from "./candid-argument.ts";
 import { type CanisterIdArg, CanisterIdRecord, ChunkHashes } from "./candid-types.ts";
-import type { ManagementCall } from "./index.ts";
 import { controlledOrOwnCanister, failed, isUserError } from "./managed-canister.ts";
+import type { ManagementCall } from "./method.ts";
 
 export function storedChunks(call: ManagementCall): MethodResult {
   const decoded = decodeArgument<CanisterIdArg>(CanisterIdRecord, call.arg);

@@ -6,8 +6,8 @@ import type { Round } from "../round.ts";
 import { EMPTY_REPLY, type MethodResult } from "./answer.ts";
 import { decodeArgument } from "./candid-argument.ts";
 import { type VersionedCanisterArg, VersionedCanisterRecord } from "./candid-types.ts";
-import type { ManagementCall } from "./index.ts";
 import { controlledCanister, failed, isUserError, recordChange, senderVersionError } from "./managed-canister.ts";
+import type { ManagementCall } from "./method.ts";
 
 export function uninstallCode(call: ManagementCall): MethodResult {
   const decoded = decodeArgument<VersionedCanisterArg>(VersionedCanisterRecord, call.arg);

@@ -5,8 +5,8 @@ import { EMPTY_REPLY, type MethodResult } from "./answer.ts";
 import { decodeArgument } from "./candid-argument.ts";
 import { type UpdateSettingsArg, UpdateSettingsRecord } from "./candid-types.ts";
 import { changedSettings } from "./canister-settings.ts";
-import type { ManagementCall } from "./index.ts";
 import { controlledCanister, failed, isUserError, recordChange, senderVersionError } from "./managed-canister.ts";
+import type { ManagementCall } from "./method.ts";
 
 export function updateSettings(call: ManagementCall): MethodResult {
   const decoded = decodeArgument<UpdateSettingsArg>(UpdateSettingsRecord, call.arg);

@@ -2,14 +2,14 @@
 // a full MiB of memory, whatever its size. Specification, "IC method upload_chunk"; checklist 4.4.
 import { touch } from "@atoll/state";
 import { MAX_WASM_CHUNKS, toHex, WASM_CHUNK_BYTES } from "@atoll/types";
-import { outOfCycles } from "../execute-message.ts";
+import { outOfCycles } from "../prepayment.ts";
 import { freezingThreshold, memoryMetrics } from "../round.ts";
 import type { MethodResult } from "./answer.ts";
 import { decodeArgument, encodeReply } from "./candid-argument.ts";
 import { ChunkHash, type UploadChunkArg, UploadChunkRecord } from "./candid-types.ts";
-import type { ManagementCall } from "./index.ts";
 import { controlledOrOwnCanister, failed, isUserError } from "./managed-canister.ts";
 import { chunkStoreError, tooFewCyclesToGrow } from "./management-errors.ts";
+import type { ManagementCall } from "./method.ts";
 
 const UPLOAD_INSTRUCTIONS = 200_000_000;
 

@@ -14,7 +14,7 @@ import {
   type UserError,
   userError,
 } from "@atoll/types";
-import { outOfCycles } from "../execute-message.ts";
+import { outOfCycles } from "../prepayment.ts";
 import { freezingThreshold, type Round } from "../round.ts";
 import type { QueryExecutor } from "./query-executor.ts";
 import { queryInput } from "./query-input.ts";

@@ -1,0 +1,56 @@
+// Paying for an execution: the most that it can cost is taken off the balance before it runs, what it did not use
+// comes back. So no canister can run on cycles that it does not have. Checklist 5.1, 5.2.
+import { groupedCycles, type RunResult } from "@atoll/embedder";
+import type { CanisterState } from "@atoll/state";
+import {
+  addCycles,
+  type Cycles,
+  ErrorCode,
+  type PrincipalId,
+  principalToText,
+  type UserError,
+  userError,
+} from "@atoll/types";
+import { isWasm64 } from "./execution-inputs.ts";
+import { freezingThreshold, type Round } from "./round.ts";
+
+/** Takes the largest possible cost of an execution off the balance; an error when that would freeze the canister. */
+export function prepay(
+  round: Round,
+  canister: CanisterState,
+  instructionLimit: number,
+  caller: PrincipalId,
+): Cycles | UserError {
+  const cost = round.fees.execution(instructionLimit, isWasm64(round, canister));
+  const threshold = freezingThreshold(round, canister);
+  if (canister.cycles < threshold + cost) return outOfCycles(canister, threshold + cost, caller);
+  canister.cycles -= cost;
+  return cost;
+}
+
+/** Settles an execution that was prepaid: what it spent and accepted if it succeeded, and the unused part back. */
+export function settle(round: Round, canister: CanisterState, result: RunResult, prepaid: Cycles): void {
+  if (result.error === undefined) canister.cycles = result.effects.cycles;
+  refundUnused(round, canister, result.instructions, prepaid);
+}
+
+/** Gives back what was prepaid for instructions that were not executed; never the charge for executing at all. */
+export function refundUnused(round: Round, canister: CanisterState, instructions: number, prepaid: Cycles): void {
+  const cost = round.fees.execution(instructions, isWasm64(round, canister));
+  if (prepaid > cost) canister.cycles = addCycles(canister.cycles, prepaid - cost);
+}
+
+/** How much is missing is told to controllers only. */
+export function outOfCycles(
+  canister: Pick<CanisterState, "id" | "cycles" | "settings">,
+  required: Cycles,
+  caller: PrincipalId,
+): UserError {
+  const sentence = `Canister ${principalToText(canister.id)} is out of cycles`;
+  if (!canister.settings.controllers.includes(caller)) return userError(ErrorCode.CanisterOutOfCycles, sentence);
+  const missing = groupedCycles(required - canister.cycles);
+  return userError(
+    ErrorCode.CanisterOutOfCycles,
+    `${sentence}: please top up the canister with at least ${missing} additional cycles`,
+  );
+}

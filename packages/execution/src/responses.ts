@@ -1,0 +1,47 @@
+// Responses between canisters: how one is made from the request that it answers, and how it gets to who called.
+// The lowest step of messaging within a subnet; nothing here decides anything. Checklist 6.2.
+import { touch } from "@atoll/state";
+import { type Cycles, MAX_REJECT_MESSAGE_BYTES, type Request, type Response, type ResponsePayload } from "@atoll/types";
+import type { Round } from "./round.ts";
+
+/** The response to a request, its reject message cut to what may travel. */
+export function responseTo(request: Omit<Request, "arg">, payload: ResponsePayload, refund: Cycles) {
+  const cut: ResponsePayload =
+    payload.kind === "reject" ? { ...payload, message: cutMiddle(payload.message, MAX_REJECT_MESSAGE_BYTES) } : payload;
+  return {
+    kind: "response" as const,
+    originator: request.sender,
+    respondent: request.receiver,
+    callbackId: request.callbackId,
+    refund,
+    payload: cut,
+    deadlineSeconds: request.deadlineSeconds,
+  };
+}
+
+/** `text` with its middle replaced by "..." if it has more than `limit` bytes of UTF-8. */
+export function cutMiddle(text: string, limit: number): string {
+  const encoder = new TextEncoder();
+  if (text.length <= limit && encoder.encode(text).length <= limit) return text;
+  const half = Math.floor((limit - 3) / 2);
+  const characters = [...text];
+  const take = (source: Iterable<string>): string[] => {
+    const taken: string[] = [];
+    let bytes = 0;
+    for (const character of source) {
+      bytes += encoder.encode(character).length;
+      if (bytes > half) break;
+      taken.push(character);
+    }
+    return taken;
+  };
+  return `${take(characters).join("")}...${take(characters.slice().reverse()).reverse().join("")}`;
+}
+
+/** Puts a response into its receiver's queue; the refund is lost with a canister that is gone. */
+export function deliverResponse(round: Round, response: Response): void {
+  const receiver = round.state.canisters.get(response.originator);
+  if (receiver === undefined) return;
+  receiver.input.push({ kind: "response", response });
+  touch(round.state, receiver);
+}
