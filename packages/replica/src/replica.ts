@@ -7,6 +7,7 @@ import type { SubnetConfig, Visibility } from "@atoll/state";
 import {
   type CanisterId,
   EnvironmentError,
+  ErrorCode,
   type Height,
   type IngressMessage,
   MANAGEMENT_CANISTER,
@@ -17,6 +18,7 @@ import {
   type RequestId,
   type Time,
   type UserError,
+  userError,
 } from "@atoll/types";
 import type { CertifiedState, DelegationStyle, ReplicaBackend, SubmitOutcome, SubnetDescription } from "./backend.ts";
 import { certifiedState, emptyTree, nextTree, type TreeAtHeight } from "./certified-tree.ts";
@@ -50,6 +52,9 @@ interface CanisterAccess {
 }
 
 type ReplicaPorts = Pick<Ports, "clock" | "entropy" | "crypto" | "log">;
+
+/** A clock this far behind the time of the last block makes messages expire before they can be in the next one. */
+const MAX_CLOCK_LAG_NS = 60_000_000_000n;
 
 const encoder = new TextEncoder();
 const LABEL_CANISTER = encoder.encode("canister");
@@ -193,6 +198,8 @@ export class Replica {
   }
 
   async #filter(message: IngressMessage): Promise<UserError | undefined> {
+    const behind = (this.#certified?.time ?? 0n) - this.#ports.clock.now();
+    if (behind > MAX_CLOCK_LAG_NS) return clockBehind(behind);
     if (message.receiver !== MANAGEMENT_CANISTER) {
       // Asking costs more than executing a small message, and most canisters let everything in.
       const isAdmitted = this.#access.get(message.receiver)?.admitsAnyIngress === true;
@@ -227,7 +234,7 @@ export class Replica {
     this.#waiting.set(requestId, waiting);
     const cancel = (): void => {
       waiting.delete(resolve);
-      if (waiting.size === 0) this.#waiting.delete(requestId);
+      if (waiting.size === 0 && this.#waiting.get(requestId) === waiting) this.#waiting.delete(requestId);
     };
     return { completed: promise, cancel };
   }
@@ -254,4 +261,12 @@ export class Replica {
     }
     return certificate;
   }
+}
+
+function clockBehind(lagNs: Time): UserError {
+  return userError(
+    ErrorCode.CertifiedStateUnavailable,
+    `The clock of this node is ${lagNs / 1_000_000_000n} s behind the time of its last block; updates go on when the ` +
+      "clock is right again.",
+  );
 }

@@ -82,8 +82,9 @@ export interface UserError {
   readonly message: string;
 }
 
+/** Half a character in a text cannot be stored or sent: it is replaced. */
 export function userError(code: ErrorCode, message: string): UserError {
-  return { code, message };
+  return { code, message: message.toWellFormed() };
 }
 
 /** `IC0301` for 301. */

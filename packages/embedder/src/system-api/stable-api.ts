@@ -55,7 +55,8 @@ function readCost(x: Execution, ...args: Value[]): number {
 function writeCost(x: Execution, ...args: Value[]): number {
   const offset = x.size(args[0] as Value);
   const size = x.size(args[2] as Value);
-  const inBounds = offset + size <= x.stable.bytes;
+  // What the checks will refuse anyway is not counted: that could be a hundred million pages.
+  const inBounds = offset + size <= x.stable.bytes && x.size(args[1] as Value) + size <= x.heap.bytes().length;
   return 20 + size + (inBounds ? INSTRUCTIONS_PER_DIRTY_PAGE * x.stable.pagesToDirty(offset, size) : 0);
 }
 

@@ -109,7 +109,8 @@ export function applyStateDelta(state: QueryState, delta: StateDelta): void {
       continue;
     }
     let canister = state.canisters.get(change.id);
-    if (canister === undefined) {
+    const hasLostItsCode = change.view.moduleHash === undefined && canister?.view.moduleHash !== undefined;
+    if (canister === undefined || hasLostItsCode) {
       canister = { view: change.view, heap: new MemoryView(state.reader), stable: new MemoryView(state.reader) };
       state.canisters.set(change.id, canister);
     }
