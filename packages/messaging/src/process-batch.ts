@@ -23,6 +23,7 @@ import {
   type CryptoPort,
   type Height,
   InvariantViolation,
+  MAX_INGRESS_ANSWER_BYTES,
   MAX_INSTRUCTIONS_PER_ROUND,
   type PrincipalId,
   type RequestId,
@@ -112,6 +113,7 @@ function runBatch(machine: StateMachine, batch: Batch): Round {
   for (const message of batch.ingress) inductIngress(round, message);
   executeRound(round);
   state.ingressHistory.prune(state.time);
+  state.ingressHistory.dropAnswersAbove(MAX_INGRESS_ANSWER_BYTES);
   state.pages.reclaim();
   return round;
 }

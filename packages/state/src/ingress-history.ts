@@ -27,6 +27,8 @@ export class IngressHistory {
   /** Ids whose status changed since the last `takeChanges`. */
   #changed = new Set<RequestId>();
   readonly #changedBuckets = new Set<number>();
+  /** Bytes of all answers kept. */
+  #answerBytes = 0;
 
   get size(): number {
     return this.#records.size;
@@ -71,11 +73,29 @@ export class IngressHistory {
       for (const id of ids) {
         const state = this.#records.get(id)?.status.state;
         if (state === "received" || state === "processing") continue;
+        this.#answerBytes -= answerBytes(this.#records.get(id));
         this.#records.delete(id);
         ids.delete(id);
         this.#noteChange(id, bucket);
       }
       if (ids.size === 0) this.#buckets.delete(bucket);
+    }
+  }
+
+  /**
+   * Drops the answers that expire first until those kept have at most `maxBytes`. Their messages stay known, as `done`.
+   * The order follows the content alone, not the history of this object.
+   */
+  dropAnswersAbove(maxBytes: number): void {
+    if (this.#answerBytes <= maxBytes) return;
+    for (const bucket of [...this.#buckets.keys()].sort((a, b) => a - b)) {
+      for (const id of [...(this.#buckets.get(bucket) ?? [])].sort()) {
+        const record = this.#records.get(id);
+        if (record === undefined || answerBytes(record) === 0) continue;
+        this.insert(id, { ...record, status: { state: "done" } });
+        this.#noteChange(id, bucket);
+        if (this.#answerBytes <= maxBytes) return;
+      }
     }
   }
 
@@ -107,6 +127,7 @@ export class IngressHistory {
 
   /** Puts a record in without marking a change: also used when a checkpoint is loaded. */
   insert(requestId: RequestId, record: IngressRecord): void {
+    this.#answerBytes += answerBytes(record) - answerBytes(this.#records.get(requestId));
     this.#records.set(requestId, record);
     let ids = this.#buckets.get(record.bucket);
     if (ids === undefined) {
@@ -120,4 +141,9 @@ export class IngressHistory {
     this.#changed.add(requestId);
     this.#changedBuckets.add(bucket);
   }
+}
+
+function answerBytes(record: IngressRecord | undefined): number {
+  if (record?.status.state === "replied") return record.status.reply.length;
+  return record?.status.state === "rejected" ? record.status.error.message.length : 0;
 }

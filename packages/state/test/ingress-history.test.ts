@@ -124,3 +124,24 @@ test("what checkpoints were told makes the same history again", () => {
     { numRuns: 300 },
   );
 });
+
+test("above the limit the answers that expire first become done; their messages stay known", () => {
+  const history = new IngressHistory();
+  const reply = (bytes: number) => ({ state: "replied", reply: new Uint8Array(bytes) }) as const;
+  for (const id of ["c", "a", "b"]) history.add(id, ORIGIN, RECEIVED, START + 100n * SECOND);
+  for (const id of ["c", "a"]) history.set(id, reply(100), START);
+  history.set("b", reply(100), START + 50n * SECOND);
+  history.takeChanges();
+  history.dropAnswersAbove(300);
+  assert.equal(history.takeChanges().size, 0);
+  history.dropAnswersAbove(250);
+  assert.deepEqual([...history.takeChanges()], ["a"]);
+  assert.deepEqual(history.get("a")?.status, { state: "done" });
+  assert.equal(history.get("c")?.status.state, "replied");
+  history.dropAnswersAbove(100);
+  assert.deepEqual(history.get("c")?.status, { state: "done" });
+  assert.equal(history.get("b")?.status.state, "replied");
+  history.set("b", { state: "done" }, START);
+  history.prune(START + 10_000n * SECOND);
+  assert.equal(history.size, 0);
+});

@@ -19,6 +19,9 @@ export const MAX_READ_STATE_PATHS = 1000;
 export const MAX_READ_STATE_LABELS = 127;
 export const SYNC_CALL_TIMEOUT_NS = 10_000_000_000n;
 
+/** Answers to ingress messages kept for their callers; the oldest ones go first. The replica keeps 4 GiB. */
+export const MAX_INGRESS_ANSWER_BYTES = GiB;
+
 // Messages between canisters.
 export const MAX_INTER_CANISTER_PAYLOAD_BYTES = 2 * MiB;
 export const MAX_LOCAL_PAYLOAD_BYTES = 10 * MiB;
