@@ -5,6 +5,8 @@ export interface Ending {
   by(end: () => Promise<void>): void;
 }
 
+const PARENT_CHECK_MS = 500;
+
 export function endOnSignals(onFailure: (error: unknown) => void): Ending {
   let isEnding = false;
   let end = async (): Promise<void> => undefined;
@@ -15,6 +17,11 @@ export function endOnSignals(onFailure: (error: unknown) => void): Ending {
   };
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
+  // npm puts a shell between itself and us that dies of a signal without passing it on: then its parent is gone too.
+  if (process.env.npm_lifecycle_event === "start") {
+    const parent = process.ppid;
+    setInterval(() => process.ppid !== parent && onSignal(), PARENT_CHECK_MS).unref();
+  }
   return {
     by(orderly) {
       end = orderly;
