@@ -18,7 +18,7 @@ export function finishStopping(round: Round, canister: CanisterState): void {
 /** Tells those who have waited for five minutes that the canister did not stop; it goes on stopping. */
 export function expireStopCalls(round: Round): void {
   const { state } = round;
-  for (const id of [...state.stopping].sort()) {
+  for (const id of state.stopTimeouts.due(state.time)) {
     const canister = state.canisters.get(id);
     if (canister?.status.kind !== "stopping") continue;
     const isLate = (waiter: StopWaiter): boolean => waiter.since + STOP_CANISTER_TIMEOUT_NS <= state.time;
@@ -35,16 +35,7 @@ export function expireStopCalls(round: Round): void {
 
 /** The first time at which somebody has waited too long for a canister to stop; undefined: nobody waits. */
 export function nextStopTimeout({ state }: Pick<Round, "state">): Time | undefined {
-  let earliest: Time | undefined;
-  for (const id of state.stopping) {
-    const canister = state.canisters.get(id);
-    if (canister?.status.kind !== "stopping") continue;
-    for (const { since } of canister.status.waiters) {
-      const end = since + STOP_CANISTER_TIMEOUT_NS;
-      if (earliest === undefined || end < earliest) earliest = end;
-    }
-  }
-  return earliest;
+  return state.stopTimeouts.earliest;
 }
 
 /** Tells callers of stop_canister that the canister was started again before it had stopped. */

@@ -54,12 +54,7 @@ function executeInputs(round: Round, canister: CanisterState): void {
 }
 
 function dueTimers({ state }: Round): ReadonlySet<CanisterId> {
-  const due = new Set<CanisterId>();
-  for (const id of state.withTimer) {
-    const timer = state.canisters.get(id)?.globalTimer ?? 0n;
-    if (timer !== 0n && timer <= state.time) due.add(id);
-  }
-  return due;
+  return new Set(state.withTimer.due(state.time));
 }
 
 function inTurn(round: Round, ids: ReadonlySet<CanisterId>): CanisterId[] {

@@ -184,10 +184,5 @@ function earlier(one: Time | undefined, other: Time | undefined): Time | undefin
 
 function wakeTime(state: SubnetState): Time | undefined {
   if (state.withHeartbeat.size > 0) return state.time;
-  let earliest = earlier(nextDeadline({ state }), nextStopTimeout({ state }));
-  for (const id of state.withTimer) {
-    const timer = state.canisters.get(id)?.globalTimer;
-    if (timer !== undefined && timer !== 0n && (earliest === undefined || timer < earliest)) earliest = timer;
-  }
-  return earliest;
+  return earlier(earlier(nextDeadline({ state }), nextStopTimeout({ state })), state.withTimer.earliest);
 }

@@ -13,3 +13,4 @@ export { BatchLog } from "./store/batch-log.ts";
 export { CheckpointStore } from "./store/checkpoint-store.ts";
 export { MemoryStorage } from "./store/memory-storage.ts";
 export * from "./subnet-state.ts";
+export { TimerIndex } from "./timer-index.ts";

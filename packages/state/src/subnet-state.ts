@@ -7,6 +7,7 @@ import {
   type Height,
   type PrincipalId,
   type Request,
+  STOP_CANISTER_TIMEOUT_NS,
   type Time,
 } from "@atoll/types";
 import type { CanisterState } from "./canister-state.ts";
@@ -14,6 +15,7 @@ import { IngressHistory } from "./ingress-history.ts";
 import type { ModuleStore } from "./module-store.ts";
 import type { PageStore } from "./page-store.ts";
 import { PagedMemory } from "./paged-memory.ts";
+import { TimerIndex } from "./timer-index.ts";
 
 export interface SubnetConfig {
   readonly subnetId: PrincipalId;
@@ -55,12 +57,14 @@ export interface SubnetState {
   // Indexes.
   /** Canisters with something in their input queue. */
   readonly withInput: Set<CanisterId>;
-  /** Canisters whose module exports canister_heartbeat. */
+  /** Running canisters whose module exports canister_heartbeat. */
   readonly withHeartbeat: Set<CanisterId>;
-  /** Canisters with a global timer set. */
-  readonly withTimer: Set<CanisterId>;
+  /** Running canisters with a global timer set. */
+  readonly withTimer: TimerIndex<CanisterId>;
   /** Canisters in status stopping. */
   readonly stopping: Set<CanisterId>;
+  /** Those of them that somebody waits for, with the time at which the first to ask has waited too long. */
+  readonly stopTimeouts: TimerIndex<CanisterId>;
   /** Canisters that may differ from what readers and the tree know. */
   readonly touched: Set<CanisterId>;
   /** Canisters that may differ from the last checkpoint. */
@@ -83,8 +87,9 @@ export function newSubnetState(config: SubnetConfig, modules: ModuleStore, pages
     pendingRandomness: [],
     withInput: new Set(),
     withHeartbeat: new Set(),
-    withTimer: new Set(),
+    withTimer: new TimerIndex(),
     stopping: new Set(),
+    stopTimeouts: new TimerIndex(),
     touched: new Set(),
     changedSinceCheckpoint: new Set(),
   };
@@ -95,14 +100,24 @@ export function touch(state: SubnetState, canister: CanisterState): void {
   state.touched.add(canister.id);
   state.changedSinceCheckpoint.add(canister.id);
   setMember(state.withInput, canister.id, canister.input.length > 0);
-  setMember(state.withTimer, canister.id, canister.globalTimer !== 0n);
   setMember(state.stopping, canister.id, canister.status.kind === "stopping");
+  setTime(state.stopTimeouts, canister.id, stopTimeout(canister));
+  // Tasks of a canister that is not running would be due all the time and never run.
+  const isRunning = canister.status.kind === "running";
+  setTime(state.withTimer, canister.id, isRunning && canister.globalTimer !== 0n ? canister.globalTimer : undefined);
   const module = canister.execution && state.modules.info(canister.execution.moduleHash);
-  setMember(state.withHeartbeat, canister.id, module?.hasHeartbeat === true);
+  setMember(state.withHeartbeat, canister.id, isRunning && module?.hasHeartbeat === true);
+}
+
+/** When the first who asked for the canister to stop has waited too long. */
+function stopTimeout({ status }: CanisterState): Time | undefined {
+  const first = status.kind === "stopping" ? status.waiters[0] : undefined;
+  return first && first.since + STOP_CANISTER_TIMEOUT_NS;
 }
 
 export function forgetCanister(state: SubnetState, id: CanisterId): void {
-  for (const index of [state.withInput, state.withTimer, state.withHeartbeat, state.stopping]) index.delete(id);
+  const { withInput, withTimer, withHeartbeat, stopping, stopTimeouts } = state;
+  for (const index of [withInput, withTimer, withHeartbeat, stopping, stopTimeouts]) index.delete(id);
   state.canisters.delete(id);
   if (!isBelowCounter(state, id)) state.retiredIds.add(id);
   state.touched.add(id);
@@ -146,4 +161,9 @@ export function isInRanges(config: SubnetConfig, id: CanisterId): boolean {
 function setMember(set: Set<CanisterId>, id: CanisterId, member: boolean): void {
   if (member) set.add(id);
   else set.delete(id);
+}
+
+function setTime(index: TimerIndex<CanisterId>, id: CanisterId, time: Time | undefined): void {
+  if (time === undefined) index.delete(id);
+  else index.set(id, time);
 }

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
-import { EnvironmentError } from "@atoll/types";
-import type { CanisterState } from "../src/canister-state.ts";
+import { EnvironmentError, STOP_CANISTER_TIMEOUT_NS } from "@atoll/types";
+import type { CanisterState, StopWaiter } from "../src/canister-state.ts";
 import { Checkpoints } from "../src/checkpoint.ts";
 import type { PagedMemory } from "../src/paged-memory.ts";
 import { CheckpointStore } from "../src/store/checkpoint-store.ts";
@@ -179,9 +179,16 @@ describe("a checkpoint", () => {
     const state = fullState();
     new Checkpoints(CheckpointStore.open(storage)).save(state);
     const { state: again } = loaded(storage);
-    for (const index of ["withInput", "withTimer", "withHeartbeat", "stopping"] as const) {
-      assert.deepEqual([...again[index]], [idAt(1)], index);
-    }
+    for (const index of ["withInput", "stopping"] as const) assert.deepEqual([...again[index]], [idAt(1)], index);
+    const { status } = again.canisters.get(idAt(1)) as CanisterState;
+    const [waiter] = status.kind === "stopping" ? status.waiters : [];
+    assert.equal(again.stopTimeouts.get(idAt(1)), (waiter as StopWaiter).since + STOP_CANISTER_TIMEOUT_NS);
+    assert.deepEqual([again.withHeartbeat.size, again.withTimer.size], [0, 0], "no tasks while it stops");
     assert.equal(again.changedSinceCheckpoint.size, 0);
+    const running = again.canisters.get(idAt(1)) as CanisterState;
+    running.status = { kind: "running" };
+    touch(again, running);
+    assert.deepEqual([...again.withHeartbeat], [idAt(1)]);
+    assert.equal(again.withTimer.earliest, running.globalTimer);
   });
 });
