@@ -47,6 +47,7 @@ export async function start(options: StartOptions, version: string, ending: Endi
     timer,
     log,
     implementation: { version: `atoll ${version}` },
+    topology: true,
   });
   let samplePage: string | undefined;
   const gatewayHandler = createGateway({

@@ -2,7 +2,7 @@
 // by an update when the canister wants that, and turns the answer into a web page. It speaks to a replica only
 // through the HTTP interface. HTTP gateway specification, "The HTTP gateway protocol".
 import { type CanisterId, MAX_HTTP_BODY_BYTES, principalToText } from "@atoll/types";
-import { type HttpRequest, isApiTarget, type WebHandler, type WebResponse } from "@atoll/types/http";
+import { type HttpHandler, type HttpRequest, isApiTarget, type WebHandler, type WebResponse } from "@atoll/types/http";
 import { malformedAnswer, problemOf } from "./call-problems.ts";
 import { type CanisterCallPorts, queryCanister, updateCanister } from "./canister-calls.ts";
 import { destinationOf, type HostNames } from "./canister-host.ts";
@@ -36,10 +36,7 @@ export function createGateway(options: GatewayOptions): WebHandler {
     ...(options.resolveName && { resolveName: options.resolveName }),
   };
   return async (request) => {
-    if (isApiTarget(request.target)) {
-      const answer = await options.api(request);
-      return { ...answer, headers: Object.entries(answer.headers) };
-    }
+    if (isApiTarget(request.target)) return serveApi(options.api, request);
     const destination = destinationOf(request, names);
     switch (destination.kind) {
       case "canister":
@@ -50,9 +47,15 @@ export function createGateway(options: GatewayOptions): WebHandler {
           request,
         );
       case "own":
+        if (request.target.startsWith("/_/")) return serveApi(options.api, request);
         return serveOwn({ name: "Atoll", links: [], ...options.frontPage?.() }, request);
     }
   };
+}
+
+async function serveApi(api: HttpHandler, request: HttpRequest): Promise<WebResponse> {
+  const answer = await api(request);
+  return { ...answer, headers: Object.entries(answer.headers) };
 }
 
 function serveOwn(front: FrontPage, request: HttpRequest): WebResponse {

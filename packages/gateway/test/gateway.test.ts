@@ -164,6 +164,16 @@ describe("the front page", () => {
   });
 });
 
+describe("paths below /_/", () => {
+  it("are the replica's on the network's own host, the canister's on its own", async () => {
+    web.answer(() => ({ body: "the canister's" }));
+    const own = await web.get("/_/topology", { fields: { host: "localhost:8000" } });
+    assert.equal(own.status, 404);
+    assert.match(await bodyOf(own), /There is nothing at \/_\/topology/);
+    assert.equal(await bodyOf(await web.get("/_/topology")), "the canister's");
+  });
+});
+
 describe("errors", () => {
   const rows: [keyof typeof ErrorCode, number, RegExp][] = [
     ["CanisterNotFound", 404, /no canister .*cai/],

@@ -4,7 +4,7 @@ import { errorCodeText, rejectCodeOf, type UserError } from "@atoll/types";
 import { type CborInput, encodeCbor } from "@atoll/types/cbor";
 import type { HttpResponse } from "@atoll/types/http";
 import type { ReplicaHealth } from "../backend.ts";
-import { BARE_HEADERS, CBOR_HEADERS, TEXT_HEADERS } from "./cors.ts";
+import { BARE_HEADERS, CBOR_HEADERS, JSON_HEADERS, TEXT_HEADERS } from "./cors.ts";
 
 const encoder = new TextEncoder();
 const SELF_DESCRIBED = { selfDescribed: true } as const;
@@ -12,6 +12,10 @@ const NOTHING = new Uint8Array(0);
 
 export function cborAnswer(value: CborInput): HttpResponse {
   return { status: 200, headers: CBOR_HEADERS, body: encodeCbor(value, SELF_DESCRIBED) };
+}
+
+export function jsonAnswer(value: unknown): HttpResponse {
+  return { status: 200, headers: JSON_HEADERS, body: encoder.encode(JSON.stringify(value)) };
 }
 
 export function textAnswer(status: number, text: string): HttpResponse {

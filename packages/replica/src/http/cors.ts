@@ -5,6 +5,7 @@ import type { HttpResponse } from "@atoll/types/http";
 const ANY_ORIGIN = { "access-control-allow-origin": "*" } as const;
 
 export const CBOR_HEADERS: Readonly<Record<string, string>> = { ...ANY_ORIGIN, "content-type": "application/cbor" };
+export const JSON_HEADERS: Readonly<Record<string, string>> = { ...ANY_ORIGIN, "content-type": "application/json" };
 export const TEXT_HEADERS: Readonly<Record<string, string>> = {
   ...ANY_ORIGIN,
   "content-type": "text/plain; charset=utf-8",

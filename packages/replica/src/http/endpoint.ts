@@ -27,6 +27,8 @@ export interface HttpInterfaceOptions {
   readonly log?: LogPort;
   readonly limits?: Partial<ConcurrencyLimits>;
   readonly implementation?: Implementation;
+  /** Answer `GET /_/topology`, as networks for development do. */
+  readonly topology?: boolean;
   /** How long a synchronous call waits for its certificate; 10 s when not given. */
   readonly syncCallTimeoutMs?: number;
 }

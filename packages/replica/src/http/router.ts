@@ -1,4 +1,4 @@
-// The twelve routes of the HTTP interface, in the order in which a request is refused: unknown path, wrong method,
+// The twelve routes of the HTTP interface and one for development, in the order in which a request is refused: unknown path, wrong method,
 // too many at once, body too large, id in the path. What is behind them is one file per endpoint.
 // Interface specification, "HTTPS interface". The table is matched by hand: it is on the way of every message.
 import { MAX_HTTP_BODY_BYTES, type PrincipalId, principalFromText } from "@atoll/types";
@@ -11,6 +11,7 @@ import { CONCURRENCY_LIMITS, type Endpoint, type HttpInterfaceOptions } from "./
 import { query } from "./query.ts";
 import { readState } from "./read-state.ts";
 import { status } from "./status.ts";
+import { topology } from "./topology.ts";
 
 interface Route {
   readonly method: "GET" | "POST";
@@ -22,11 +23,12 @@ interface Route {
 /** The HTTP interface of one replica. */
 export function createHttpHandler(backend: ReplicaBackend, options: HttpInterfaceOptions): HttpHandler {
   const routes = routeTable(backend, options);
+  const own = ownRoutes(backend, options);
   return async (request) => {
     if (request.method === "OPTIONS") return preflight();
     const [path = ""] = request.target.split("?", 1);
-    const [, api, version, kind, id, verb, ...rest] = path.split("/");
-    const route = api === "api" && rest.length === 0 ? routes.get(routeKey(version, kind, verb, id)) : undefined;
+    const [, area, version, kind, id, verb, ...rest] = path.split("/");
+    const route = area === "api" && rest.length === 0 ? routes.get(routeKey(version, kind, verb, id)) : own.get(path);
     if (route === undefined) return textAnswer(404, `There is nothing at ${path.slice(0, 200)}.`);
     const refusal = refuse(route, request);
     if (refusal !== undefined) return refusal;
@@ -101,4 +103,11 @@ function routeTable(backend: ReplicaBackend, options: HttpInterfaceOptions): Rea
     ["v2/subnet//read_state", post(limits.readState, readState(backend, { on: "subnet", version: 2 }))],
     ["v3/subnet//read_state", post(limits.readState, readState(backend, { on: "subnet", version: 3 }))],
   ]);
+}
+
+/** By their whole path: what is no part of the specification. */
+function ownRoutes(backend: ReplicaBackend, options: HttpInterfaceOptions): ReadonlyMap<string, Route> {
+  const limit = options.limits?.status ?? CONCURRENCY_LIMITS.status;
+  const route: Route = { method: "GET", limit, serve: () => topology(backend), running: 0 };
+  return new Map(options.topology === true ? [["/_/topology", route]] : []);
 }
