@@ -44,7 +44,6 @@ export class FunctionEmitter {
   private readonly out: Writer;
   private readonly bytes: Uint8Array;
   private readonly indexes: InjectedIndexes;
-  private readonly resumable: boolean;
   private plan!: FunctionPlan;
   private bodyStart = 0;
   private counter = 0;
@@ -53,8 +52,7 @@ export class FunctionEmitter {
   /** Local index of the temporary for a bit of `FunctionPlan.temps`. */
   private readonly tempLocals = new Int32Array(16);
 
-  constructor(bytes: Uint8Array, out: Writer, indexes: InjectedIndexes, resumable: boolean) {
-    this.resumable = resumable;
+  constructor(bytes: Uint8Array, out: Writer, indexes: InjectedIndexes) {
     this.bytes = bytes;
     this.out = out;
     this.indexes = indexes;
@@ -243,7 +241,19 @@ export class FunctionEmitter {
     }
     if (counted) this.get(this.depth);
     this.indexed(0x10, counted ? indexes.entrySlow : indexes.outOfInstructions);
-    this.resume();
+    if (writeThrough) this.reload();
+    else this.unchargeGlobal(cost);
+    this.op(0x0b);
+  }
+
+  /** A trap soon after the entry loses its charge: also when a new slice began here, so that slices change no total. */
+  private unchargeGlobal(cost: number): void {
+    const { counterGlobal } = this.indexes;
+    this.indexed(0x23, counterGlobal);
+    this.indexed(0x22, this.counter);
+    this.constant(0x42, cost);
+    this.op(0x7c);
+    this.indexed(0x24, counterGlobal);
   }
 
   private loopHead(cost: number): void {
@@ -257,13 +267,7 @@ export class FunctionEmitter {
     this.get(this.counter);
     this.ifNegative();
     this.indexed(0x10, this.indexes.outOfInstructions);
-    this.resume();
-  }
-
-  /** After the hook. Code that the hook never returns to merges nothing, which keeps loops fast. */
-  private resume(): void {
-    if (this.resumable) this.reload();
-    else this.op(0x00);
+    this.reload();
     this.op(0x0b);
   }
 

@@ -11,15 +11,17 @@
 //            finds the dirty pages after the message. A store that crosses a page border marks only its FIRST page: the
 //            host must also compare the first 16 bytes of the page after each dirty page with its pre-image.
 //            Absent when `memory` is undefined.
-//   out_of_instructions () -> ()   counter < 0 at a function entry, a loop head or a bulk operation; the counter global is
-//            up to date. Must throw; only with the option `resumable` it may refill the counter and return.
+//   out_of_instructions () -> ()   counter < 0 at a function entry, a loop head or before a bulk operation whose bytes are
+//            charged already; the counter global is up to date. Throws to end the execution; or refills the counter
+//            (`atoll reset`) and returns, at once or after suspending (JSPI): then the execution goes on with it.
 //   stack_overflow () -> ()        the canister needs more than 5 MiB of Wasm stack. Must throw.
 //   try_grow_wasm_memory (i32 current pages, i32 requested pages) -> i32   called before each growth that the declared
 //            maximum allows, also for 0 pages: 1 = grow, 0 = answer -1 to the canister, or throw to trap. When the engine
 //            itself then cannot grow, it is called again with requested = -1 and must throw.
 // Exports besides the canister's own (names beginning with `atoll ` are dropped from the canister's exports):
 //   "canister counter_instructions"  i64 global, counts down
-//   "atoll reset"   (f64 instructions) -> ()   sets the counter, and the stack depth to 0: before each execution
+//   "atoll reset"   (f64 instructions) -> ()   sets the counter, and the stack depth to 0: before each execution and
+//                   for each further slice; frames that exist already count on with their own depth
 //   "atoll charge"  (f64 amount) -> f64        subtracts (stops at the least i64), gives what remains (may be < 0); 10 ns
 //   "atoll counter" () -> f64                  what remains
 //   "atoll dropped" i32 global, when `dropsSegments`: not 0 after data.drop or elem.drop. Each execution must begin with
@@ -32,7 +34,6 @@ export {
   DIRTY_MAP_PAGES,
   INJECTED_IMPORTS,
   InstrumentationError,
-  type InstrumentOptions,
   instrument,
 } from "./instrument.ts";
 export type {

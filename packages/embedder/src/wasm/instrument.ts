@@ -31,20 +31,14 @@ interface Added {
   readonly body: injected.InjectedFunction;
 }
 
-export interface InstrumentOptions {
-  /** The hook `out_of_instructions` may refill the counter and return (slices); costs loops 5 to 20 %. */
-  readonly resumable?: boolean;
-}
-
 /** `bytes` were validated and gave `info`. Deterministic: the same bytes give the same bytes. Throws InstrumentationError. */
-export function instrument(bytes: Uint8Array, info: ModuleInfo, options: InstrumentOptions = {}): InstrumentedModule {
-  return new Rewriter(parseModule(bytes), info, options.resumable ?? false).run();
+export function instrument(bytes: Uint8Array, info: ModuleInfo): InstrumentedModule {
+  return new Rewriter(parseModule(bytes), info).run();
 }
 
 class Rewriter {
   private readonly module: ParsedModule;
   private readonly info: ModuleInfo;
-  private readonly resumable: boolean;
   private readonly out: Writer;
   private readonly indexes: InjectedIndexes;
   private readonly added: Added[];
@@ -54,8 +48,7 @@ class Rewriter {
   private readonly drops: boolean;
   private hints: number[] = [];
 
-  constructor(module: ParsedModule, info: ModuleInfo, resumable: boolean) {
-    this.resumable = resumable;
+  constructor(module: ParsedModule, info: ModuleInfo) {
     this.module = module;
     this.info = info;
     this.out = new Writer(module.bytes.length * 2 + 65_536);
@@ -217,7 +210,7 @@ class Rewriter {
   private writeBodies(code: Writer): void {
     const { module, info } = this;
     const plan = new FunctionPlan(module, info.functionTraits, info.memory64);
-    const emitter = new FunctionEmitter(module.bytes, code, this.indexes, this.resumable);
+    const emitter = new FunctionEmitter(module.bytes, code, this.indexes);
     for (let index = 0; index < module.functionTypes.length; index++) {
       const start = module.bodies[2 * index] as number;
       const end = module.bodies[2 * index + 1] as number;

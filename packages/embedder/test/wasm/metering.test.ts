@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test } from "node:test";
 import { Worker } from "node:worker_threads";
-import { fromText, OutOfInstructions, run } from "./running.ts";
+import { fromText, LIMIT, OutOfInstructions, run } from "./running.ts";
 
 function cost(body: string, ...values: unknown[]): number {
   const running = run(fromText(`(module (memory 1 4) ${body})`));
@@ -164,15 +164,22 @@ test("tail calls: 3 and 6, without growth of the stack", () => {
   assert.equal(running.used(), 200_000 * 11 + 7);
 });
 
-test("the stack ends after 5 MiB, at the same depth in each of the engine's tiers", async () => {
-  const text =
-    '(module (func $f (export "f") (param i32) (result i32) (i32.add (i32.const 1) (call $f (local.get 0)))))';
+async function usedUntilOverflow(wasm: Uint8Array, slice: number): Promise<number[]> {
   const worker = new Worker(new URL("./deep-stack.ts", import.meta.url), {
-    workerData: fromText(text),
+    workerData: { wasm, slice },
     resourceLimits: { stackSizeMb: 64 },
   });
-  const [used] = (await once(worker, "message")) as [number[]];
+  return (await once(worker, "message"))[0];
+}
+
+test("the stack ends after 5 MiB, at the same depth in each of the engine's tiers and with any slices", async () => {
+  const wasm = fromText(
+    '(module (func $f (export "f") (param i32) (result i32) (i32.add (i32.const 1) (call $f (local.get 0)))))',
+  );
   // A frame is 8 bytes for the parameter, 16 for the operands and 100: 42,281 of 124 bytes fit. Each call costs
   // f 1, const 1, get 1, call 5, add 1; the one that does not fit is charged too.
-  assert.deepEqual(new Set(used), new Set([9 * (Math.floor((5 * 1024 * 1024) / 124) + 1)]));
+  const expected = 9 * (Math.floor((5 * 1024 * 1024) / 124) + 1);
+  for (const slice of [LIMIT, 1000]) {
+    assert.deepEqual(new Set(await usedUntilOverflow(wasm, slice)), new Set([expected]));
+  }
 });

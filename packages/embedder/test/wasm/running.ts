@@ -61,6 +61,10 @@ export interface Running {
 export class OutOfInstructions extends Error {}
 export class StackOverflow extends Error {}
 
+function stop(): never {
+  throw new OutOfInstructions();
+}
+
 function newMemory({ memory }: InstrumentedModule): WebAssembly.Memory | undefined {
   if (memory === undefined) return undefined;
   const { initialPages, maximumPages } = memory;
@@ -72,7 +76,15 @@ function newMemory({ memory }: InstrumentedModule): WebAssembly.Memory | undefin
   } as unknown as WebAssembly.MemoryDescriptor);
 }
 
-export function run(bytes: Uint8Array, ic0: SystemImports = {}, mayGrow = (_pages: number): number => 1): Running {
+export interface HostAnswers {
+  /** Answer to memory.grow: 1 grants it. */
+  readonly mayGrow?: (pages: number) => number;
+  /** What the hook `out_of_instructions` does: throw, or refill the counter and return. */
+  readonly outOfInstructions?: () => void;
+}
+
+export function run(bytes: Uint8Array, ic0: SystemImports = {}, host: HostAnswers = {}): Running {
+  const { mayGrow = () => 1, outOfInstructions = stop } = host;
   const info = accepted(bytes);
   const instrumented = instrument(bytes, info);
   const memory = newMemory(instrumented);
@@ -81,9 +93,7 @@ export function run(bytes: Uint8Array, ic0: SystemImports = {}, mayGrow = (_page
   const atoll = {
     memory,
     dirty: map,
-    out_of_instructions: () => {
-      throw new OutOfInstructions();
-    },
+    out_of_instructions: outOfInstructions,
     stack_overflow: () => {
       throw new StackOverflow();
     },
