@@ -48,6 +48,8 @@ function statusOf(round: Pick<Round, "fees" | "state">, canister: CanisterState)
       canister_history_size: BigInt(memory.history),
       wasm_chunk_store_size: BigInt(memory.chunkStore),
       snapshots_size: BigInt(memory.snapshots),
+      // The log is not charged as memory; the replica counts 0 as well until its log store is switched on.
+      log_memory_store_size: 0n,
     },
     cycles: canister.cycles,
     reserved_cycles: canister.reservedCycles,

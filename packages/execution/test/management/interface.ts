@@ -65,6 +65,7 @@ const statusResult = Record({
     canister_history_size: Nat,
     wasm_chunk_store_size: Nat,
     snapshots_size: Nat,
+    log_memory_store_size: Nat,
   }),
   cycles: Nat,
   reserved_cycles: Nat,
