@@ -1,6 +1,7 @@
 // A subnet of one node in this process, without HTTP: batches go straight to the executor that tests and browsers use.
 // Its storage is memory, so that no disk is measured.
 import { randomBytes } from "node:crypto";
+import { crc32 } from "node:zlib";
 import { createNodeCrypto, nodeEntropy, sha256 } from "@atoll/host-node";
 import { InlineExecutor, makeSecrets, type ReplicaOptions, soloReplicaOptions } from "@atoll/replica";
 import { MemoryStorage } from "@atoll/state";
@@ -13,6 +14,7 @@ import {
   type IngressMessage,
   MANAGEMENT_CANISTER,
   principalToBytes,
+  type StoragePort,
   toHex,
 } from "@atoll/types";
 import { IDL } from "@icp-sdk/core/candid";
@@ -23,6 +25,13 @@ const ROUND_NS = 10_000_000n;
 const TTL_NS = 240_000_000_000n;
 const PER_BATCH = 500;
 
+export interface BenchSubnetOptions {
+  /** Default: memory. */
+  readonly storage?: StoragePort;
+  /** Of the subnet whose state the storage holds. */
+  readonly secrets?: ReturnType<typeof makeSecrets>;
+}
+
 export class BenchSubnet {
   readonly executor: InlineExecutor;
   readonly options: ReplicaOptions;
@@ -31,18 +40,21 @@ export class BenchSubnet {
   #time = BigInt(Date.now()) * 1_000_000n;
   #height = 0;
 
-  static async create(): Promise<BenchSubnet> {
-    const subnet = new BenchSubnet(await createNodeCrypto());
-    await subnet.executor.start();
+  static async create(options: BenchSubnetOptions = {}): Promise<BenchSubnet> {
+    const subnet = new BenchSubnet(await createNodeCrypto(), options);
+    const whole = await subnet.executor.start();
+    subnet.#height = whole.height;
+    subnet.tree = nextTree(subnet.tree, whole, sha256);
+    subnet.executor.advance(whole.height);
     return subnet;
   }
 
-  private constructor(crypto: CryptoPort) {
+  private constructor(crypto: CryptoPort, { storage = new MemoryStorage(), secrets, ...limits }: BenchSubnetOptions) {
     this.crypto = crypto;
-    this.options = soloReplicaOptions(makeSecrets(nodeEntropy, crypto), crypto);
+    this.options = soloReplicaOptions(secrets ?? makeSecrets(nodeEntropy, crypto), crypto);
     const { config, rootKey } = this.options;
     const log = { log: () => undefined };
-    this.executor = new InlineExecutor({ config, rootKey }, { storage: new MemoryStorage(), crypto: { sha256 }, log });
+    this.executor = new InlineExecutor({ config, rootKey, ...limits }, { storage, crypto: { sha256 }, crc32, log });
   }
 
   get machine() {

@@ -4,37 +4,59 @@
 import { type Height, OS_PAGE_BYTES, WASM_PAGE_BYTES } from "@atoll/types";
 import { type PageReader, type PageStore, readSlot, type Slot } from "./page-store.ts";
 
-const LEAF_PAGES = 1024;
+const LEAF_PAGES = 64;
 
-/** A sparse table from page index to slot; absent means zeros. */
+/**
+ * A sparse table from page index to slot; absent means zeros. Leaves are small, because most canisters use a few pages
+ * here and there, and a page at the far end of 500 GiB costs one leaf like any other.
+ */
 export class PageTable {
-  readonly #leaves: (Uint32Array | undefined)[] = [];
+  readonly #leaves = new Map<number, Uint32Array>();
+  /** The leaf used last: pages are mostly visited one after the other. */
+  #lastIndex = -1;
+  #last: Uint32Array | undefined;
+  #count = 0;
+
+  /** Number of pages that are not zeros. */
+  get count(): number {
+    return this.#count;
+  }
 
   get(page: number): Slot {
-    return this.#leaves[Math.floor(page / LEAF_PAGES)]?.[page % LEAF_PAGES] ?? 0;
+    return this.#leaf(Math.floor(page / LEAF_PAGES))?.[page % LEAF_PAGES] ?? 0;
   }
 
   set(page: number, slot: Slot): void {
     const index = Math.floor(page / LEAF_PAGES);
-    let leaf = this.#leaves[index];
+    let leaf = this.#leaf(index);
     if (leaf === undefined) {
       if (slot === 0) return;
       leaf = new Uint32Array(LEAF_PAGES);
-      this.#leaves[index] = leaf;
+      this.#leaves.set(index, leaf);
+      this.#last = leaf;
     }
-    leaf[page % LEAF_PAGES] = slot;
+    const at = page % LEAF_PAGES;
+    this.#count += Number(slot !== 0) - Number(leaf[at] !== 0);
+    leaf[at] = slot;
   }
 
   /** All pages that are not zeros, in ascending order. */
   *entries(): Generator<[page: number, slot: Slot]> {
-    for (let i = 0; i < this.#leaves.length; i++) {
-      const leaf = this.#leaves[i];
-      if (leaf === undefined) continue;
-      for (let j = 0; j < LEAF_PAGES; j++) {
-        const slot = leaf[j] as number;
-        if (slot !== 0) yield [i * LEAF_PAGES + j, slot];
+    for (const index of [...this.#leaves.keys()].sort((a, b) => a - b)) {
+      const leaf = this.#leaves.get(index) as Uint32Array;
+      for (let at = 0; at < LEAF_PAGES; at++) {
+        const slot = leaf[at] as number;
+        if (slot !== 0) yield [index * LEAF_PAGES + at, slot];
       }
     }
+  }
+
+  #leaf(index: number): Uint32Array | undefined {
+    if (index !== this.#lastIndex) {
+      this.#last = this.#leaves.get(index);
+      this.#lastIndex = index;
+    }
+    return this.#last;
   }
 }
 
