@@ -132,7 +132,33 @@ export type InputItem =
   | { readonly kind: "request"; readonly request: Request; readonly since: Time }
   | { readonly kind: "response"; readonly response: Response };
 
-export type Task = "globalTimer" | "heartbeat";
+export type Task = "globalTimer" | "heartbeat" | "lowWasmMemory";
+
+/**
+ * Whether `canister_on_low_wasm_memory` has to run: once each time that memory becomes scarce, not again before there
+ * was enough of it in between.
+ */
+export type LowMemoryHook = "notSatisfied" | "ready" | "executed";
+
+/** What a canister's cycles were consumed for; the names are those of the answer to canister_metrics. */
+export interface ConsumedCycles {
+  memory: Cycles;
+  computeAllocation: Cycles;
+  ingressInduction: Cycles;
+  instructions: Cycles;
+  requestAndResponseTransmission: Cycles;
+  uninstall: Cycles;
+  canisterCreation: Cycles;
+  httpOutcalls: Cycles;
+  burnedCycles: Cycles;
+}
+
+/** What a canister costs while nothing happens, in cycles per day, by what is charged one by one. */
+export interface IdleBurn {
+  readonly memory: Cycles;
+  readonly messageMemory: Cycles;
+  readonly compute: Cycles;
+}
 
 export interface LogRecord {
   readonly index: bigint;
@@ -182,6 +208,17 @@ export interface CanisterState {
   nextCallbackId: number;
   /** Which of timer, heartbeat and message comes next, so that none starves. */
   nextTurn: number;
+  lowMemoryHook: LowMemoryHook;
+  /** Since the canister exists. Amounts that were paid in advance count when it is known what they paid for. */
+  consumed: ConsumedCycles;
+  /** Storage and compute are paid for up to this time. */
+  chargedAt: Time;
+  /** As of the last round in which the canister changed: what its storage and compute have cost since. */
+  idleBurn: IdleBurn;
+  /** Bytes of heap and stable memory written lately: too many of them, and no message runs until some rounds later. */
+  heapDeltaDebit: number;
+  /** Instructions of installations lately: too many, and no code is installed until some rounds later. */
+  installCodeDebit: number;
 }
 
 export function newCanister(
@@ -212,6 +249,26 @@ export function newCanister(
     callbacks: new Map(),
     nextCallbackId: 1,
     nextTurn: 0,
+    lowMemoryHook: "notSatisfied",
+    consumed: nothingConsumed(),
+    chargedAt: now,
+    idleBurn: { memory: 0n, messageMemory: 0n, compute: 0n },
+    heapDeltaDebit: 0,
+    installCodeDebit: 0,
+  };
+}
+
+function nothingConsumed(): ConsumedCycles {
+  return {
+    memory: 0n,
+    computeAllocation: 0n,
+    ingressInduction: 0n,
+    instructions: 0n,
+    requestAndResponseTransmission: 0n,
+    uninstall: 0n,
+    canisterCreation: 0n,
+    httpOutcalls: 0n,
+    burnedCycles: 0n,
   };
 }
 

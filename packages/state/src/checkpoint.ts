@@ -8,7 +8,7 @@ import type { IngressRecord } from "./ingress-history.ts";
 import type { StoredModule } from "./module-store.ts";
 import { PagedMemory } from "./paged-memory.ts";
 import type { CheckpointStore } from "./store/checkpoint-store.ts";
-import { type PendingRandomness, type SubnetState, touch } from "./subnet-state.ts";
+import { indexCanister, type PendingRandomness, type SubnetState } from "./subnet-state.ts";
 
 interface MemoryRecord {
   readonly id: string;
@@ -30,6 +30,7 @@ interface MetaRecord {
   /** Not in checkpoints of before there were retired ids. */
   readonly retiredIds?: CanisterId[];
   readonly pendingRandomness: PendingRandomness[];
+  readonly charges: bigint[];
   readonly metrics: SubnetState["metrics"];
 }
 
@@ -85,6 +86,7 @@ export class Checkpoints {
         nextCanisterIndex: state.nextCanisterIndex,
         retiredIds: [...state.retiredIds].sort(),
         pendingRandomness: state.pendingRandomness,
+        charges: state.charges,
         metrics: state.metrics,
       };
       store.commit(state.height, encodeState(meta));
@@ -116,6 +118,7 @@ export class Checkpoints {
     state.nextCanisterIndex = meta.nextCanisterIndex;
     state.retiredIds = new Set(meta.retiredIds);
     state.pendingRandomness = meta.pendingRandomness;
+    state.charges = meta.charges;
     // Counted anew from the memories, as everything else that can be.
     state.metrics = { ...meta.metrics, canisterStateBytes: 0 };
     for (const key of store.keys("ingress/")) {
@@ -179,7 +182,7 @@ export class Checkpoints {
     };
     state.canisters.set(canister.id, canister);
     if (execution !== undefined) loadModule(this.#store, state, execution.moduleHash, canister.id);
-    touch(state, canister);
+    indexCanister(state, canister);
     const memories = execution === undefined ? [] : [execution.heap.id, execution.stable.id];
     this.#saved.set(canister.id, { memories, chunks });
   }

@@ -3,6 +3,7 @@
 export * from "./canister-state.ts";
 export * from "./canonical-tree.ts";
 export * from "./checkpoint.ts";
+export * from "./cycles-account.ts";
 export * from "./fifo.ts";
 export * from "./hash-tree.ts";
 export * from "./ingress-history.ts";

@@ -3,14 +3,17 @@
 // have work, which changed this round); they exist so that a round costs what it touches.
 import {
   type CanisterId,
+  type Cycles,
   canisterIdFromIndex,
   type Height,
   type PrincipalId,
   type Request,
   STOP_CANISTER_TIMEOUT_NS,
+  SUBNET_MEMORY_CAPACITY,
   type Time,
 } from "@atoll/types";
 import type { CanisterState } from "./canister-state.ts";
+import { settleCharges } from "./cycles-account.ts";
 import { IngressHistory } from "./ingress-history.ts";
 import type { ModuleStore } from "./module-store.ts";
 import type { PageStore } from "./page-store.ts";
@@ -27,8 +30,60 @@ export interface SubnetConfig {
   readonly canisterRanges: readonly (readonly [CanisterId, CanisterId])[];
   /** Number of nodes that fees are computed for; 13 is the schedule of the public network. */
   readonly feeNodes: number;
+  /** "free": nothing is charged; what it would have cost is counted all the same. Default: "normal". */
+  readonly costSchedule?: "normal" | "free";
+  /** What differs from the defaults of `resourcesOf`. */
+  readonly resources?: Partial<SubnetResources>;
   /** True on development networks: anybody may create canisters and cycles by the provisional methods. */
   readonly provisional: boolean;
+}
+
+/** What the canisters of a subnet share, and what sharing costs. Settings, so that tests can have little of it. */
+export interface SubnetResources {
+  /** Cycles for a GiB and second on 13 nodes. The public documentation says 127,000, the replica 317,500. */
+  readonly gibPerSecond: Cycles;
+  /** Bytes of execution memory, allocations included. */
+  readonly memoryCapacity: number;
+  /** Bytes in use above which growing means reserving cycles. */
+  readonly memoryThreshold: number;
+  /** Bytes for messages whose response must be delivered, and for those that may be dropped. */
+  readonly guaranteedMessageMemory: number;
+  readonly bestEffortMessageMemory: number;
+  /** Bytes of memory that a canister may write per round in the long run. */
+  readonly heapDeltaPerRound: number;
+  /** Instructions that a canister may spend on installations per round in the long run. */
+  readonly installInstructionsPerRound: number;
+}
+
+/** Bytes (allocated: at least what was promised) and percent of compute. */
+interface CanisterUsage {
+  readonly bytes: number;
+  readonly allocatedBytes: number;
+  readonly computeAllocation: number;
+}
+
+export interface ResourceUsage {
+  allocatedBytes: number;
+  computeAllocation: number;
+  readonly canisters: Map<CanisterId, CanisterUsage>;
+}
+
+const GIB = 1024 ** 3;
+/** No limit: more than any canister does in a lifetime. */
+const PLENTY = 1e15;
+
+export function resourcesOf({ type, resources }: Pick<SubnetConfig, "type" | "resources">): SubnetResources {
+  const isSystem = type === "system";
+  return {
+    gibPerSecond: 127_000n,
+    memoryCapacity: SUBNET_MEMORY_CAPACITY,
+    memoryThreshold: isSystem ? SUBNET_MEMORY_CAPACITY : 750 * GIB,
+    guaranteedMessageMemory: 15 * GIB,
+    bestEffortMessageMemory: 5 * GIB,
+    heapDeltaPerRound: isSystem ? PLENTY : 75 * 1024 * 1024,
+    installInstructionsPerRound: isSystem ? PLENTY : 2_000_000_000,
+    ...resources,
+  };
 }
 
 /** A call to the management canister that is answered in a later round. */
@@ -53,6 +108,8 @@ export interface SubnetState {
   metrics: { updateTransactions: number; consumedCycles: bigint; canisterStateBytes: number };
   /** Calls of raw_rand, answered from the next batch's randomness. */
   pendingRandomness: PendingRandomness[];
+  /** When storage and compute were charged lately: as far back as there is a canister that has not paid. */
+  charges: Time[];
 
   // Indexes.
   /** Canisters with something in their input queue. */
@@ -65,6 +122,15 @@ export interface SubnetState {
   readonly stopping: Set<CanisterId>;
   /** Those of them that somebody waits for, with the time at which the first to ask has waited too long. */
   readonly stopTimeouts: TimerIndex<CanisterId>;
+  /** What canisters use and have been promised, all together and one by one. */
+  readonly usage: ResourceUsage;
+  /** Canisters that may differ from what `usage` holds. */
+  readonly unmeasured: Set<CanisterId>;
+  /** When a canister that nothing happens to must pay at the latest: it may be frozen, or run out of cycles. */
+  readonly paymentsDue: TimerIndex<CanisterId>;
+  /** Canisters that wait for a debit of theirs to decay, or whose low-memory hook has to run. */
+  readonly withDebit: Set<CanisterId>;
+  readonly withLowMemoryHook: Set<CanisterId>;
   /** Canisters that may differ from what readers and the tree know. */
   readonly touched: Set<CanisterId>;
   /** Canisters that may differ from the last checkpoint. */
@@ -85,22 +151,40 @@ export function newSubnetState(config: SubnetConfig, modules: ModuleStore, pages
     ingressHistory: new IngressHistory(),
     metrics: { updateTransactions: 0, consumedCycles: 0n, canisterStateBytes: 0 },
     pendingRandomness: [],
+    charges: [],
     withInput: new Set(),
     withHeartbeat: new Set(),
     withTimer: new TimerIndex(),
     stopping: new Set(),
     stopTimeouts: new TimerIndex(),
+    usage: { allocatedBytes: 0, computeAllocation: 0, canisters: new Map() },
+    unmeasured: new Set(),
+    paymentsDue: new TimerIndex(),
+    withDebit: new Set(),
+    withLowMemoryHook: new Set(),
     touched: new Set(),
     changedSinceCheckpoint: new Set(),
   };
 }
 
-/** Every change to a canister goes with this call, or readers, the tree and the disk miss it. */
+/**
+ * Every change to a canister goes with this call, or readers, the tree and the disk miss it. The first one of a round
+ * comes before the balance is looked at: it pays what is owed for storage and compute.
+ */
 export function touch(state: SubnetState, canister: CanisterState): void {
+  settleCharges(state, canister);
+  indexCanister(state, canister);
+}
+
+/** Brings the indexes up to date with the canister. */
+export function indexCanister(state: SubnetState, canister: CanisterState): void {
   state.touched.add(canister.id);
+  state.unmeasured.add(canister.id);
   state.changedSinceCheckpoint.add(canister.id);
   setMember(state.withInput, canister.id, canister.input.length > 0);
   setMember(state.stopping, canister.id, canister.status.kind === "stopping");
+  setMember(state.withDebit, canister.id, canister.heapDeltaDebit > 0 || canister.installCodeDebit > 0);
+  setMember(state.withLowMemoryHook, canister.id, canister.lowMemoryHook === "ready");
   setTime(state.stopTimeouts, canister.id, stopTimeout(canister));
   // Tasks of a canister that is not running would be due all the time and never run.
   const isRunning = canister.status.kind === "running";
@@ -116,10 +200,13 @@ function stopTimeout({ status }: CanisterState): Time | undefined {
 }
 
 export function forgetCanister(state: SubnetState, id: CanisterId): void {
-  const { withInput, withTimer, withHeartbeat, stopping, stopTimeouts } = state;
+  const { withInput, withTimer, withHeartbeat, stopping, stopTimeouts, paymentsDue, withDebit, withLowMemoryHook } =
+    state;
   for (const index of [withInput, withTimer, withHeartbeat, stopping, stopTimeouts]) index.delete(id);
+  for (const index of [paymentsDue, withDebit, withLowMemoryHook]) index.delete(id);
   state.canisters.delete(id);
   if (!isBelowCounter(state, id)) state.retiredIds.add(id);
+  state.unmeasured.add(id);
   state.touched.add(id);
   state.changedSinceCheckpoint.add(id);
 }

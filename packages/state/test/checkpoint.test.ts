@@ -14,7 +14,17 @@ import { addCanister, emptyState, filled, fullState, hashOf, idAt, install, modu
 
 /** Everything that a state holds, as plain data that can be compared. */
 function plain(state: SubnetState): unknown {
-  const { canisters, modules, pages: _, ingressHistory, metrics, touched, changedSinceCheckpoint, ...rest } = state;
+  const {
+    canisters,
+    modules,
+    pages: _,
+    ingressHistory,
+    metrics,
+    touched,
+    unmeasured,
+    changedSinceCheckpoint,
+    ...rest
+  } = state;
   const ids = [...Array(20).keys()].map((i) => `${i}`.repeat(64));
   return {
     ...rest,
@@ -185,6 +195,8 @@ describe("a checkpoint", () => {
     assert.equal(again.stopTimeouts.get(idAt(1)), (waiter as StopWaiter).since + STOP_CANISTER_TIMEOUT_NS);
     assert.deepEqual([again.withHeartbeat.size, again.withTimer.size], [0, 0], "no tasks while it stops");
     assert.equal(again.changedSinceCheckpoint.size, 0);
+    assert.deepEqual([...again.withDebit, ...again.withLowMemoryHook], [idAt(1), idAt(1)]);
+    assert.equal(again.unmeasured.size, again.canisters.size, "all are measured anew");
     const running = again.canisters.get(idAt(1)) as CanisterState;
     running.status = { kind: "running" };
     touch(again, running);

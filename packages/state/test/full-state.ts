@@ -193,6 +193,21 @@ function fillCanister(state: SubnetState, canister: CanisterState): void {
   canister.nextCallContextId = 4;
   canister.nextCallbackId = 3;
   canister.nextTurn = 2;
+  canister.lowMemoryHook = "ready";
+  canister.consumed = {
+    ...{
+      memory: 1n,
+      computeAllocation: 2n,
+      ingressInduction: 3n,
+      instructions: 4n,
+      requestAndResponseTransmission: 5n,
+    },
+    ...{ uninstall: 6n, canisterCreation: 7n, httpOutcalls: 8n, burnedCycles: 2n ** 80n },
+  };
+  canister.idleBurn = { memory: 10n, messageMemory: 11n, compute: 2n ** 66n };
+  canister.chargedAt = TIME + 5n;
+  canister.heapDeltaDebit = 2 ** 34;
+  canister.installCodeDebit = 2 ** 35;
   touch(state, canister);
 }
 
@@ -201,6 +216,7 @@ export function fullState(): SubnetState {
   Object.assign(state, { height: 5, time: TIME, randomness: new Uint8Array(32).fill(1), nextCanisterIndex: 4n });
   state.metrics = { updateTransactions: 12, consumedCycles: 2n ** 80n, canisterStateBytes: 0 };
   state.pendingRandomness.push({ request: REQUEST });
+  state.charges.push(TIME - 2_000_000_000n, TIME - 1_000_000_000n);
   state.retiredIds.add(idAt(19)).add(idAt(18));
   fillCanister(state, addCanister(state, 1, moduleNamed("one", true)));
   addCanister(state, 2, moduleNamed("two"));
