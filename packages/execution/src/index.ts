@@ -1,7 +1,7 @@
 // Execution: rounds of messages on one subnet, the management canister, queries, cycles.
 // What other packages may use of it; everything else stays inside.
 
-export { expireCalls, nextDeadline } from "./call-deadlines.ts";
+export { expireCalls } from "./call-deadlines.ts";
 export { FeeSchedule } from "./fees.ts";
 export { type InstallMode, type InstallRequest, installCode } from "./install-code.ts";
 export { expireStopCalls, nextStopTimeout } from "./lifecycle.ts";
@@ -9,6 +9,7 @@ export { isVisibleTo } from "./management/canister-status.ts";
 export { executeManagementCall } from "./management/index.ts";
 export { effectiveCanisterId, filterManagementIngress } from "./management/ingress-filter.ts";
 export { answerRandomness } from "./management/raw-rand.ts";
+export { nextDeadline } from "./open-calls.ts";
 export { outOfCycles } from "./prepayment.ts";
 export * from "./query/execute-query.ts";
 export { admitsAnyIngress, filterCanisterIngress } from "./query/inspect-message.ts";

@@ -2,19 +2,23 @@
 // (callbacks, and memory reserved for responses that must not get lost). Counting them for each call would take the
 // longer the more there are, so the counts are kept beside the state: indexes that can be rebuilt from it at any time.
 // Checklist 3.4.
-import type { Callback, CanisterState, SubnetState } from "@atoll/state";
-import type { CanisterId } from "@atoll/types";
+import { type Callback, type CanisterState, type SubnetState, TimerIndex } from "@atoll/state";
+import type { CanisterId, Time } from "@atoll/types";
 
 /** Beyond their own 50, canisters share so many callbacks. */
 const MAX_CALLBACKS = 1_000_000;
 /** 15 GiB for guaranteed responses of at most 2 MiB each. */
 const MAX_GUARANTEED_CALLS = 15 * 512;
+const SECOND_NS = 1_000_000_000n;
+
+/** Names a callback of the subnet; in the order of canisters, then of the calls that they made. */
+type CallbackKey = `${CanisterId} ${string}`;
 
 interface Totals {
   all: number;
   guaranteed: number;
-  /** How many of each canister's calls have a deadline; canisters with none are not in it. */
-  readonly bounded: Map<CanisterId, number>;
+  /** Calls with a deadline that nobody has answered yet, and when it will have passed. */
+  readonly unanswered: TimerIndex<CallbackKey>;
 }
 
 const byCanister = new WeakMap<CanisterState["callbacks"], Map<CanisterId, number>>();
@@ -32,14 +36,17 @@ export function callsLeft(state: SubnetState): { readonly all: number; readonly 
 }
 
 export function addCallback(state: SubnetState, { id, callbacks }: CanisterState, callback: Callback): void {
-  count(totalsOf(state), id, callback, 1);
+  const totals = totalsOf(state);
+  count(totals, callback, 1);
+  if (callback.deadlineSeconds !== 0) totals.unanswered.set(keyOf(id, callback.id), expiryOf(callback));
   const receivers = receiversOf(callbacks);
   receivers.set(callback.receiver, (receivers.get(callback.receiver) ?? 0) + 1);
   callbacks.set(callback.id, callback);
 }
 
 export function removeCallback(state: SubnetState, { id, callbacks }: CanisterState, callback: Callback): void {
-  count(totalsOf(state), id, callback, -1);
+  count(totalsOf(state), callback, -1);
+  noteAnswered(state, id, callback.id);
   const receivers = receiversOf(callbacks);
   const left = (receivers.get(callback.receiver) ?? 0) - 1;
   if (left > 0) receivers.set(callback.receiver, left);
@@ -47,17 +54,35 @@ export function removeCallback(state: SubnetState, { id, callbacks }: CanisterSt
   callbacks.delete(callback.id);
 }
 
-/** Calls with a deadline that nobody has answered yet, by canister and in the order in which they were made. */
-export function* boundedCalls(state: SubnetState): Generator<[CanisterState, Callback]> {
-  for (const id of [...totalsOf(state).bounded.keys()].sort()) {
+/** Tells that a response waits in the queue of `canister`: the call has no deadline any more. */
+export function noteAnswered(state: SubnetState, canister: CanisterId, callbackId: number): void {
+  totalsOf(state).unanswered.delete(keyOf(canister, callbackId));
+}
+
+/** Calls whose deadline has passed before anybody answered them, in the order of their deadlines. */
+export function expiredCalls(state: SubnetState): [CanisterState, Callback][] {
+  const expired: [CanisterState, Callback][] = [];
+  for (const key of totalsOf(state).unanswered.due(state.time)) {
+    const [id, number] = key.split(" ") as [CanisterId, string];
     const canister = state.canisters.get(id);
-    if (canister === undefined) continue;
-    const answered = new Set<number>();
-    for (const item of canister.input) if (item.kind === "response") answered.add(item.response.callbackId);
-    for (const callback of canister.callbacks.values()) {
-      if (callback.deadlineSeconds !== 0 && !answered.has(callback.id)) yield [canister, callback];
-    }
+    const callback = canister?.callbacks.get(Number(number));
+    if (canister !== undefined && callback !== undefined) expired.push([canister, callback]);
   }
+  return expired;
+}
+
+/** The first time at which a call expires; undefined: none is bounded. */
+export function nextDeadline({ state }: { readonly state: SubnetState }): Time | undefined {
+  return totalsOf(state).unanswered.earliest;
+}
+
+function keyOf(canister: CanisterId, callbackId: number): CallbackKey {
+  return `${canister} ${String(callbackId).padStart(16, "0")}`;
+}
+
+/** The deadline itself is still in time. */
+function expiryOf({ deadlineSeconds }: Callback): Time {
+  return BigInt(deadlineSeconds) * SECOND_NS + 1n;
 }
 
 function receiversOf(callbacks: CanisterState["callbacks"]): Map<CanisterId, number> {
@@ -73,22 +98,25 @@ function receiversOf(callbacks: CanisterState["callbacks"]): Map<CanisterId, num
 function totalsOf({ canisters }: SubnetState): Totals {
   let totals = bySubnet.get(canisters);
   if (totals === undefined) {
-    totals = { all: 0, guaranteed: 0, bounded: new Map() };
-    for (const { id, callbacks } of canisters.values()) {
-      for (const callback of callbacks.values()) count(totals, id, callback, 1);
-    }
+    totals = { all: 0, guaranteed: 0, unanswered: new TimerIndex() };
+    for (const canister of canisters.values()) addAll(totals, canister);
     bySubnet.set(canisters, totals);
   }
   return totals;
 }
 
-function count(totals: Totals, id: CanisterId, callback: Callback, change: 1 | -1): void {
-  totals.all += change;
-  if (callback.deadlineSeconds === 0) {
-    totals.guaranteed += change;
-    return;
+function addAll(totals: Totals, { id, callbacks, input }: CanisterState): void {
+  if (callbacks.size === 0) return;
+  const answered = new Set<number>();
+  for (const item of input) if (item.kind === "response") answered.add(item.response.callbackId);
+  for (const callback of callbacks.values()) {
+    count(totals, callback, 1);
+    if (callback.deadlineSeconds === 0 || answered.has(callback.id)) continue;
+    totals.unanswered.set(keyOf(id, callback.id), expiryOf(callback));
   }
-  const bounded = (totals.bounded.get(id) ?? 0) + change;
-  if (bounded > 0) totals.bounded.set(id, bounded);
-  else totals.bounded.delete(id);
+}
+
+function count(totals: Totals, callback: Callback, change: 1 | -1): void {
+  totals.all += change;
+  if (callback.deadlineSeconds === 0) totals.guaranteed += change;
 }

@@ -2,6 +2,7 @@
 // The lowest step of messaging within a subnet; nothing here decides anything. Checklist 6.2.
 import { touch } from "@atoll/state";
 import { type Cycles, MAX_REJECT_MESSAGE_BYTES, type Request, type Response, type ResponsePayload } from "@atoll/types";
+import { noteAnswered } from "./open-calls.ts";
 import type { Round } from "./round.ts";
 
 /** The response to a request, its reject message cut to what may travel. */
@@ -43,5 +44,6 @@ export function deliverResponse(round: Round, response: Response): void {
   const receiver = round.state.canisters.get(response.originator);
   if (receiver === undefined) return;
   receiver.input.push({ kind: "response", response });
+  if (response.deadlineSeconds !== 0) noteAnswered(round.state, receiver.id, response.callbackId);
   touch(round.state, receiver);
 }

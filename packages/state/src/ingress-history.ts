@@ -27,6 +27,7 @@ export class IngressHistory {
   /** Ids whose status changed since the last `takeChanges`. */
   #changed = new Set<RequestId>();
   readonly #changedBuckets = new Set<number>();
+  #prunedTo = -1;
   /** Bytes of all answers kept. */
   #answerBytes = 0;
 
@@ -68,6 +69,9 @@ export class IngressHistory {
   /** Forgets everything whose time has passed, except messages still under way. */
   prune(now: Time): void {
     const current = Number(now / BUCKET_NS);
+    // Within one second no further bucket expires, and nothing is answered into one that has.
+    if (current === this.#prunedTo) return;
+    this.#prunedTo = current;
     for (const [bucket, ids] of this.#buckets) {
       if (bucket >= current) continue;
       for (const id of ids) {

@@ -2,6 +2,8 @@
 // Specification, "Bounded-wait calls"; checklist 6.3.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { nextDeadline } from "@atoll/execution";
+import type { Callback } from "@atoll/state";
 import { MANAGEMENT_CANISTER } from "@atoll/types";
 import * as u from "../canisters/universal.ts";
 import * as s from "./machine.ts";
@@ -64,6 +66,27 @@ describe("a bounded-wait call", () => {
     assert.equal(s.canisterOf(m, a).callbacks.size, 0);
     assert.equal(s.canisterOf(m, a).callContexts.size, 0);
     assert.ok(s.canisterOf(m, a).cycles > before + cycles, "what the callee did not take comes back");
+  });
+
+  test("has its deadline found again in a state that was just loaded, unless its answer has come", () => {
+    const { state } = m.machine;
+    const wake = (): bigint | undefined => nextDeadline({ state: { ...state, canisters: new Map(state.canisters) } });
+    const sent = [20, 10, 30].map((timeout) => s.message(m, a, "update", bounded(slow(3, u.reply()), timeout)));
+    s.round(m, sent);
+    const first = m.last.wakeAt as bigint;
+    assert.equal(first, (m.time / 1_000_000_000n + 10n) * 1_000_000_000n + 1n);
+    assert.equal(wake(), first);
+    const { input, callbacks } = s.canisterOf(m, a);
+    const callback = [...callbacks.values()].find((each) => BigInt(each.deadlineSeconds) === first / 1_000_000_000n);
+    const { id: callbackId, deadlineSeconds } = callback as Callback;
+    const answer = { originator: a, respondent: b, callbackId, refund: 0n, deadlineSeconds };
+    const payload = { kind: "reply" as const, data: new Uint8Array() };
+    input.push({ kind: "response", response: { kind: "response", ...answer, payload } });
+    assert.equal(wake(), first + 10_000_000_000n);
+    assert.equal(nextDeadline({ state }), first, "the state in use was not told");
+    input.extract((item) => item.kind === "response");
+    s.settleAll(m);
+    assert.equal(m.last.wakeAt, undefined);
   });
 
   test("an unbounded call is never answered by the system", () => {
