@@ -148,7 +148,7 @@ function rewrittenInstance(bytes: Uint8Array, ic0: object = {}): Exports {
 
 function validated(bytes: Uint8Array): ModuleInfo {
   const result = validateModule(bytes);
-  if (!result.ok) throw new Error(result.error);
+  if (!result.ok) throw new Error(result.refusal.text);
   return result.info;
 }
 

@@ -34,7 +34,7 @@ export type ExecutionError =
       readonly missing: bigint | undefined;
     }
   | { readonly kind: "invalid-principal" }
-  | { readonly kind: "insufficient-cycles"; readonly message: string }
+  | { readonly kind: "insufficient-cycles" | "environment-variable"; readonly message: string }
   | { readonly kind: "function-not-found"; readonly index: number }
   | {
       readonly kind: "method-not-found";
@@ -42,7 +42,12 @@ export type ExecutionError =
       readonly name: string;
     }
   | { readonly kind: "no-module" }
-  | { readonly kind: "invalid-wasm"; readonly detail: string }
+  | {
+      readonly kind: "invalid-wasm";
+      readonly step?: "validate" | "instrument";
+      readonly detail: string;
+      readonly advice?: { readonly suggestion: string; readonly topic: string } | undefined;
+    }
   | { readonly kind: "message-rejected" }
   | { readonly kind: "engine"; readonly detail: string }
   | { readonly kind: "cleanup"; readonly callback: ExecutionError; readonly cleanup: ExecutionError };
@@ -85,12 +90,11 @@ export function toUserError(error: ExecutionError, canister: CanisterId): UserEr
 
 function withHelp(error: ExecutionError): string {
   const what = describe(error);
-  const sentence = what.endsWith(".") ? what : `${what}.`;
   const help = helpFor(error);
   if (help === undefined) return what;
-  return help.topic === undefined
-    ? `${sentence}\n${help.suggestion}`
-    : `${sentence}\n${help.suggestion} See documentation: ${DOCUMENTATION}${help.topic}`;
+  const page = help.topic === undefined ? "" : ` See documentation: ${DOCUMENTATION}${help.topic}`;
+  // Descriptions that end in a full stop get a second one: so does the replica, and people match on it.
+  return `${what}.\n${help.suggestion}${page}`;
 }
 
 export function codeOf(error: ExecutionError): ErrorCode {
@@ -102,6 +106,7 @@ export function codeOf(error: ExecutionError): ErrorCode {
     case "contract-violation":
     case "invalid-principal":
     case "insufficient-cycles":
+    case "environment-variable":
       return ErrorCode.CanisterContractViolation;
     case "instruction-limit":
     case "slice-overrun":
@@ -166,6 +171,7 @@ export function describe(error: ExecutionError): string {
     case "invalid-principal":
       return "Canister provided invalid principal id";
     case "insufficient-cycles":
+    case "environment-variable":
       return error.message;
     case "function-not-found":
       return `Canister requested to invoke a non-existent Wasm function ${error.index} from table 0`;
@@ -174,7 +180,9 @@ export function describe(error: ExecutionError): string {
     case "no-module":
       return "Attempted to execute a message, but the canister contains no Wasm module.";
     case "invalid-wasm":
-      return `Canister's Wasm module is not valid: ${error.detail}`;
+      return error.step === "instrument"
+        ? `Could not instrument wasm module of canister: ${error.detail}`
+        : `Canister's Wasm module is not valid: ${error.detail}`;
     case "message-rejected":
       return "Canister rejected the message";
     case "engine":
@@ -205,6 +213,8 @@ function helpFor(error: ExecutionError): Help | undefined {
     case "function-not-found":
     case "invalid-principal":
       return { suggestion: TOOLCHAIN };
+    case "invalid-wasm":
+      return error.advice ?? { suggestion: TOOLCHAIN };
     case "instruction-limit":
       return {
         suggestion:

@@ -3,7 +3,8 @@
 
 import type { WasmClosure } from "@atoll/state";
 import type { CallerInfo, CanisterId, Cycles, PrincipalId, Time } from "@atoll/types";
-import type { Mode } from "./modes.ts";
+import type { LogDelta } from "./log-delta.ts";
+import type { Mode, TaskName } from "./modes.ts";
 
 /** What the fee schedule has to answer while a canister runs. All amounts in cycles. */
 export interface ExecutionFees {
@@ -14,6 +15,8 @@ export interface ExecutionFees {
   ): { request: Cycles; prepaidResponse: Cycles; prepaidExecution: Cycles };
   createCanister(): Cycles;
   httpRequest(requestBytes: bigint, maxResponseBytes: bigint): Cycles;
+  /** `params` is the canister's own description, in Candid; undefined when it is none. */
+  httpRequestV2(params: Uint8Array): Cycles | undefined;
   /** undefined: unknown key name. */
   signature(keyName: string): Cycles | undefined;
   /** Balance below which the canister may not spend, for the given memory use in bytes. */
@@ -44,6 +47,8 @@ export interface CanisterFacts {
 
 export interface ExecutionInput {
   readonly mode: Mode;
+  /** System tasks only: which one. */
+  readonly task?: TaskName;
   /** False for queries answered by one node alone. */
   readonly replicated: boolean;
   readonly caller: PrincipalId;
@@ -63,6 +68,8 @@ export interface ExecutionInput {
   readonly callContextInstructions: number;
   readonly time: Time;
   readonly subnetId: PrincipalId;
+  /** Printing is charged for its length: on system subnets, where it always reaches a terminal. */
+  readonly chargesPrinting: boolean;
   readonly rootKey: Uint8Array;
   readonly canister: CanisterFacts;
   readonly fees: ExecutionFees;
@@ -99,10 +106,8 @@ export interface Effects {
   cyclesBurned: Cycles;
   certifiedData: Uint8Array | undefined;
   globalTimer: Time | undefined;
-  /** debug_print and trap lines, in order; kept even when the execution fails. */
-  logs: Uint8Array[];
-  /** Lines before the first of `logs` that were too many to keep. */
-  logsDropped: number;
+  /** debug_print and trap lines; kept even when the execution fails. */
+  readonly log: LogDelta;
   /** inspect_message: accept_message was called. */
   accepted: boolean;
 }

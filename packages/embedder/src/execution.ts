@@ -1,21 +1,11 @@
 // One execution under way: the object that every system call works on. It owns the call under construction, the
 // reply being built, the balance as it changes, and the bridge to the canister's heap.
-import {
-  addCycles,
-  type CanisterId,
-  type Cycles,
-  MAX_LOG_TEXT_BYTES,
-  principalToBytes,
-  subtractCycles,
-} from "@atoll/types";
+import { addCycles, type CanisterId, type Cycles, principalToBytes, subtractCycles } from "@atoll/types";
 import { contractViolation, Trap } from "./execution-error.ts";
 import type { Effects, ExecutionInput, OutgoingCall } from "./execution-input.ts";
+import { LogDelta } from "./log-delta.ts";
 import { Mode, type Modes, modeName } from "./modes.ts";
 import type { StableMemory } from "./stable-memory.ts";
-
-/** Log text that is kept of one execution, newest first; each line counts for a little more than its bytes. */
-const MAX_KEPT_LOG_BYTES = 2 * 1024 * 1024;
-const LOG_LINE_OVERHEAD = 24;
 
 /** A Wasm argument or result as JavaScript sees it. */
 export type Value = number | bigint;
@@ -23,6 +13,8 @@ export type Value = number | bigint;
 /** The instance that an execution runs on. */
 export interface Heap {
   readonly is64: boolean;
+  /** False: the module declares no memory, so that no system call can reach one. */
+  readonly hasMemory: boolean;
   /** Current bytes of the heap; empty when the module has no memory. Refreshed after each growth. */
   bytes(): Uint8Array;
   /** The host wrote [offset, offset + size): remember the pages. */
@@ -56,10 +48,8 @@ export class Execution {
   replyBytes = 0;
   /** Cycles of the incoming call not accepted yet. */
   available: Cycles;
-  logBytesUsed = 0;
   /** Calls performed by this execution, by receiver. */
   readonly callsTo = new Map<CanisterId, number>();
-  #keptLogBytes = 0;
   acceptCalled = false;
 
   constructor(input: ExecutionInput, heap: Heap, stable: StableMemory) {
@@ -76,17 +66,21 @@ export class Execution {
       cyclesBurned: 0n,
       certifiedData: undefined,
       globalTimer: undefined,
-      logs: [],
-      logsDropped: 0,
+      log: new LogDelta(input.canister.logBytes),
       accepted: false,
     };
   }
 
   /** Throws the trap for a system call that this kind of execution may not make. */
   require(name: string, modes: Modes): void {
-    if ((this.input.mode & modes) !== 0) return;
-    throw contractViolation(
-      `"ic0_${name}" cannot be executed in ${modeName(this.input.mode)} mode`,
+    if ((this.input.mode & modes) === 0) throw this.wrongMode(name);
+  }
+
+  wrongMode(name: string): Trap {
+    // The replica spells these two with a dot.
+    const api = name === "root_key_copy" || name === "subnet_self_copy" ? `ic0.${name}` : `ic0_${name}`;
+    return contractViolation(
+      `"${api}" cannot be executed in ${modeName(this.input.mode, this.input.task)} mode`,
       "Check the ICP documentation to make sure APIs are being called in the correct message types.",
       "calling-a-system-api-from-the-wrong-mode",
     );
@@ -102,7 +96,7 @@ export class Execution {
 
   /** A pointer or size argument as a number; beyond 2^53 it is merely large, which every check refuses. */
   size(value: Value): number {
-    return typeof value === "number" ? value >>> 0 : Number(BigInt.asUintN(64, value));
+    return asNumber(value);
   }
 
   /** A pointer-sized result. */
@@ -116,23 +110,20 @@ export class Execution {
     return this.heap.bytes().slice(at, at + length);
   }
 
-  /** Copies `source[offset, offset + size)` to the heap, as all `*_copy` calls do. */
-  copyToHeap(name: string, source: Uint8Array, target: Value, offset: Value, size: Value): void {
-    const length = this.size(size);
-    const from = this.size(offset);
+  /** Copies `source[offset, offset + size)` to the heap, as all `*_copy` calls do; `part` is the source's name. */
+  copyToHeap(name: string, part: string, source: Uint8Array, target: Value, offset: Value, size: Value): void {
     const [at] = this.range(`ic0.${name} heap`, target, size);
-    if (from + length > source.length) throw outOfSlice(`ic0.${name} payload`, from, length, source.length);
+    checkSlice(`ic0.${name} ${part}`, offset, size, source.length);
+    const length = this.size(size);
     if (length === 0) return;
+    const from = this.size(offset);
     this.heap.bytes().set(source.subarray(from, from + length), at);
     this.heap.markDirty(at, length);
   }
 
   range(name: string, at: Value, size: Value): [at: number, size: number] {
-    const start = this.size(at);
-    const length = this.size(size);
-    const heapBytes = this.heap.bytes().length;
-    if (start + length > heapBytes) throw outOfSlice(name, start, length, heapBytes);
-    return [start, length];
+    checkSlice(name, at, size, this.heap.bytes().length);
+    return [asNumber(at), asNumber(size)];
   }
 
   /** Writes a 128-bit amount, 16 bytes little-endian. */
@@ -141,8 +132,8 @@ export class Execution {
     const heap = this.heap.bytes();
     if (at + 16 > heap.length) {
       throw contractViolation(
-        `ic0_${name} failed because dst + size is out of bounds. Found dst = ${at} and size = 16 while must be <= ` +
-          `${heap.length}`,
+        `ic0_${name} failed because dst + size is out of bounds.Found dst = ${unsigned(target)} and size = 16 while ` +
+          `must be <= ${heap.length}`,
       );
     }
     const view = new DataView(heap.buffer, heap.byteOffset);
@@ -186,38 +177,6 @@ export class Execution {
     this.call = undefined;
   }
 
-  /** Instructions for logging `bytes` bytes of text (instruction-costs 4). */
-  logCharge(bytes: number): number {
-    const capacity = this.input.canister.logBytes;
-    const remaining = Math.max(0, capacity - this.logBytesUsed);
-    return 2 * Math.min(bytes, capacity) + 50 * Math.min(bytes, remaining);
-  }
-
-  log(text: Uint8Array): void {
-    if (!this.input.replicated) return;
-    const cut = text.subarray(0, MAX_LOG_TEXT_BYTES);
-    this.logBytesUsed += cut.length;
-    this.effects.logs.push(cut.slice());
-    this.#keptLogBytes += cut.length + LOG_LINE_OVERHEAD;
-    if (this.#keptLogBytes > 2 * MAX_KEPT_LOG_BYTES) this.#dropOldLogs();
-  }
-
-  /** Printing is cheap: without an end to it, one message could fill the host's memory. */
-  #dropOldLogs(): void {
-    const { logs } = this.effects;
-    let kept = 0;
-    let first = logs.length;
-    while (first > 0) {
-      const next = kept + (logs[first - 1] as Uint8Array).length + LOG_LINE_OVERHEAD;
-      if (next > MAX_KEPT_LOG_BYTES) break;
-      kept = next;
-      first--;
-    }
-    logs.splice(0, first);
-    this.effects.logsDropped += first;
-    this.#keptLogBytes = kept;
-  }
-
   /** The rules for growing heap or stable memory by `bytes` (checklist 3.5); throws when they forbid it. */
   checkGrowth(bytes: number, isHeap: boolean): void {
     const { mode, canister, fees } = this.input;
@@ -238,6 +197,21 @@ export class Execution {
   }
 }
 
-function outOfSlice(name: string, at: number, length: number, size: number): Trap {
-  return contractViolation(`${name}: src=${at} + length=${length} exceeds the slice size=${size}`);
+/** The decimal of a pointer or size as the canister meant it. */
+export function unsigned(value: Value): bigint {
+  return BigInt.asUintN(typeof value === "number" ? 32 : 64, BigInt(value));
+}
+
+function asNumber(value: Value): number {
+  return typeof value === "number" ? value >>> 0 : Number(BigInt.asUintN(64, value));
+}
+
+/** A contract violation of `name` unless [at, at + size) lies within `length` bytes. */
+function checkSlice(name: string, at: Value, size: Value, length: number): void {
+  if (asNumber(at) + asNumber(size) <= length) return;
+  const end = unsigned(at) + unsigned(size);
+  const range = `${name}: src=${unsigned(at)} + length=${unsigned(size)}`;
+  throw contractViolation(
+    end < 1n << 64n ? `${range} exceeds the slice size=${length}` : `${range} is an invalid address`,
+  );
 }

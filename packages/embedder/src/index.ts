@@ -4,6 +4,7 @@ export * from "./execution-error.ts";
 export * from "./execution-input.ts";
 export { InstancePool, type InstanceSource } from "./instance-pool.ts";
 export type { LiveInstance } from "./live-instance.ts";
+export { LOG_RECORD_BYTES } from "./log-delta.ts";
 export * from "./modes.ts";
 export * from "./prepared-module.ts";
 export * from "./run-function.ts";

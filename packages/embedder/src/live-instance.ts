@@ -3,6 +3,7 @@
 // in the engine, so an instance whose heap grew in vain is thrown away.
 import type { GlobalValue } from "@atoll/state";
 import { invariant, OS_PAGE_BYTES, WASM_PAGE_BYTES } from "@atoll/types";
+import { type CallbackCaller, callbackCaller } from "./callback-caller.ts";
 import type { DirtyMap } from "./dirty-map.ts";
 import type { Execution, Heap } from "./execution.ts";
 import { Trap } from "./execution-error.ts";
@@ -21,6 +22,7 @@ export class LiveInstance implements Heap {
   #instance: WebAssembly.Instance;
   #bytes: Uint8Array;
   #execution: Execution | undefined;
+  #callBack: CallbackCaller | undefined;
   #charge: (amount: number) => number;
   #reset: (instructions: number) => void;
   #counter: () => number;
@@ -41,6 +43,10 @@ export class LiveInstance implements Heap {
   bytes(): Uint8Array {
     if (this.#bytes.length === 0 && this.#memory !== undefined) this.#bytes = new Uint8Array(this.#memory.buffer);
     return this.#bytes;
+  }
+
+  get hasMemory(): boolean {
+    return this.#memory !== undefined;
   }
 
   get wasmPages(): number {
@@ -80,15 +86,21 @@ export class LiveInstance implements Heap {
     return typeof value === "function" ? (value as Export) : undefined;
   }
 
-  /** The function at `index` of table 0, or undefined. */
-  tableFunction(index: number | bigint): Export | undefined {
+  /** What lies at `index` of table 0; undefined: that is no index of it. */
+  tableFunction(index: number | bigint): Export | null | undefined {
     const { table } = this.description;
     if (table === undefined) return undefined;
-    const at = typeof index === "bigint" ? BigInt.asUintN(64, index) : BigInt(index >>> 0);
+    const at = BigInt.asUintN(typeof index === "bigint" ? 64 : 32, BigInt(index));
     const wasmTable = this.#instance.exports.table as WebAssembly.Table;
     if (at >= BigInt(wasmTable.length)) return undefined;
-    const found: unknown = wasmTable.get((table.is64 ? at : Number(at)) as number);
-    return typeof found === "function" ? (found as Export) : undefined;
+    return wasmTable.get((table.is64 ? at : Number(at)) as number) as Export | null;
+  }
+
+  /** Calls the function at `index` of table 0, which must exist, with `env`; a trap when it takes or gives anything else. */
+  callBack(index: number | bigint, env: number | bigint): void {
+    const wide = { table: this.description.table?.is64 === true, pointer: this.is64 };
+    this.#callBack ??= callbackCaller(this.#instance.exports.table as WebAssembly.Table, wide);
+    this.#callBack(wide.table ? BigInt(index) : Number(index), env);
   }
 
   readGlobals(): GlobalValue[] {
@@ -118,6 +130,7 @@ export class LiveInstance implements Heap {
     if ((this.#instance.exports["atoll dropped"] as WebAssembly.Global).value === 0) return;
     const globals = this.readGlobals();
     this.#instance = this.#instantiate();
+    this.#callBack = undefined;
     this.#charge = this.#function("atoll charge") as (amount: number) => number;
     this.#reset = this.#function("atoll reset") as (instructions: number) => void;
     this.#counter = this.#function("atoll counter") as () => number;

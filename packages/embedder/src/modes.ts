@@ -58,7 +58,7 @@ const NAMES: Record<number, string> = {
   [Mode.update]: "update",
   [Mode.replicatedQuery]: "replicated query",
   [Mode.query]: "non replicated query",
-  [Mode.transform]: "transform",
+  [Mode.transform]: "non replicated query",
   [Mode.compositeQuery]: "composite query",
   [Mode.reply]: "reply callback",
   [Mode.reject]: "reject callback",
@@ -70,6 +70,9 @@ const NAMES: Record<number, string> = {
   [Mode.task]: "system task",
 };
 
-export function modeName(mode: Mode): string {
-  return NAMES[mode] ?? "unknown";
+/** System tasks share a mode and are told apart in messages. */
+export type TaskName = "heartbeat" | "global timer" | "on low Wasm memory";
+
+export function modeName(mode: Mode, task: TaskName | undefined): string {
+  return task ?? NAMES[mode] ?? "unknown";
 }

@@ -11,7 +11,10 @@ import {
   instrument,
   type MemoryInfo,
   type ModuleInfo,
+  moduleTooLarge,
+  type Refusal,
   type TableInfo,
+  undecodable,
   validateModule,
 } from "./wasm/index.ts";
 
@@ -53,13 +56,13 @@ export type PreparationResult =
 
 export function prepareModule(uploaded: Uint8Array, crypto: Pick<CryptoPort, "sha256">): PreparationResult {
   const unpacked = unpack(uploaded);
-  if (!unpacked.ok) return invalid(unpacked.error, unpacked.bytes);
+  if (!unpacked.ok) return refused(unpacked.refusal, unpacked.bytes);
   const validation = validateModule(unpacked.wasm);
-  if (!validation.ok) return invalid(validation.error, Math.max(unpacked.wasm.length, uploaded.length));
+  if (!validation.ok) return refused(validation.refusal, Math.max(unpacked.wasm.length, uploaded.length));
   const { info } = validation;
   const bytes = Math.max(unpacked.wasm.length, uploaded.length);
   const rewritten = rewrite(unpacked.wasm, info);
-  if (typeof rewritten === "string") return invalid(rewritten, bytes);
+  if (typeof rewritten === "string") return refused({ step: "instrument", text: rewritten }, bytes);
   const description: ModuleDescription = {
     rewriterVersion: REWRITER_VERSION,
     memory64: info.memory64,
@@ -110,11 +113,12 @@ export function describeModule(stored: StoredModule): ModuleDescription {
   return stored.description as ModuleDescription;
 }
 
-function invalid(detail: string, bytes: number): PreparationResult {
-  return { ok: false, error: { kind: "invalid-wasm", detail }, bytes };
+function refused({ step, text, advice }: Refusal, bytes: number): PreparationResult {
+  if (step === "instantiate") return { ok: false, error: { kind: "engine", detail: text }, bytes };
+  return { ok: false, error: { kind: "invalid-wasm", step, detail: text, advice }, bytes };
 }
 
-type Unpacked = { ok: true; wasm: Uint8Array } | { ok: false; error: string; bytes: number };
+type Unpacked = { ok: true; wasm: Uint8Array } | { ok: false; refusal: Refusal; bytes: number };
 
 function unpack(uploaded: Uint8Array): Unpacked {
   const magic = String.fromCharCode(...uploaded.subarray(0, 4));
@@ -122,12 +126,14 @@ function unpack(uploaded: Uint8Array): Unpacked {
     return uploaded.length > MAX_WASM_MODULE_BYTES ? tooLarge(uploaded.length) : { ok: true, wasm: uploaded };
   }
   if (magic.startsWith("\x1f\x8b\x08")) return gunzip(uploaded);
-  return { ok: false, error: "unsupported canister module format", bytes: uploaded.length };
+  return corrupt("unsupported canister module format", uploaded.length);
 }
+
+const NOT_GZIP = "failed to decode compressed Wasm module:";
 
 /** The trailer states the size; the stream is stopped as soon as it exceeds it, whatever it could become. */
 function gunzip(uploaded: Uint8Array): Unpacked {
-  if (uploaded.length < 18) return { ok: false, error: "the gzip file is truncated", bytes: uploaded.length };
+  if (uploaded.length < 16) return corrupt("invalid Wasm module: gzip stream is too short", uploaded.length);
   const trailer = new DataView(uploaded.buffer, uploaded.byteOffset + uploaded.length - 8, 8);
   const size = trailer.getUint32(4, true);
   if (size > MAX_WASM_MODULE_BYTES) return tooLarge(size);
@@ -135,7 +141,7 @@ function gunzip(uploaded: Uint8Array): Unpacked {
   let length = 0;
   let checksum = 0;
   const collect = (chunk: Uint8Array) => {
-    if (length + chunk.length > size) throw new RangeError("the content is larger than the gzip trailer says");
+    if (length + chunk.length > size) throw new TooMuch();
     wasm.set(chunk, length);
     length += chunk.length;
     checksum = crc32(chunk, checksum);
@@ -147,21 +153,25 @@ function gunzip(uploaded: Uint8Array): Unpacked {
       stream.push(uploaded.subarray(at, at + 16_384), at + 16_384 >= uploaded.length);
     }
   } catch (error) {
-    return { ok: false, error: `failed to decompress the module: ${(error as Error).message}`, bytes: size };
+    // The replica reads one byte more than it expects, and no further.
+    if (error instanceof TooMuch) return wrongSize(size, size + 1);
+    return corrupt(`${NOT_GZIP} ${(error as Error).message}`, size);
   }
-  if (length !== size) {
-    return { ok: false, error: `the module unpacks to ${length} bytes, its gzip trailer says ${size}`, bytes: size };
-  }
-  if (checksum !== trailer.getUint32(0, true)) {
-    return { ok: false, error: "the content does not match the checksum in the gzip trailer", bytes: size };
-  }
+  if (length !== size) return wrongSize(size, length);
+  if (checksum !== trailer.getUint32(0, true)) return corrupt(`${NOT_GZIP} the checksum does not match`, size);
   return { ok: true, wasm };
 }
 
+class TooMuch extends Error {}
+
+function corrupt(reason: string, bytes: number): Unpacked {
+  return { ok: false, refusal: undecodable(reason), bytes };
+}
+
+function wrongSize(stated: number, unpacked: number): Unpacked {
+  return corrupt(`specified uncompressed size ${stated} does not match extracted size ${unpacked}`, stated);
+}
+
 function tooLarge(bytes: number): Unpacked {
-  return {
-    ok: false,
-    error: `the module has ${bytes} bytes after decompression, the maximum is ${MAX_WASM_MODULE_BYTES}`,
-    bytes,
-  };
+  return { ok: false, refusal: moduleTooLarge(bytes, MAX_WASM_MODULE_BYTES), bytes };
 }

@@ -4,7 +4,7 @@
 import type { GlobalValue, PagedMemory, WasmClosure } from "@atoll/state";
 import { type Height, InvariantViolation, OS_PAGE_BYTES } from "@atoll/types";
 import { Execution } from "./execution.ts";
-import { type ExecutionError, Trap, type TrapCode } from "./execution-error.ts";
+import { contractViolation, type ExecutionError, Trap, type TrapCode } from "./execution-error.ts";
 import type { Effects, ExecutionInput } from "./execution-input.ts";
 import type { LiveInstance } from "./live-instance.ts";
 import { Mode } from "./modes.ts";
@@ -46,7 +46,7 @@ export function runFunction(
   } catch (thrown) {
     error = classify(thrown);
     const line = trapLine(error);
-    if (line !== undefined) execution.log(line);
+    if (line !== undefined) execution.effects.log.add(line);
   }
   if (error === undefined) execution.discardCall();
   const used = input.instructionLimit - live.remaining();
@@ -103,26 +103,31 @@ function call(live: LiveInstance, entry: EntryPoint): void {
     found();
     return;
   }
-  const { functionIndex, env } = entry.closure;
-  const found = live.tableFunction(functionIndex);
-  if (found === undefined) throw new Trap({ kind: "function-not-found", index: Number(functionIndex) });
-  if (found.length !== 1) throw wrongSignature();
-  let result: unknown;
-  try {
-    result = found(env);
-  } catch (thrown) {
-    // A number where the function takes an i64, or the reverse: the engine refuses before running anything.
-    if (thrown instanceof TypeError) throw wrongSignature();
-    throw thrown;
-  }
-  if (result !== undefined) throw wrongSignature();
+  callBack(live, entry.closure);
 }
 
-function wrongSignature(): Trap {
-  return new Trap({
-    kind: "contract-violation",
-    error: "function invocation does not match its signature",
-  });
+function callBack(live: LiveInstance, { functionIndex, env }: WasmClosure): void {
+  if (live.description.table === undefined) throw contractViolation("table not found");
+  const found = live.tableFunction(functionIndex);
+  if (found === undefined) throw new Trap({ kind: "function-not-found", index: shownIndex(functionIndex) });
+  if (found === null) throw contractViolation("unexpected null function reference");
+  const before = live.remaining();
+  try {
+    live.callBack(functionIndex, env);
+  } catch (thrown) {
+    // Refused before the function ran, as every function is charged for its beginning.
+    const isRefused = isSignatureMismatch(thrown) && live.remaining() === before;
+    throw isRefused ? contractViolation("function invocation does not match its signature") : thrown;
+  }
+}
+
+/** Indexes of 64 bits that cannot be one are all called the largest of 32. */
+function shownIndex(index: number | bigint): number {
+  return typeof index === "number" ? index >>> 0 : Math.min(Number(BigInt.asUintN(64, index)), 0xffff_ffff);
+}
+
+function isSignatureMismatch(thrown: unknown): boolean {
+  return thrown instanceof WebAssembly.RuntimeError && thrown.message.includes("signature mismatch");
 }
 
 function classify(thrown: unknown): ExecutionError {

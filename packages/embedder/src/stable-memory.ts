@@ -1,6 +1,12 @@
 // Stable memory during one execution: the committed pages below, this execution's own pages above. Dropping the
 // object undoes everything at no cost; committing costs the pages that were written.
-import { MAX_STABLE_MEMORY_BYTES, OS_PAGE_BYTES, WASM_PAGE_BYTES } from "@atoll/types";
+import {
+  MAX_STABLE_MEMORY_BYTES,
+  OS_PAGE_BYTES,
+  STABLE_PAGES_QUERY,
+  STABLE_PAGES_UPDATE,
+  WASM_PAGE_BYTES,
+} from "@atoll/types";
 import { Trap } from "./execution-error.ts";
 
 /** Committed pages of a memory, as the state or a query thread holds them. */
@@ -81,6 +87,16 @@ export class StableMemory {
     });
   }
 
+  /** Counts the pages of [offset, offset + size) as touched; fails when that is more than one execution may touch. */
+  access(offset: number, size: number): void {
+    const first = Math.floor(offset / OS_PAGE_BYTES);
+    for (let page = first; page * OS_PAGE_BYTES < offset + size; page++) {
+      if (this.#accessed.has(page)) continue;
+      if (this.#accessed.size >= this.#pageLimit) throw tooManyPages();
+      this.#accessed.add(page);
+    }
+  }
+
   #eachPage(
     offset: number,
     size: number,
@@ -91,21 +107,20 @@ export class StableMemory {
       const page = Math.floor((offset + done) / OS_PAGE_BYTES);
       const within = (offset + done) % OS_PAGE_BYTES;
       const length = Math.min(OS_PAGE_BYTES - within, size - done);
-      this.#access(page);
       visit(page, within, done, length);
       done += length;
     }
   }
+}
 
-  #access(page: number): void {
-    if (this.#accessed.has(page)) return;
-    if (this.#accessed.size >= this.#pageLimit) {
-      const mib = (this.#pageLimit * OS_PAGE_BYTES) / (1024 * 1024);
-      throw new Trap({
-        kind: "memory-access-limit",
-        detail: `Exceeded the limit for the number of accessed pages in the stable memory in a single message execution: limit ${mib} MiB.`,
-      });
-    }
-    this.#accessed.add(page);
-  }
+const KIB_PER_PAGE = OS_PAGE_BYTES / 1024;
+
+/** The sentence names the limits of both kinds, whichever was met. */
+function tooManyPages(): Trap {
+  return new Trap({
+    kind: "memory-access-limit",
+    detail:
+      "Exceeded the limit for the number of accessed pages in the stable memory in a single message execution: limit " +
+      `${STABLE_PAGES_UPDATE * KIB_PER_PAGE} KB for regular messages and ${STABLE_PAGES_QUERY * KIB_PER_PAGE} KB for queries.`,
+  });
 }

@@ -31,6 +31,7 @@ export function executeTask(round: Round, canister: CanisterState, task: Task): 
     {
       ...commonInput(round, canister, canister.cycles),
       mode: Mode.task,
+      task: task === "globalTimer" ? "global timer" : "heartbeat",
       caller: MANAGEMENT_CANISTER,
       arg: new Uint8Array(),
       rejectCode: 0,

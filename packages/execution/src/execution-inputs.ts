@@ -4,6 +4,7 @@ import type { CanisterFacts, ExecutionFees, ExecutionInput } from "@atoll/embedd
 import { describeModule } from "@atoll/embedder";
 import type { CanisterState } from "@atoll/state";
 import { type Cycles, invariant } from "@atoll/types";
+import { httpRequestCost } from "./http-request-cost.ts";
 import { callsLeft, openCallsTo } from "./open-calls.ts";
 import { freezingThreshold, otherMemoryBytes, type Round } from "./round.ts";
 
@@ -12,11 +13,12 @@ export function commonInput(
   round: Round,
   canister: CanisterState,
   cycles: Cycles,
-): Pick<ExecutionInput, "replicated" | "time" | "subnetId" | "rootKey" | "canister" | "fees"> {
+): Pick<ExecutionInput, "replicated" | "time" | "subnetId" | "chargesPrinting" | "rootKey" | "canister" | "fees"> {
   return {
     replicated: true,
     time: round.state.time,
     subnetId: round.state.config.subnetId,
+    chargesPrinting: round.state.config.type === "system",
     rootKey: round.rootKey,
     canister: canisterFacts(round, canister, cycles),
     fees: executionFees(round, canister),
@@ -56,6 +58,7 @@ function executionFees(round: Round, canister: CanisterState): ExecutionFees {
     callCost: (nameBytes, payloadBytes) => round.fees.call(nameBytes, payloadBytes, is64),
     createCanister: () => round.fees.canisterCreation(),
     httpRequest: (requestBytes, maxResponseBytes) => round.fees.httpRequest(requestBytes, maxResponseBytes),
+    httpRequestV2: (params) => httpRequestCost(round.fees, params),
     signature: (keyName) => round.fees.signature(keyName),
     freezingThreshold: (memoryBytes) => freezingThreshold(round, canister, memoryBytes),
   };

@@ -23,6 +23,15 @@ export const FEES_13_NODES = {
   signature: 10_000_000_000n,
 } as const;
 
+/** Field names are those of the Candid record in which a canister asks for the price. */
+export interface HttpRequestParts {
+  readonly request_bytes: bigint;
+  readonly http_roundtrip_time_ms: bigint;
+  readonly raw_response_bytes: bigint;
+  readonly transformed_response_bytes: bigint;
+  readonly transform_instructions: bigint;
+}
+
 const GIB = 1024n ** 3n;
 const SECONDS_PER_DAY = 86_400n;
 const KEY_NAMES = ["key_1", "test_key_1", "dfx_test_key"];
@@ -76,6 +85,16 @@ export class FeeSchedule {
   httpRequest(requestBytes: bigint, maxResponseBytes: bigint): Cycles {
     if (this.#free) return 0n;
     return (3_000_000n + 60_000n * this.#nodes + 400n * requestBytes + 800n * maxResponseBytes) * this.#nodes;
+  }
+
+  /** What an outcall costs by what it really did. */
+  httpRequestV2(parts: HttpRequestParts): Cycles {
+    if (this.#free) return 0n;
+    const n = this.#nodes;
+    const outcall = 1_000_000n + 140_000n * n + 800n * n * n + 50n * parts.request_bytes;
+    const answer = 50n * parts.raw_response_bytes + 300n * parts.http_roundtrip_time_ms;
+    const transformed = parts.transform_instructions / 13n + (10n * n + 650n) * parts.transformed_response_bytes;
+    return (outcall + answer + transformed) * n;
   }
 
   /** Signing is charged on system subnets too. */

@@ -193,7 +193,7 @@ function instantiate(round: Round, module: PreparedModule, heap: MemoryPages): L
     return round.pool.fresh({ module: module.stored, heap });
   } catch (error) {
     if (!ENGINE_ERRORS.some((kind) => error instanceof kind)) throw error;
-    return { kind: "invalid-wasm", detail: `the module cannot be instantiated: ${(error as Error).message}` };
+    return { kind: "engine", detail: `Failed to instantiate module: ${(error as Error).message}` };
   }
 }
 

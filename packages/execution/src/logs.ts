@@ -1,17 +1,15 @@
 // Canister logs: what a canister printed and why it trapped, kept in a small buffer of the canister (oldest lines
 // dropped first) and told to the person at the terminal. Specification, "Canister logs"; checklist 6.5.
-import { describe, type RunResult } from "@atoll/embedder";
+import { describe, LOG_RECORD_BYTES, type RunResult } from "@atoll/embedder";
 import type { CanisterState, LogRecord } from "@atoll/state";
 import type { Round, RoundEvent } from "./round.ts";
-
-/** Bytes a record counts for beside its text. */
-const RECORD_OVERHEAD = 24;
 
 export function collectLogs(round: Round, canister: CanisterState, method: string, result: RunResult): void {
   const { logs } = canister;
   const { time } = round.state;
-  logs.nextIndex += BigInt(result.effects.logsDropped);
-  const added: LogRecord[] = result.effects.logs.map((text) => {
+  const { log } = result.effects;
+  logs.nextIndex += BigInt(log.dropped);
+  const added: LogRecord[] = log.kept().map((text) => {
     tell(round, text.length, { kind: "canister-log", canister: canister.id, method, time, text });
     return { index: logs.nextIndex++, time, content: text.subarray(0, canister.settings.logMemoryLimit) };
   });
@@ -27,7 +25,7 @@ function newest(records: readonly LogRecord[], limit: number): LogRecord[] {
   let bytes = 0;
   let first = records.length;
   while (first > 0) {
-    bytes += (records[first - 1] as LogRecord).content.length + RECORD_OVERHEAD;
+    bytes += (records[first - 1] as LogRecord).content.length + LOG_RECORD_BYTES;
     if (bytes > limit) break;
     first--;
   }
@@ -38,7 +36,7 @@ function newest(records: readonly LogRecord[], limit: number): LogRecord[] {
 const MAX_EVENT_BYTES = 4 * 1024 * 1024;
 
 function tell(round: Round, bytes: number, event: RoundEvent): void {
-  const total = (round.eventBytes ?? 0) + bytes + RECORD_OVERHEAD;
+  const total = (round.eventBytes ?? 0) + bytes + LOG_RECORD_BYTES;
   if (total > MAX_EVENT_BYTES) return;
   round.eventBytes = total;
   round.events.push(event);

@@ -8,6 +8,8 @@ export interface ApiFunction {
   readonly modes: Modes;
   /** Instructions, taken before the call's own checks. */
   readonly cost: number | ((execution: Execution, ...args: Value[]) => number);
+  /** It reads or writes the heap: without a memory it fails, wherever it is called. */
+  readonly heap?: true;
   run(execution: Execution, ...args: Value[]): Value | undefined;
 }
 
@@ -38,15 +40,21 @@ export function utf8(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-/** `<prefix>_size` and `<prefix>_copy` for a blob. */
-export function blobPair(prefix: string, modes: Modes, blob: (execution: Execution) => Uint8Array): ApiTable {
+/** `<prefix>_size` and `<prefix>_copy` for a blob; `part` is what the replica calls it when the range is wrong. */
+export function blobPair(
+  prefix: string,
+  part: string,
+  modes: Modes,
+  blob: (execution: Execution) => Uint8Array,
+): ApiTable {
   return {
     [`${prefix}_size`]: { modes, cost: 500, run: (x) => x.pointer(blob(x).length) },
     [`${prefix}_copy`]: {
       modes,
       cost: perByte(500, 2),
+      heap: true,
       run: (x, target, offset, size) => {
-        x.copyToHeap(`${prefix}_copy`, blob(x), target as Value, offset as Value, size as Value);
+        x.copyToHeap(`${prefix}_copy`, part, blob(x), target as Value, offset as Value, size as Value);
         return undefined;
       },
     },

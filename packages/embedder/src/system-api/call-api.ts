@@ -21,6 +21,7 @@ const PAYING = Mode.update | Mode.reply | Mode.reject | Mode.task;
 export const callApi: ApiTable = {
   call_new: {
     modes: CALLING,
+    heap: true,
     cost: (x, ...args) => 1500 + x.size(args[1] as Value) + x.size(args[3] as Value),
     run: (x, ...args) => {
       x.discardCall();
@@ -45,6 +46,7 @@ export const callApi: ApiTable = {
   call_data_append: {
     modes: CALLING,
     cost: perByte(500, 1, 50),
+    heap: true,
     run: (x, source, size) => {
       const call = currentCall(x, "ic0.call_data_append");
       const length = x.size(size as Value);
@@ -54,7 +56,8 @@ export const callApi: ApiTable = {
         throw contractViolation(
           `Request to ${callee}:${call.methodName} has a payload size of ${total}, which exceeds the allowed limit of ` +
             `${MAX_LOCAL_PAYLOAD_BYTES}.`,
-          "",
+          "Check the canister for errors or redesign the target API to allow shorter messages",
+          "canister-made-a-call-with-too-large-payload",
         );
       }
       const part = x.readHeap("ic0.call_data_append", source as Value, size as Value);
@@ -108,7 +111,9 @@ function newCall(x: Execution, args: Value[]): CallUnderConstruction {
   if (nameBytes > MAX_METHOD_NAME_BYTES) {
     throw contractViolation(
       `Size of method_name ${nameBytes} exceeds the allowed limit of ${MAX_METHOD_NAME_BYTES}.`,
-      "",
+      // Word for word, braces included.
+      "Size of method_name {} exceeds the allowed limit of {}.",
+      "canister-made-a-call-with-too-large-method-name",
     );
   }
   const methodName = lossyText(x.readHeap("ic0.call_new method_name", nameAt, nameSize));

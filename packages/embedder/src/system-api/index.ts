@@ -1,6 +1,7 @@
 // All system calls by their name in the import module `ic0`, and the import object of one instance.
-// Each call is charged first, then checked against the kind of execution, then run.
+// Each call is charged first, then checked against the module and the kind of execution, then run.
 import type { Execution, Value } from "../execution.ts";
+import { contractViolation } from "../execution-error.ts";
 import type { ApiTable } from "./api-function.ts";
 import { callApi } from "./call-api.ts";
 import { canisterApi } from "./canister-api.ts";
@@ -18,10 +19,11 @@ export function systemImports(names: readonly string[], current: () => Execution
   for (const name of names) {
     const api = systemApi[name];
     if (api === undefined) continue;
-    const { modes, cost, run } = api;
+    const { modes, cost, heap, run } = api;
     imports[name] = (...args) => {
       const execution = current();
       execution.charge(typeof cost === "number" ? cost : cost(execution, ...args));
+      if (heap && !execution.heap.hasMemory) throw contractViolation("WebAssembly module must define memory");
       execution.require(name, modes);
       return run(execution, ...args);
     };

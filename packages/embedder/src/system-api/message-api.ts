@@ -19,14 +19,14 @@ const DEADLINE = Mode.update | Mode.replicatedQuery | Mode.query | Mode.composit
 const NOTHING = new Uint8Array();
 
 export const messageApi: ApiTable = {
-  ...blobPair("msg_arg_data", ARGUMENT, (x) => x.input.arg),
-  ...blobPair("msg_caller", ALL_BUT_START, (x) => x.caller),
-  ...blobPair("msg_caller_info_data", CALLER_INFO, (x) => x.input.callerInfo?.data ?? NOTHING),
-  ...blobPair("msg_caller_info_signer", CALLER_INFO, (x) =>
+  ...blobPair("msg_arg_data", "payload", ARGUMENT, (x) => x.input.arg),
+  ...blobPair("msg_caller", "id", ALL_BUT_START, (x) => x.caller),
+  ...blobPair("msg_caller_info_data", "info", CALLER_INFO, (x) => x.input.callerInfo?.data ?? NOTHING),
+  ...blobPair("msg_caller_info_signer", "signer", CALLER_INFO, (x) =>
     x.input.callerInfo === undefined ? NOTHING : principalToBytes(x.input.callerInfo.signer),
   ),
-  ...blobPair("msg_reject_msg", REJECTED, (x) => utf8(x.input.rejectMessage)),
-  ...blobPair("msg_method_name", Mode.inspect, (x) => utf8(x.input.methodName ?? "")),
+  ...blobPair("msg_reject_msg", "msg", REJECTED, (x) => utf8(x.input.rejectMessage)),
+  ...blobPair("msg_method_name", "payload", Mode.inspect, (x) => utf8(x.input.methodName ?? "")),
   msg_reject_code: { modes: CALLBACKS | Mode.cleanup, cost: 500, run: (x) => x.input.rejectCode },
   msg_deadline: {
     modes: DEADLINE,
@@ -36,8 +36,9 @@ export const messageApi: ApiTable = {
   msg_reply_data_append: {
     modes: REPLYING,
     cost: perByte(500, 1, 50),
+    heap: true,
     run: (x, source, size) => {
-      requireUnanswered(x, "msg_reply_data_append");
+      requireUnanswered(x, "msg_reply_data_append", ".");
       const total = x.replyBytes + x.size(size as Value);
       if (total > x.input.maxReplyBytes) {
         throw contractViolation(
@@ -64,6 +65,7 @@ export const messageApi: ApiTable = {
   msg_reject: {
     modes: REPLYING,
     cost: perByte(500, 1, 50),
+    heap: true,
     run: (x, source, size) => {
       requireUnanswered(x, "msg_reject");
       const length = x.size(size as Value);
@@ -91,9 +93,10 @@ export const messageApi: ApiTable = {
   },
 };
 
-function requireUnanswered(x: Execution, name: string): void {
+/** The replica ends one of the three sentences with a full stop. */
+function requireUnanswered(x: Execution, name: string, stop = ""): void {
   if (x.input.responded || x.effects.answer !== undefined) {
-    throw contractViolation(`ic0.${name}: the call is already replied`);
+    throw contractViolation(`ic0.${name}: the call is already replied${stop}`);
   }
 }
 

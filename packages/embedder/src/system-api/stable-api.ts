@@ -17,8 +17,8 @@ export const stableApi: ApiTable = {
     cost: 100,
     run: (x, pages) => BigInt(grow(x, Number(BigInt.asUintN(64, pages as bigint)), MAX_STABLE_PAGES)),
   },
-  stable64_read: { modes: EVERY, cost: readCost, run: (x, ...args) => read(x, args) },
-  stable64_write: { modes: EVERY, cost: writeCost, run: (x, ...args) => write(x, args) },
+  stable64_read: { modes: EVERY, cost: copyCost, run: (x, ...args) => read(x, args) },
+  stable64_write: { modes: EVERY, cost: copyCost, run: (x, ...args) => write(x, args) },
   stable_size: { modes: EVERY, cost: 0, run: (x) => smallPages(x) },
   stable_grow: {
     modes: EVERY,
@@ -30,15 +30,16 @@ export const stableApi: ApiTable = {
   },
   stable_read: {
     modes: EVERY,
-    cost: readCost,
+    cost: copyCost,
     run: (x, ...args) => {
-      smallPages(x);
+      // Of the four, only this one lets an empty access through whatever the size of the memory.
+      if (x.size(args[2] as Value) > 0) smallPages(x);
       return read(x, args);
     },
   },
   stable_write: {
     modes: EVERY,
-    cost: writeCost,
+    cost: copyCost,
     run: (x, ...args) => {
       smallPages(x);
       // Unlike the other three, this one checks the offset of an empty write.
@@ -48,16 +49,11 @@ export const stableApi: ApiTable = {
   },
 };
 
-function readCost(x: Execution, ...args: Value[]): number {
-  return 20 + x.size(args[2] as Value);
-}
-
-function writeCost(x: Execution, ...args: Value[]): number {
-  const offset = x.size(args[0] as Value);
-  const size = x.size(args[2] as Value);
-  // What the checks will refuse anyway is not counted: that could be a hundred million pages.
-  const inBounds = offset + size <= x.stable.bytes && x.size(args[1] as Value) + size <= x.heap.bytes().length;
-  return 20 + size + (inBounds ? INSTRUCTIONS_PER_DIRTY_PAGE * x.stable.pagesToDirty(offset, size) : 0);
+/** In 64 bits, as the replica adds: a size of nearly 2^64 wraps around and is then refused by its bounds, not its cost. */
+function copyCost(x: Execution, ...args: Value[]): number {
+  const size = args[2] as Value;
+  if (typeof size === "number" || x.size(size) < Number.MAX_SAFE_INTEGER) return 20 + x.size(size);
+  return Math.max(0, Number(BigInt.asIntN(64, size + 20n)));
 }
 
 /** Arguments (target in the heap, offset in stable memory, size). */
@@ -65,17 +61,22 @@ function read(x: Execution, args: readonly Value[]): undefined {
   const [target, offset, size] = args.map((arg) => x.size(arg)) as [number, number, number];
   if (size === 0) return undefined;
   checkStable(x, offset, size);
+  checkAddress(x, target, size);
+  x.stable.access(offset, size);
   checkHeap(x, target, size);
   x.stable.read(x.heap.bytes(), target, offset, size);
   x.heap.markDirty(target, size);
   return undefined;
 }
 
-/** Arguments (offset in stable memory, source in the heap, size). */
+/** Arguments (offset in stable memory, source in the heap, size). Newly written pages are charged before the copy. */
 function write(x: Execution, args: readonly Value[]): undefined {
   const [offset, source, size] = args.map((arg) => x.size(arg)) as [number, number, number];
   if (size === 0) return undefined;
   checkStable(x, offset, size);
+  checkAddress(x, source, size);
+  x.stable.access(offset, size);
+  x.charge(INSTRUCTIONS_PER_DIRTY_PAGE * x.stable.pagesToDirty(offset, size));
   checkHeap(x, source, size);
   x.stable.write(x.heap.bytes(), source, offset, size);
   return undefined;
@@ -85,11 +86,18 @@ function checkStable(x: Execution, offset: number, size: number): void {
   if (offset + size > x.stable.bytes) throw new Trap({ kind: "trapped", trap: "stable memory out of bounds" });
 }
 
+/** What no heap of this width can have. */
+function checkAddress(x: Execution, at: number, size: number): void {
+  const max = x.heap.is64 ? MAX_WASM64_PAGES * WASM_PAGE_BYTES : 2 ** 32 - 1;
+  if (at > max || size > max) throw outsideOfHeap();
+}
+
 function checkHeap(x: Execution, at: number, size: number): void {
-  const max = x.heap.is64 ? MAX_WASM64_PAGES * WASM_PAGE_BYTES : 2 ** 32;
-  if (at + size > max || at + size > x.heap.bytes().length) {
-    throw new Trap({ kind: "trapped", trap: "heap out of bounds" });
-  }
+  if (at + size > x.heap.bytes().length) throw outsideOfHeap();
+}
+
+function outsideOfHeap(): Trap {
+  return new Trap({ kind: "trapped", trap: "heap out of bounds" });
 }
 
 function smallPages(x: Execution): number {

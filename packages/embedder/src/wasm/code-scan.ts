@@ -17,6 +17,7 @@ import {
 } from "./opcodes.ts";
 import type { ParsedModule } from "./parse.ts";
 import { Reader } from "./reader.ts";
+import { advised, type Refusal, refusal } from "./refusal.ts";
 import { isValueType, ValueType } from "./value-types.ts";
 
 export interface CodeScan {
@@ -25,17 +26,18 @@ export interface CodeScan {
   traits: Uint8Array;
 }
 
-/** Thrown values of kind MalformedModule come from the reader; a refusal by rule is returned as its text. */
-export function scanCode(module: ParsedModule, memory64: boolean): CodeScan | string {
+/** Thrown values of kind MalformedModule come from the reader. */
+export function scanCode(module: ParsedModule, memory64: boolean): CodeScan | Refusal {
   const count = module.bodies.length / 2;
   const scan: CodeScan = { compiledOperators: 0, traits: new Uint8Array(count) };
   const body = new BodyScan(module, memory64);
   for (let index = 0; index < count; index++) {
     body.begin(module.bodies[2 * index] as number, module.bodies[2 * index + 1] as number);
     const refused = body.run();
-    if (refused !== undefined)
-      return `Wasm module contains a function at index ${index} with unsupported instruction ${refused}.`;
-    const tooBig = limitsError(index, body);
+    // Refusals count functions as the module does, imported ones first.
+    const place = `Wasm module contains a function at index ${module.importedFunctionTypes.length + index}`;
+    if (refused !== undefined) return refusal(`${place} with unsupported instruction ${refused}.`);
+    const tooBig = limitsError(place, body);
     if (tooBig !== undefined) return tooBig;
     scan.traits[index] = body.traits;
     scan.compiledOperators += body.operators + body.injected;
@@ -46,12 +48,22 @@ export function scanCode(module: ParsedModule, memory64: boolean): CodeScan | st
 const COMPLEXITY_LIMIT = 1_000_000;
 const OPERATORS_LIMIT = 1_000_000;
 
-function limitsError(index: number, body: BodyScan): string | undefined {
+const SPLIT_FUNCTIONS = "Try breaking large functions up into multiple smaller functions.";
+
+function limitsError(place: string, body: BodyScan): Refusal | undefined {
   if (body.complexity > COMPLEXITY_LIMIT) {
-    return `Wasm module contains a function at index ${index} with complexity ${body.complexity} which exceeds the maximum complexity allowed ${COMPLEXITY_LIMIT}.`;
+    return advised(
+      `${place} with complexity ${body.complexity} which exceeds the maximum complexity allowed ${COMPLEXITY_LIMIT}.`,
+      SPLIT_FUNCTIONS,
+      "function-complexity-too-high",
+    );
   }
   if (body.operators > OPERATORS_LIMIT) {
-    return `Wasm module contains a function at index ${index} of size ${body.operators} that exceeds the maximum allowed size of ${OPERATORS_LIMIT}.`;
+    return advised(
+      `${place} of size ${body.operators} that exceeds the maximum allowed size of ${OPERATORS_LIMIT}.`,
+      SPLIT_FUNCTIONS,
+      "function-too-large",
+    );
   }
   return undefined;
 }

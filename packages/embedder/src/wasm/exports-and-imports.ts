@@ -2,6 +2,7 @@
 // "Canister module format" and "Entry points".
 import type { EntryPoints, ModuleInfo } from "./module-info.ts";
 import { type FunctionType, functionType, type Import, type ParsedModule } from "./parse.ts";
+import { advised, type Refusal, refusal } from "./refusal.ts";
 import { type Signature, systemApiSignatures } from "./system-api.ts";
 import { displayTypes } from "./value-types.ts";
 
@@ -33,7 +34,7 @@ const METHOD_PREFIXES = {
   compositeQuery: "canister_composite_query ",
 };
 
-export function checkImports(module: ParsedModule, memory64: boolean): string | undefined {
+export function checkImports(module: ParsedModule, memory64: boolean): Refusal | undefined {
   const signatures = systemApiSignatures(memory64);
   for (const entry of module.imports) {
     const error = checkImport(entry, module, signatures);
@@ -46,38 +47,37 @@ function checkImport(
   entry: Import,
   module: ParsedModule,
   signatures: ReadonlyMap<string, Signature>,
-): string | undefined {
-  const prefix = "Wasm module has an invalid import section.";
+): Refusal | undefined {
+  const invalid = (reason: string) => refusal(`Wasm module has an invalid import section. ${reason}`);
   const { name, kind } = entry;
-  if (kind === 1) {
-    return entry.module === "env" && name === "table"
-      ? undefined
-      : `${prefix} Only tables imported from env.table are allowed.`;
-  }
-  if (kind === 2) {
-    return entry.module === "env" && name === "memory"
-      ? undefined
-      : `${prefix} Only memory imported from env.memory is allowed.`;
-  }
-  if (kind === 3) return `${prefix} Importing globals is not allowed.`;
-  if (kind === 4) return `${prefix} Importing tags is not allowed.`;
+  const isFrom = (field: string) => entry.module === "env" && name === field;
+  if (kind === 1) return isFrom("table") ? undefined : invalid("Only tables imported from env.table are allowed.");
+  if (kind === 2) return isFrom("memory") ? undefined : invalid("Only memory imported from env.memory is allowed.");
+  if (kind === 3) return invalid("Importing globals is not allowed.");
+  if (kind === 4) return invalid("Importing tags is not allowed.");
   const signature = signatures.get(name);
   if (signature === undefined) {
-    return `${prefix} Module imports function '${name}' from '${entry.module}' that is not exported by the runtime.`;
+    return invalid(`Module imports function '${name}' from '${entry.module}' that is not exported by the runtime.`);
   }
   if (entry.module !== "ic0") {
-    return `${prefix} Module imports function "${name}" from "${entry.module}", expected to be imported from one of ["ic0"] instead.`;
+    return invalid(
+      `Module imports function "${name}" from "${entry.module}", expected to be imported from one of ["ic0"] instead.`,
+    );
   }
   return checkSignature(name, signature, functionType(module, entry.type));
 }
 
-function checkSignature(name: string, expected: Signature, actual: FunctionType): string | undefined {
-  const prefix = "Wasm module has an invalid function signature.";
+function checkSignature(name: string, expected: Signature, actual: FunctionType): Refusal | undefined {
+  const invalid = (reason: string) => refusal(`Wasm module has an invalid function signature. ${reason}`);
   if (displayTypes(expected.params) !== displayTypes(actual.params)) {
-    return `${prefix} Expected input params ${displayTypes(expected.params)} for '${name}', got ${displayTypes(actual.params)}.`;
+    return invalid(
+      `Expected input params ${displayTypes(expected.params)} for '${name}', got ${displayTypes(actual.params)}.`,
+    );
   }
   if (displayTypes(expected.results) !== displayTypes(actual.results)) {
-    return `${prefix} Expected return type ${displayTypes(expected.results)} for '${name}', got ${displayTypes(actual.results)}.`;
+    return invalid(
+      `Expected return type ${displayTypes(expected.results)} for '${name}', got ${displayTypes(actual.results)}.`,
+    );
   }
   return undefined;
 }
@@ -90,23 +90,22 @@ function methodName(exported: string): string | undefined {
   return undefined;
 }
 
-export function checkExports(module: ParsedModule): string | undefined {
-  const prefix = "Wasm module has an invalid export section.";
+export function checkExports(module: ParsedModule): Refusal | undefined {
+  const invalid = (reason: string) => refusal(`Wasm module has an invalid export section. ${reason}`);
   const methods = new Set<string>();
   let nameBytes = 0;
   for (const { name, kind, index } of module.exports) {
-    if (RESERVED_EXPORTS.has(name)) return `${prefix} Exporting reserved symbol ${name} not allowed.`;
+    if (RESERVED_EXPORTS.has(name)) return invalid(`Exporting reserved symbol ${name} not allowed.`);
     if (kind !== 0) continue;
     const method = methodName(name);
     if (method !== undefined) {
       if (methods.has(method)) {
-        return `Duplicate function '${method}' exported multiple times with different call types: update, query, or composite_query.`;
+        return duplicateMethod(method);
       }
       methods.add(method);
       nameBytes += new TextEncoder().encode(method).length;
     } else if (!SYSTEM_ENTRY_POINTS.has(name)) {
-      if (name.startsWith("canister_"))
-        return `${prefix} Exporting reserved function '${name}' with "canister_" prefix`;
+      if (name.startsWith("canister_")) return invalid(`Exporting reserved function '${name}' with "canister_" prefix`);
       continue;
     }
     const error = checkSignature(
@@ -119,12 +118,30 @@ export function checkExports(module: ParsedModule): string | undefined {
   return checkMethodCounts(methods.size, nameBytes);
 }
 
-function checkMethodCounts(count: number, nameBytes: number): string | undefined {
+function duplicateMethod(method: string): Refusal {
+  return advised(
+    `Duplicate function '${method}' exported multiple times with different call types: update, query, or composite_query.`,
+    `Try defining different versions of the function for each call type, e.g. \`${method}_update\`, \`${method}_query\`, etc.`,
+    "duplicate-exports",
+  );
+}
+
+const CALLED = "called `canister_update <name>`, `canister_query <name>`, or `canister_composite_query <name>`";
+
+function checkMethodCounts(count: number, nameBytes: number): Refusal | undefined {
   if (count > MAX_METHODS) {
-    return `The number of exported functions called \`canister_update <name>\`, \`canister_query <name>\`, or \`canister_composite_query <name>\` is ${count} which exceeds ${MAX_METHODS}.`;
+    return advised(
+      `The number of exported functions ${CALLED} is ${count} which exceeds ${MAX_METHODS}.`,
+      "Try combining multiple endpoints into a single endpoint.",
+      "exports-too-many-methods",
+    );
   }
   if (nameBytes > MAX_METHOD_NAME_BYTES) {
-    return `The sum of \`<name>\` lengths in exported functions called \`canister_update <name>\`, \`canister_query <name>\`, or \`canister_composite_query <name>\` is ${nameBytes} which exceeds the allowed limit of ${MAX_METHOD_NAME_BYTES}.`;
+    return advised(
+      `The sum of \`<name>\` lengths in exported functions ${CALLED} is ${nameBytes} which exceeds the allowed limit of ${MAX_METHOD_NAME_BYTES}.`,
+      "Try using shorter method names.",
+      "sum-of-exported-name-lengths-too-large",
+    );
   }
   return undefined;
 }

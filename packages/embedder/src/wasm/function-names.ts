@@ -3,19 +3,34 @@
 import type { ModuleInfo } from "./module-info.ts";
 import type { ParsedModule } from "./parse.ts";
 import { MalformedModule, Reader } from "./reader.ts";
+import { advised, type Refusal } from "./refusal.ts";
 
 const MAX_FUNCTION_NAME_BYTES = 1024 * 1024;
 const FUNCTION_NAMES = 1;
 
-/** Where the section's content lies; a text when a function's name is longer than 1 MiB. */
-export function nameSection(module: ParsedModule): ModuleInfo["nameSection"] | string {
+/** Where the section's content lies; a refusal when a local function's name is longer than 1 MiB. */
+export function nameSection(module: ParsedModule): ModuleInfo["nameSection"] | Refusal {
   const custom = module.customs.find(({ name }) => name === "name");
   if (custom === undefined) return undefined;
-  const longest = eachName(module.bytes, custom.start, custom.end, () => undefined);
-  if (longest > MAX_FUNCTION_NAME_BYTES) {
-    return `Wasm module contains a function name of size ${longest} that exceeds the maximum allowed size of ${MAX_FUNCTION_NAME_BYTES}.`;
-  }
-  return { offset: custom.start, length: custom.end - custom.start };
+  let tooLong: Refusal | undefined;
+  eachName(module.bytes, custom.start, custom.end, (index, start, end) => {
+    const isLocal = index >= module.importedFunctionTypes.length;
+    if (isLocal && end - start > MAX_FUNCTION_NAME_BYTES) tooLong ??= nameTooLong(module.bytes, index, start, end);
+  });
+  return tooLong ?? { offset: custom.start, length: custom.end - custom.start };
+}
+
+/** Characters of a name that the refusal shows. */
+const SHOWN = 100;
+
+function nameTooLong(bytes: Uint8Array, index: number, start: number, end: number): Refusal {
+  const beginning = new TextDecoder().decode(bytes.subarray(start, start + 4 * SHOWN));
+  const shown = Array.from(beginning).slice(0, SHOWN).join("");
+  return advised(
+    `Wasm module contains a function at index ${index} with name '${shown}...' of size ${end - start} bytes that exceeds the maximum allowed size of ${MAX_FUNCTION_NAME_BYTES} bytes.`,
+    "Try using shorter function names.",
+    "function-name-too-large",
+  );
 }
 
 /** Function index in the original module -> name. `bytes` are those that were validated. */
@@ -30,15 +45,13 @@ export function functionNames(bytes: Uint8Array, info: ModuleInfo): Map<number, 
   return names;
 }
 
-/** Gives the length of the longest name. */
 function eachName(
   bytes: Uint8Array,
   start: number,
   end: number,
   visit: (index: number, start: number, end: number) => void,
-): number {
+): void {
   const reader = new Reader(bytes, start, end);
-  let longest = 0;
   try {
     while (reader.pos < end) {
       const kind = reader.byte();
@@ -50,7 +63,6 @@ function eachName(
           const length = reader.u32();
           const nameStart = reader.pos;
           reader.skip(length);
-          longest = Math.max(longest, length);
           visit(index, nameStart, reader.pos);
         }
       }
@@ -59,5 +71,4 @@ function eachName(
   } catch (error) {
     if (!(error instanceof MalformedModule)) throw error;
   }
-  return longest;
 }

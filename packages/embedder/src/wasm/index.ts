@@ -49,4 +49,5 @@ export type {
   TableInfo,
   ValidationResult,
 } from "./module-info.ts";
+export { moduleTooLarge, type Refusal, undecodable } from "./refusal.ts";
 export { validateModule } from "./validate.ts";

@@ -1,6 +1,7 @@
 // What the embedder knows of a canister module after validation, and what the host must know of an instrumented
 // one. Plain data, so that it can be kept beside the module and sent to a worker. Interface specification,
 // "Canister module format"; the host's side of the contract is told in `index.ts`.
+import type { Refusal } from "./refusal.ts";
 
 /** The widths that a memory or table may be addressed with: i32 or i64. */
 export interface MemoryInfo {
@@ -108,7 +109,7 @@ export const FunctionTrait = {
 
 export type ValidationResult =
   | { readonly ok: true; readonly info: ModuleInfo }
-  | { readonly ok: false; readonly error: string };
+  | { readonly ok: false; readonly refusal: Refusal };
 
 /** How the host saves and restores one mutable global of an instance. */
 export type GlobalAccess =

@@ -77,7 +77,6 @@ msg_cycles_refunded >l
 msg_cycles_accept l>l
 canister_cycle_balance >l
 call_cycles_add l>
-mint_cycles l>l
 stable_size >i
 stable_grow i>i
 stable_write iii>

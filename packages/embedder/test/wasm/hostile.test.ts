@@ -18,7 +18,7 @@ function survives(bytes: Uint8Array): boolean {
     const { wasm } = instrument(bytes, result.info);
     assert.ok(WebAssembly.validate(wasm as Uint8Array<ArrayBuffer>), "rewritten into an invalid module");
   } else {
-    assert.ok(result.error.length > 0 && result.error.length < 2000);
+    assert.ok(result.refusal.text.length > 0 && result.refusal.text.length < 2000);
   }
   assert.ok(performance.now() - start < 10 * SECOND_MS, "took too long");
   return result.ok;

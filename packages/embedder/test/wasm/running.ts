@@ -39,7 +39,7 @@ export function fromText(text: string): Uint8Array<ArrayBuffer> {
 
 export function accepted(bytes: Uint8Array): ModuleInfo {
   const result = validateModule(bytes);
-  assert.ok(result.ok, result.ok ? "" : result.error);
+  assert.ok(result.ok, result.ok ? "" : result.refusal.text);
   return result.info;
 }
 

@@ -2,6 +2,7 @@
 // canister at the certified height.
 import type { ExecutionInput } from "@atoll/embedder";
 import { Mode } from "@atoll/embedder";
+import { httpRequestCost } from "../http-request-cost.ts";
 import type { QueryExecutor, QuerySession } from "./query-executor.ts";
 
 const STATUS = { running: 1, stopping: 2, stopped: 3 } as const;
@@ -33,6 +34,7 @@ export function queryInput(executor: QueryExecutor, session: QuerySession, varyi
     cyclesRefunded: 0n,
     time: state.time,
     subnetId: state.config.subnetId,
+    chargesPrinting: state.config.type === "system",
     rootKey: state.rootKey,
     canister: {
       id: view.id,
@@ -54,6 +56,7 @@ export function queryInput(executor: QueryExecutor, session: QuerySession, varyi
       callCost: (nameBytes, payloadBytes) => fees.call(nameBytes, payloadBytes, is64),
       createCanister: () => fees.canisterCreation(),
       httpRequest: (requestBytes, maxResponseBytes) => fees.httpRequest(requestBytes, maxResponseBytes),
+      httpRequestV2: (params) => httpRequestCost(fees, params),
       signature: (keyName) => fees.signature(keyName),
       freezingThreshold: (memoryBytes) => fees.freezingThreshold(view, memoryBytes),
     },

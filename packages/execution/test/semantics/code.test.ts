@@ -93,7 +93,7 @@ describe("an upgrade", () => {
     const withSection = Uint8Array.from([...small, ...customSection("icp:private enhanced-orthogonal-persistence")]);
     assert.equal(
       s.errorOf(s.install(m, id, withSection, { mode: { upgrade: [keep] } })).code,
-      s.ErrorCode.CanisterInvalidWasm,
+      s.ErrorCode.CanisterWasmEngineError,
     );
     assert.equal(s.updateText(m, id, u.reply(u.bytes("alive"))), "alive");
   });
