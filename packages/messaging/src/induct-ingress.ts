@@ -1,6 +1,13 @@
 // A user's message enters the state: once only, if its receiver exists and can pay for it. What fails here is
 // answered here; the message's id is remembered either way. Checklist 1.8, 2.5, 4.1, 5.1.
-import { executeManagementCall, freezingThreshold, outOfCycles, type Round } from "@atoll/execution";
+import {
+  executeManagementCall,
+  freezingThreshold,
+  isChargedLater,
+  isFree,
+  outOfCycles,
+  type Round,
+} from "@atoll/execution";
 import { type CanisterState, touch } from "@atoll/state";
 import {
   ErrorCode,
@@ -11,9 +18,6 @@ import {
   type UserError,
   userError,
 } from "@atoll/types";
-
-/** Changing settings may unfreeze a canister, so a small call of update_settings is charged after it was made. */
-const MAX_DELAYED_CHARGE_BYTES = 338;
 
 export function inductIngress(round: Round, message: IngressMessage): void {
   const { state } = round;
@@ -42,8 +46,8 @@ function inductCanisterCall(round: Round, message: IngressMessage): UserError | 
 }
 
 function inductManagementCall(round: Round, message: IngressMessage): UserError | undefined {
-  const payer = isCreation(message) ? undefined : round.state.canisters.get(message.effectiveCanisterId);
-  const chargesLater = message.methodName === "update_settings" && message.arg.length <= MAX_DELAYED_CHARGE_BYTES;
+  const payer = isFree(message) ? undefined : round.state.canisters.get(message.effectiveCanisterId);
+  const chargesLater = isChargedLater(message);
   if (payer !== undefined && !chargesLater) {
     const unpaid = chargeInduction(round, payer, message);
     if (unpaid !== undefined) return unpaid;
@@ -61,10 +65,6 @@ function inductManagementCall(round: Round, message: IngressMessage): UserError 
     touch(round.state, payer);
   }
   return undefined;
-}
-
-function isCreation(message: IngressMessage): boolean {
-  return message.methodName === "create_canister" || message.methodName === "provisional_create_canister_with_cycles";
 }
 
 function chargeInduction(round: Round, canister: CanisterState, message: IngressMessage): UserError | undefined {

@@ -10,13 +10,12 @@ import {
   memoryMetrics,
   nextDeadline,
   nextStopTimeout,
-  otherMemoryBytes,
   type Round,
   type RoundEvent,
   type StateDelta,
   takeStateDelta,
 } from "@atoll/execution";
-import type { CanonicalTree, SubnetState, Visibility } from "@atoll/state";
+import type { CanonicalTree, SubnetState } from "@atoll/state";
 import {
   type Batch,
   type CanisterId,
@@ -51,9 +50,8 @@ export interface AccessChanges {
     /** undefined: the canister is gone. */
     readonly controllers: readonly PrincipalId[] | undefined;
     readonly privateSections: readonly string[];
-    /** True when `filterCanisterIngress` lets every message in: then nobody has to ask it. */
+    /** True when `filterIngress` lets every message in: then nobody has to ask it. */
     readonly admitsAnyIngress: boolean;
-    readonly statusVisibility: Visibility;
   }[];
   readonly requests: readonly {
     readonly id: RequestId;
@@ -123,10 +121,14 @@ export function describeWholeState(machine: StateMachine): RoundOutput {
   const { state } = machine;
   for (const id of state.canisters.keys()) state.touched.add(id);
   state.ingressHistory.noteAll();
-  return takeOutput(machine, { events: [], instructionsLeft: MAX_INSTRUCTIONS_PER_ROUND });
+  return takeOutput(machine, { events: [], instructionsLeft: MAX_INSTRUCTIONS_PER_ROUND }, { whole: true });
 }
 
-function takeOutput(machine: StateMachine, round: Pick<Round, "events" | "instructionsLeft">): RoundOutput {
+function takeOutput(
+  machine: StateMachine,
+  round: Pick<Round, "events" | "instructionsLeft">,
+  { whole } = { whole: false },
+): RoundOutput {
   const { state } = machine;
   updateMemoryTotals(machine);
   const requests = state.ingressHistory.takeChanges();
@@ -135,7 +137,7 @@ function takeOutput(machine: StateMachine, round: Pick<Round, "events" | "instru
     time: state.time,
     treeChanges: machine.tree.changes(state, requests),
     access: accessChanges(machine, requests),
-    delta: takeStateDelta(state, (canister) => otherMemoryBytes(state, canister), state.modules.takeReaderChanges()),
+    delta: takeStateDelta(state, state.modules.takeReaderChanges(), { whole }),
     events: round.events,
     instructions: instructionsOf(round),
     hasMoreWork: state.withInput.size > 0 || state.pendingRandomness.length > 0,
@@ -164,7 +166,6 @@ function accessChanges({ state, fees }: StateMachine, requests: Iterable<Request
         id,
         controllers: canister?.settings.controllers,
         privateSections: module?.metadata.filter((section) => !section.isPublic).map((section) => section.name) ?? [],
-        statusVisibility: canister?.settings.statusVisibility ?? { kind: "controllers" },
         admitsAnyIngress: canister !== undefined && admitsAnyIngress({ state, fees }, canister),
       };
     }),

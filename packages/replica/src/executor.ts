@@ -16,7 +16,7 @@ export interface Executor {
   advance(height: Height): void;
   /** Runs on the state last advanced to. */
   query(call: QueryCall): Promise<QueryResult>;
-  /** The checks on a call to a canister (not to the management canister) before it enters a block. */
+  /** The checks on a message before it enters a block; undefined lets it in. */
   filter(message: IngressMessage): Promise<UserError | undefined>;
   /** Writes a checkpoint and ends. */
   stop(): Promise<void>;

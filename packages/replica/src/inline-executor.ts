@@ -3,7 +3,7 @@
 import {
   executeQuery,
   FeeSchedule,
-  filterCanisterIngress,
+  filterIngress,
   newQueryState,
   QueryExecutor,
   type StateDelta,
@@ -47,7 +47,7 @@ export class InlineExecutor implements Executor {
 
   query: Executor["query"] = async (call) => executeQuery(this.#queries, call);
 
-  filter: Executor["filter"] = async (message) => filterCanisterIngress(this.#queries, message);
+  filter: Executor["filter"] = async (message) => filterIngress(this.#queries, message);
 
   async stop(): Promise<void> {
     this.durable.close();

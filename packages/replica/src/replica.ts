@@ -2,8 +2,7 @@
 // out, and answers the HTTP interface from what is certified. It owns no timer, socket or file: a driver calls
 // `step` when `step` asked for it or when something came in, and serves `backend` over HTTP.
 import { certify, type NodeShare, signShare } from "@atoll/consensus";
-import { filterManagementIngress, isVisibleTo } from "@atoll/execution";
-import type { SubnetConfig, Visibility } from "@atoll/state";
+import type { SubnetConfig } from "@atoll/state";
 import {
   type CanisterId,
   EnvironmentError,
@@ -48,7 +47,6 @@ interface CanisterAccess {
   readonly controllers: readonly PrincipalId[];
   readonly privateSections: readonly string[];
   readonly admitsAnyIngress: boolean;
-  readonly statusVisibility: Visibility;
 }
 
 type ReplicaPorts = Pick<Ports, "clock" | "entropy" | "crypto" | "log">;
@@ -200,20 +198,9 @@ export class Replica {
   async #filter(message: IngressMessage): Promise<UserError | undefined> {
     const behind = (this.#certified?.time ?? 0n) - this.#ports.clock.now();
     if (behind > MAX_CLOCK_LAG_NS) return clockBehind(behind);
-    if (message.receiver !== MANAGEMENT_CANISTER) {
-      // Asking costs more than executing a small message, and most canisters let everything in.
-      const isAdmitted = this.#access.get(message.receiver)?.admitsAnyIngress === true;
-      return isAdmitted ? undefined : this.#executor.filter(message);
-    }
-    const facts = {
-      controllersOf: (id: CanisterId) => this.#access.get(id)?.controllers,
-      provisional: this.#options.config.provisional,
-      maySeeStatus: (id: CanisterId, caller: PrincipalId) => {
-        const access = this.#access.get(id);
-        return access !== undefined && isVisibleTo(caller, access.statusVisibility);
-      },
-    };
-    return filterManagementIngress(facts, message);
+    // Asking costs more than executing a small message, and most canisters let everything in.
+    const isAdmitted = this.#access.get(message.receiver)?.admitsAnyIngress === true;
+    return isAdmitted ? undefined : this.#executor.filter(message);
   }
 
   #submit(message: IngressMessage): SubmitOutcome {
@@ -247,7 +234,10 @@ export class Replica {
       methodName: query.methodName,
       arg: query.arg,
       ...(query.callerInfo === undefined ? {} : { callerInfo: query.callerInfo }),
-      ...(certified === undefined ? {} : { dataCertificate: this.#dataCertificate(certified, query.receiver, style) }),
+      ...(certified !== undefined &&
+        query.receiver !== MANAGEMENT_CANISTER && {
+          dataCertificate: this.#dataCertificate(certified, query.receiver, style),
+        }),
     });
     return { result, time: certified?.time ?? 0n };
   }

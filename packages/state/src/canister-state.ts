@@ -173,15 +173,41 @@ export interface HistoryEntry {
     | { readonly kind: "user"; readonly userId: PrincipalId }
     | { readonly kind: "canister"; readonly canisterId: CanisterId; readonly canisterVersion: number | undefined };
   readonly change:
-    | { readonly kind: "creation"; readonly controllers: readonly PrincipalId[] }
+    | {
+        readonly kind: "creation";
+        readonly controllers: readonly PrincipalId[];
+        /** SHA-256 (hex), if environment variables were given. */
+        readonly environmentVariablesHash?: string;
+      }
     | { readonly kind: "code_uninstall" }
     | {
         readonly kind: "code_deployment";
         readonly mode: "install" | "reinstall" | "upgrade";
         readonly moduleHash: string;
       }
+    | {
+        readonly kind: "load_snapshot";
+        /** Where the snapshot was taken, if that is another canister. */
+        readonly fromCanisterId?: CanisterId;
+        /** Hex. */
+        readonly snapshotId: string;
+        /** Of the canister when the snapshot was taken. */
+        readonly canisterVersion: number;
+        readonly takenAt: Time;
+        readonly source: "taken_from_canister" | "metadata_upload";
+      }
     | { readonly kind: "controllers_change"; readonly controllers: readonly PrincipalId[] };
 }
+
+/** What queries on a canister took, counted by the nodes that answered them and agreed on once an epoch. */
+export interface QueryStats {
+  readonly calls: bigint;
+  readonly instructions: bigint;
+  readonly requestBytes: bigint;
+  readonly responseBytes: bigint;
+}
+
+export const NO_QUERY_STATS: QueryStats = { calls: 0n, instructions: 0n, requestBytes: 0n, responseBytes: 0n };
 
 export interface CanisterState {
   readonly id: CanisterId;
@@ -201,6 +227,7 @@ export interface CanisterState {
   chunkStore: Map<string, Uint8Array>;
   history: { total: number; entries: HistoryEntry[] };
   logs: { nextIndex: bigint; records: LogRecord[] };
+  queryStats: QueryStats;
   input: Fifo<InputItem>;
   callContexts: Map<number, CallContext>;
   nextCallContextId: number;
@@ -243,6 +270,7 @@ export function newCanister(
     chunkStore: new Map(),
     history: { total: 0, entries: [] },
     logs: { nextIndex: 0n, records: [] },
+    queryStats: NO_QUERY_STATS,
     input: new Fifo(),
     callContexts: new Map(),
     nextCallContextId: 1,

@@ -31,6 +31,7 @@ interface MetaRecord {
   readonly retiredIds?: CanisterId[];
   readonly pendingRandomness: PendingRandomness[];
   readonly charges: bigint[];
+  readonly blockmakers: SubnetState["blockmakers"];
   readonly metrics: SubnetState["metrics"];
 }
 
@@ -87,6 +88,7 @@ export class Checkpoints {
         retiredIds: [...state.retiredIds].sort(),
         pendingRandomness: state.pendingRandomness,
         charges: state.charges,
+        blockmakers: state.blockmakers,
         metrics: state.metrics,
       };
       store.commit(state.height, encodeState(meta));
@@ -119,6 +121,7 @@ export class Checkpoints {
     state.retiredIds = new Set(meta.retiredIds);
     state.pendingRandomness = meta.pendingRandomness;
     state.charges = meta.charges;
+    state.blockmakers = meta.blockmakers;
     // Counted anew from the memories, as everything else that can be.
     state.metrics = { ...meta.metrics, canisterStateBytes: 0 };
     for (const key of store.keys("ingress/")) {

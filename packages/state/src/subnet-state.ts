@@ -36,6 +36,8 @@ export interface SubnetConfig {
   readonly resources?: Partial<SubnetResources>;
   /** True on development networks: anybody may create canisters and cycles by the provisional methods. */
   readonly provisional: boolean;
+  /** Principals that may act on all canisters of the subnet and create some; undefined: the subnet has no admins. */
+  readonly subnetAdmins?: readonly PrincipalId[];
 }
 
 /** What the canisters of a subnet share, and what sharing costs. Settings, so that tests can have little of it. */
@@ -91,6 +93,12 @@ export interface PendingRandomness {
   readonly request: Request;
 }
 
+/** Blocks proposed and missed by each node since genesis, as it was at the last block of a day (UTC). */
+export interface BlockmakerDay {
+  time: Time;
+  readonly nodes: Map<PrincipalId, { proposed: number; failed: number }>;
+}
+
 export interface SubnetState {
   readonly config: SubnetConfig;
   height: Height;
@@ -110,6 +118,8 @@ export interface SubnetState {
   pendingRandomness: PendingRandomness[];
   /** When storage and compute were charged lately: as far back as there is a canister that has not paid. */
   charges: Time[];
+  /** Who proposed the blocks, day by day: the last day is the one that goes on. */
+  blockmakers: BlockmakerDay[];
 
   // Indexes.
   /** Canisters with something in their input queue. */
@@ -152,6 +162,7 @@ export function newSubnetState(config: SubnetConfig, modules: ModuleStore, pages
     metrics: { updateTransactions: 0, consumedCycles: 0n, canisterStateBytes: 0 },
     pendingRandomness: [],
     charges: [],
+    blockmakers: [],
     withInput: new Set(),
     withHeartbeat: new Set(),
     withTimer: new TimerIndex(),

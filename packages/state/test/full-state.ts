@@ -124,7 +124,7 @@ function fillCanister(state: SubnetState, canister: CanisterState): void {
         time: TIME,
         canisterVersion: 1,
         origin: { kind: "user", userId: BOB },
-        change: { kind: "creation", controllers: [BOB] },
+        change: { kind: "creation", controllers: [BOB], environmentVariablesHash: "cd".repeat(32) },
       },
       {
         time: TIME,
@@ -134,6 +134,7 @@ function fillCanister(state: SubnetState, canister: CanisterState): void {
       },
     ],
   };
+  canister.queryStats = { calls: 1n, instructions: 2n ** 80n, requestBytes: 3n, responseBytes: 4n };
   canister.logs = { nextIndex: 9n, records: [{ index: 8n, time: TIME, content: Uint8Array.of(0, 255) }] };
   canister.input.push({
     kind: "ingress",
@@ -217,6 +218,7 @@ export function fullState(): SubnetState {
   state.metrics = { updateTransactions: 12, consumedCycles: 2n ** 80n, canisterStateBytes: 0 };
   state.pendingRandomness.push({ request: REQUEST });
   state.charges.push(TIME - 2_000_000_000n, TIME - 1_000_000_000n);
+  state.blockmakers = [{ time: TIME, nodes: new Map([[ALICE, { proposed: 3, failed: 1 }]]) }];
   state.retiredIds.add(idAt(19)).add(idAt(18));
   fillCanister(state, addCanister(state, 1, moduleNamed("one", true)));
   addCanister(state, 2, moduleNamed("two"));

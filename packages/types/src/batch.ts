@@ -1,5 +1,6 @@
 // A batch is everything a round of execution depends on besides the state: the agreed content of one block.
 // Same state + same batch = same bytes. Written to the batch log before it is executed.
+import type { CanisterId, PrincipalId } from "./ids.ts";
 import type { IngressMessage } from "./messages.ts";
 import type { Height, Time } from "./units.ts";
 
@@ -10,4 +11,17 @@ export interface Batch {
   /** 32 bytes that nobody could predict when the messages of this batch were sent. */
   readonly randomness: Uint8Array;
   readonly ingress: readonly IngressMessage[];
+  /** The node whose block this was, and the nodes that should have made it before but did not. */
+  readonly blockmaker?: { readonly proposer: PrincipalId; readonly failed: readonly PrincipalId[] };
+  /** What queries took since the last figures of this node; no canister twice. */
+  readonly queryStats?: readonly CanisterQueryStats[];
+}
+
+/** Queries on one canister that a node answered: figures that the whole subnet takes over from the batch. */
+export interface CanisterQueryStats {
+  readonly canister: CanisterId;
+  readonly calls: number;
+  readonly instructions: number;
+  readonly requestBytes: number;
+  readonly responseBytes: number;
 }

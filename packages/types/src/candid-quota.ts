@@ -6,7 +6,7 @@
 
 /** Values that may be read or skipped. */
 const MAX_VALUES = 10_000;
-/** Bytes beside blobs: type table, numbers, texts, principals. */
+/** Bytes beside blobs: type table, numbers, texts, principals. Some methods take more text. */
 const MAX_PLAIN_BYTES = 32_768;
 /** Types in the table, and places that name one: the decoder copies what is left of the message for each. */
 const MAX_TYPE_NUMBERS = 500;
@@ -37,9 +37,9 @@ export interface LiftedMessage {
 class Refused extends Error {}
 
 /** The message without its blobs, or a sentence why the bytes are not a Candid message that may be decoded. */
-export function liftBlobs(bytes: Uint8Array): LiftedMessage | string {
+export function liftBlobs(bytes: Uint8Array, plainBytes = MAX_PLAIN_BYTES): LiftedMessage | string {
   try {
-    return new Scan(bytes).message();
+    return new Scan(bytes, plainBytes).message();
   } catch (error) {
     if (error instanceof Refused) return error.message;
     throw error;
@@ -48,6 +48,7 @@ export function liftBlobs(bytes: Uint8Array): LiftedMessage | string {
 
 class Scan {
   readonly #bytes: Uint8Array;
+  readonly #plainBytes: number;
   readonly #types: TypeEntry[] = [];
   readonly #blobs: Uint8Array[] = [];
   /** What the decoder gets, in pieces. */
@@ -60,8 +61,9 @@ class Scan {
   #typeNumbersLeft = MAX_TYPE_NUMBERS;
   #referencesLeft = MAX_REFERENCES;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, plainBytes: number) {
     this.#bytes = bytes;
+    this.#plainBytes = plainBytes;
   }
 
   message(): LiftedMessage {
@@ -234,7 +236,7 @@ class Scan {
   #skip(count: number): void {
     if (count > this.#bytes.length - this.#at) throw new Refused("the message is cut short");
     this.#at += count;
-    if (this.#at - this.#blobBytes > MAX_PLAIN_BYTES) throw new Refused("the message is too large");
+    if (this.#at - this.#blobBytes > this.#plainBytes) throw new Refused("the message is too large");
   }
 
   #byte(): number {

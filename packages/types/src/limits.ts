@@ -71,3 +71,18 @@ export const MAX_ENVIRONMENT_VARIABLES = 20;
 export const MAX_ENVIRONMENT_VARIABLE_BYTES = 128;
 export const DEFAULT_LOG_BYTES = 4 * KiB;
 export const MAX_LOG_TEXT_BYTES = 32 * KiB;
+
+// HTTP outcalls.
+export const MAX_OUTCALL_URL_BYTES = 8192;
+export const MAX_OUTCALL_RESPONSE_BYTES = 2_000_000;
+export const MAX_OUTCALL_REQUEST_BYTES = 2_000_000;
+export const MAX_OUTCALL_HEADERS = 64;
+export const MAX_OUTCALL_HEADER_TEXT_BYTES = 8 * KiB;
+export const MAX_OUTCALL_HEADERS_BYTES = 48 * KiB;
+
+// Threshold keys and Bitcoin.
+export const MAX_DERIVATION_PATH = 255;
+export const MAX_BITCOIN_CONFIRMATIONS = 144;
+
+/** What the status endpoint and subnet_info call this software. */
+export const REPLICA_VERSION = "0.1.0";

@@ -173,28 +173,6 @@ describe("icp", { skip: unsupported }, () => {
     assert.match(await icp.expect(["message", "send", file, "--yes"]), new RegExp(`\\(${before + 1} : nat\\)`));
   });
 
-  test("deploy: a project's canister, created by a call and linked, is installed with its settings and upgraded", async () => {
-    const create = ["aaaaa-aa", "provisional_create_canister_with_cycles", "(record {})"];
-    const [created] = /(?<=principal ")[^"]+/.exec(await icp.on("call", "alice", create)) ?? [];
-    assert.ok(created);
-    writeFileSync(join(folder, "fixture.wasm"), wasm);
-    writeFileSync(join(folder, "icp.yaml"), manifest(network.gatewayUrl));
-    const environment = ["--environment", "atoll"];
-    await icp.expect(["canister", "link", ...environment, "fixture", created]);
-    const deploy = ["deploy", ...environment, "--identity", "alice", "--yes", "--no-create"];
-    await icp.expect(deploy);
-    const ask = (...args: string[]) =>
-      icp.expect(["canister", "call", ...environment, "--identity", "alice", "fixture", ...args]);
-    assert.equal((await ask("greet", '("you")', "--query")).trim(), '("salut, you!")');
-    await ask("inc", "()");
-    await icp.expect(deploy);
-    assert.equal((await ask("get", "()", "--query")).trim(), "(1 : nat)", "an upgrade");
-    const shown = await icp.on("settings show", "alice", [created]);
-    for (const line of ["Compute allocation: 1\n", "COLOUR: blue\n", `PUBLIC_CANISTER_ID:fixture: ${created}\n`]) {
-      assert.ok(shown.includes(line), `"${line}" in ${shown}`);
-    }
-  });
-
   test("delete: the canister is gone", async () => {
     const doomed = (await deploy(agent, wasm)).toText();
     await icp.on("stop", "alice", [doomed]);
@@ -203,27 +181,3 @@ describe("icp", { skip: unsupported }, () => {
     assert.match(stderr, /was not found/);
   });
 });
-
-/** A project of one canister on a network that it does not start itself. */
-function manifest(url: string): string {
-  return `canisters:
-  - name: fixture
-    init_args: '(opt "salut")'
-    settings:
-      compute_allocation: 1
-      environment_variables:
-        COLOUR: blue
-    build:
-      steps:
-        - type: pre-built
-          path: fixture.wasm
-networks:
-  - name: atoll
-    mode: connected
-    url: ${url}
-    root-key: fetch
-environments:
-  - name: atoll
-    network: atoll
-`;
-}

@@ -3,7 +3,7 @@
 // with it belong to the same state.
 import { flushCompileCache } from "node:module";
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
-import { executeQuery, FeeSchedule, filterCanisterIngress, newQueryState, QueryExecutor } from "@atoll/execution";
+import { executeQuery, FeeSchedule, filterIngress, newQueryState, QueryExecutor } from "@atoll/execution";
 import type { Height } from "@atoll/types";
 import type { FromQuery, QueryThreadData, ToQuery, ToReader } from "./thread-messages.ts";
 
@@ -25,7 +25,7 @@ main.on("message", (messages: readonly ToQuery[]) => {
     if (message.kind === "advance") advance(message.height);
     else if (message.kind === "query")
       answers.push({ kind: "result", id: message.id, result: executeQuery(queries, message.call) });
-    else answers.push({ kind: "filtered", id: message.id, error: filterCanisterIngress(queries, message.message) });
+    else answers.push({ kind: "filtered", id: message.id, error: filterIngress(queries, message.message) });
   }
   if (answers.length > 0) main.postMessage(answers);
 });

@@ -19,9 +19,12 @@ export type Opt<T> = readonly [] | readonly [T];
 
 export type Decoded<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: UserError };
 
-/** Decodes the first argument as `type`; further ones are ignored, as Candid wants it. */
-export function decodeArgument<T>(type: IDL.Type, arg: Uint8Array): Decoded<T> {
-  const lifted = liftBlobs(arg);
+/**
+ * Decodes the first argument as `type`; further ones are ignored, as Candid wants it. `plainBytes`: how much there may
+ * be beside blobs, for the methods that take more text than usual.
+ */
+export function decodeArgument<T>(type: IDL.Type, arg: Uint8Array, plainBytes?: number): Decoded<T> {
+  const lifted = liftBlobs(arg, plainBytes);
   if (typeof lifted === "string") return undecodable(lifted);
   try {
     const [value] = IDL.decode([type], lifted.message);
@@ -53,6 +56,13 @@ export function candidPrincipal(id: PrincipalId): Principal {
 
 export function undecodable(reason: string): { readonly ok: false; readonly error: UserError } {
   return { ok: false, error: userError(ErrorCode.InvalidManagementPayload, `Error decoding candid: ${reason}`) };
+}
+
+/** What the replica says of a list with a bound in its type. */
+export function tooManyElements(max: number): { readonly ok: false; readonly error: UserError } {
+  return undecodable(
+    `Fail to decode argument 0: Deserialize error: The number of elements exceeds maximum allowed ${max}`,
+  );
 }
 
 function toCoreTerms(value: unknown, blobs: readonly Uint8Array[]): unknown {

@@ -56,7 +56,8 @@ const settingsFields: Record<string, IDL.Type> = {
 const Settings = IDL.Record(
   Object.fromEntries(Object.entries(settingsFields).map(([name, type]) => [name, IDL.Opt<unknown>(type)])),
 );
-const DefiniteSettings = IDL.Record(settingsFields);
+// The first controller under its older name: for clients of before there could be several.
+const DefiniteSettings = IDL.Record({ controller: IDL.Principal, ...settingsFields });
 
 export interface CanisterIdArg {
   readonly canister_id: CanisterId;
@@ -158,6 +159,121 @@ export const UploadChunkRecord = IDL.Record({ canister_id: IDL.Principal, chunk:
 
 export const RandomBytes = Blob;
 
+export interface CanisterInfoArg extends CanisterIdArg {
+  readonly num_requested_changes: Opt<bigint>;
+}
+export const CanisterInfoArgRecord = IDL.Record({
+  canister_id: IDL.Principal,
+  num_requested_changes: IDL.Opt(IDL.Nat64),
+});
+const Change = IDL.Record({
+  timestamp_nanos: IDL.Nat64,
+  canister_version: IDL.Nat64,
+  origin: IDL.Variant({
+    from_user: IDL.Record({ user_id: IDL.Principal }),
+    from_canister: IDL.Record({ canister_id: IDL.Principal, canister_version: IDL.Opt(IDL.Nat64) }),
+  }),
+  details: IDL.Variant({
+    creation: IDL.Record({ controllers: IDL.Vec(IDL.Principal), environment_variables_hash: IDL.Opt(Blob) }),
+    code_uninstall: IDL.Null,
+    code_deployment: IDL.Record({
+      mode: IDL.Variant({ install: IDL.Null, reinstall: IDL.Null, upgrade: IDL.Null }),
+      module_hash: Blob,
+    }),
+    load_snapshot: IDL.Record({
+      from_canister_id: IDL.Opt(IDL.Principal),
+      snapshot_id: Blob,
+      canister_version: IDL.Nat64,
+      taken_at_timestamp: IDL.Nat64,
+      source: IDL.Variant({ taken_from_canister: IDL.Reserved, metadata_upload: IDL.Reserved }),
+    }),
+    controllers_change: IDL.Record({ controllers: IDL.Vec(IDL.Principal) }),
+  }),
+});
+export const CanisterInfoRecord = IDL.Record({
+  total_num_changes: IDL.Nat64,
+  recent_changes: IDL.Vec(Change),
+  module_hash: IDL.Opt(Blob),
+  controllers: IDL.Vec(IDL.Principal),
+});
+
+export interface CanisterMetadataArg extends CanisterIdArg {
+  readonly name: string;
+}
+export const CanisterMetadataArgRecord = IDL.Record({ canister_id: IDL.Principal, name: IDL.Text });
+export const CanisterMetadataRecord = IDL.Record({ value: Blob });
+
+export const CanisterMetricsRecord = IDL.Record({
+  cycles_consumed: IDL.Record({
+    memory: IDL.Nat,
+    compute_allocation: IDL.Nat,
+    ingress_induction: IDL.Nat,
+    instructions: IDL.Nat,
+    request_and_response_transmission: IDL.Nat,
+    uninstall: IDL.Nat,
+    canister_creation: IDL.Nat,
+    http_outcalls: IDL.Nat,
+    burned_cycles: IDL.Nat,
+  }),
+});
+
+export interface SubnetInfoArg {
+  readonly subnet_id: PrincipalId;
+}
+export const SubnetInfoArgRecord = IDL.Record({ subnet_id: IDL.Principal });
+export const SubnetInfoRecord = IDL.Record({ replica_version: IDL.Text, registry_version: IDL.Nat64 });
+
+export interface NodeMetricsHistoryArg extends SubnetInfoArg {
+  readonly start_at_timestamp_nanos: bigint;
+}
+export const NodeMetricsHistoryArgRecord = IDL.Record({
+  subnet_id: IDL.Principal,
+  start_at_timestamp_nanos: IDL.Nat64,
+});
+export const NodeMetricsHistory = IDL.Vec(
+  IDL.Record({
+    timestamp_nanos: IDL.Nat64,
+    node_metrics: IDL.Vec(
+      IDL.Record({
+        node_id: IDL.Principal,
+        num_blocks_proposed_total: IDL.Nat64,
+        num_block_failures_total: IDL.Nat64,
+      }),
+    ),
+  }),
+);
+
+export interface RenameCanisterArg extends CanisterIdArg {
+  readonly sender_canister_version: bigint;
+}
+export const RenameCanisterRecord = IDL.Record({
+  canister_id: IDL.Principal,
+  rename_to: IDL.Record({ canister_id: IDL.Principal, version: IDL.Nat64, total_num_changes: IDL.Nat64 }),
+  requested_by: IDL.Principal,
+  sender_canister_version: IDL.Nat64,
+});
+
+interface LogRange {
+  readonly start: bigint;
+  readonly end: bigint;
+}
+export interface FetchCanisterLogsArg extends CanisterIdArg {
+  readonly filter: Opt<{ readonly by_idx: LogRange } | { readonly by_timestamp_nanos: LogRange }>;
+}
+const LogRangeRecord = IDL.Record({ start: IDL.Nat64, end: IDL.Nat64 });
+export const FetchCanisterLogsRecord = IDL.Record({
+  canister_id: IDL.Principal,
+  // Not in the specification; the replica has it.
+  filter: IDL.Opt(IDL.Variant({ by_idx: LogRangeRecord, by_timestamp_nanos: LogRangeRecord })),
+});
+export const CanisterLogs = IDL.Record({
+  canister_log_records: IDL.Vec(IDL.Record({ idx: IDL.Nat64, timestamp_nanos: IDL.Nat64, content: Blob })),
+});
+
+export const CanisterRanges = IDL.Record({
+  canisters: IDL.Vec(IDL.Record({ start: IDL.Principal, end: IDL.Principal })),
+});
+
 export const CanisterStatusRecord = IDL.Record({
   status: IDL.Variant({ running: IDL.Null, stopping: IDL.Null, stopped: IDL.Null }),
   ready_for_migration: IDL.Bool,
@@ -176,6 +292,10 @@ export const CanisterStatusRecord = IDL.Record({
     snapshots_size: IDL.Nat,
     log_memory_store_size: IDL.Nat,
   }),
+  // Older names that the replica still has.
+  controller: IDL.Principal,
+  freezing_threshold: IDL.Nat,
+  balance: IDL.Vec(IDL.Tuple(Blob, IDL.Nat)),
   cycles: IDL.Nat,
   reserved_cycles: IDL.Nat,
   idle_cycles_burned_per_day: IDL.Nat,

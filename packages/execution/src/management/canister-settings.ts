@@ -12,11 +12,13 @@ import {
   userError,
 } from "@atoll/types";
 import { freezingThreshold, memoryMetrics, type Round } from "../round.ts";
-import { type Opt, undecodable } from "./candid-argument.ts";
+import { type Opt, tooManyElements } from "./candid-argument.ts";
 import type { SettingsArg, VisibilityArg } from "./candid-types.ts";
+import { sortedByName, utf8Length } from "./environment-variables.ts";
 import {
   computeCapacityExceeded,
   invalidSetting,
+  logMemoryLimitTooHigh,
   memoryCapacityExceeded,
   reservedLimitTooLow,
   tooFewCyclesForCompute,
@@ -33,12 +35,20 @@ export type SettingsResult =
   | { readonly ok: true; readonly settings: CanisterSettings }
   | { readonly ok: false; readonly error: UserError };
 
+/**
+ * What is wrong with the request itself, whoever makes it and whatever canister it is for: asked before the canister
+ * and the caller are looked at.
+ */
+export function malformedSettings(arg: SettingsArg): UserError | undefined {
+  return checkLists(arg) ?? checkRanges(arg) ?? checkDuplicates(arg);
+}
+
 /** The settings that `canister` would have, or why it may not. Fields that are not given stay as they are. */
 export function changedSettings(round: Round, canister: CanisterState, arg: SettingsArg): SettingsResult {
-  const error = checkRanges(arg) ?? checkEnvironment(arg);
+  const error = malformedSettings(arg) ?? checkEnvironment(arg);
   if (error !== undefined) return { ok: false, error };
   const settings = merge(canister.settings, arg);
-  const refusal = checkResources(round, canister, settings);
+  const refusal = checkResources(round, canister, settings) ?? checkLogLimit(arg);
   return refusal === undefined ? { ok: true, settings } : { ok: false, error: refusal };
 }
 
@@ -58,8 +68,7 @@ function merge(old: CanisterSettings, arg: SettingsArg): CanisterSettings {
     wasmMemoryLimit: arg.wasm_memory_limit[0] ?? old.wasmMemoryLimit,
     wasmMemoryThreshold: arg.wasm_memory_threshold[0] ?? old.wasmMemoryThreshold,
     logMemoryLimit: Number(arg.log_memory_limit[0] ?? old.logMemoryLimit),
-    environmentVariables:
-      variables === undefined ? old.environmentVariables : [...variables].sort((a, b) => (a.name < b.name ? -1 : 1)),
+    environmentVariables: variables === undefined ? old.environmentVariables : sortedByName(variables),
   };
 }
 
@@ -67,6 +76,17 @@ function visibility([arg]: Opt<VisibilityArg>): Visibility | undefined {
   if (arg === undefined) return undefined;
   if ("allowed_viewers" in arg) return { kind: "allowed_viewers", viewers: sortedUnique(arg.allowed_viewers) };
   return { kind: "public" in arg ? "public" : "controllers" };
+}
+
+/** Lists that are too long are refused while they are decoded. */
+function checkLists(arg: SettingsArg): UserError | undefined {
+  const viewers = ([given]: Opt<VisibilityArg>): readonly unknown[] | undefined =>
+    given !== undefined && "allowed_viewers" in given ? given.allowed_viewers : undefined;
+  const visibilities = [arg.log_visibility, arg.snapshot_visibility, arg.status_visibility];
+  const lists = [arg.controllers[0], ...visibilities.map(viewers)];
+  return lists.some((list) => list !== undefined && list.length > MAX_CONTROLLERS)
+    ? tooManyElements(MAX_CONTROLLERS).error
+    : undefined;
 }
 
 interface Range {
@@ -77,27 +97,20 @@ interface Range {
 }
 
 function checkRanges(arg: SettingsArg): UserError | undefined {
-  const lists = [
-    arg.controllers[0],
-    ...[arg.log_visibility, arg.snapshot_visibility, arg.status_visibility].map(viewers),
-  ];
-  if (lists.some((list) => list !== undefined && list.length > MAX_CONTROLLERS)) {
-    const reason = `Deserialize error: The number of elements exceeds maximum allowed ${MAX_CONTROLLERS}`;
-    return undecodable(`Fail to decode argument 0: ${reason}`).error;
-  }
   const [compute] = arg.compute_allocation;
   if (compute !== undefined && compute > 100n) {
     return invalidSetting(`ComputeAllocation expected to be in the range [0..100], got ${compute}`);
   }
   const minimum = arg.minimum_incoming_canister_call_cycles;
+  // The bounds of the Wasm memory are those of the specification, 2^48; the replica's texts say 2^64-1 all the same.
   const ranges: Range[] = [
     { name: "MemoryAllocation", value: arg.memory_allocation, max: MAX_U64, shown: "2^64-1" },
     { name: "Freezing threshold", value: arg.freezing_threshold, max: MAX_U64, shown: "2^64-1" },
     { name: "Reserved cycles limit", value: arg.reserved_cycles_limit, max: MAX_CYCLES, shown: "2^128-1" },
     { name: "Minimum incoming canister call cycles", value: minimum, max: MAX_CYCLES, shown: "2^128-1" },
     { name: "Log memory limit", value: arg.log_memory_limit, max: MAX_U64, shown: "2^64-1" },
-    { name: "Wasm memory limit", value: arg.wasm_memory_limit, max: MAX_WASM_MEMORY, shown: "2^48" },
-    { name: "Wasm memory threshold", value: arg.wasm_memory_threshold, max: MAX_WASM_MEMORY, shown: "2^48" },
+    { name: "Wasm memory limit", value: arg.wasm_memory_limit, max: MAX_WASM_MEMORY, shown: "2^64-1" },
+    { name: "Wasm memory threshold", value: arg.wasm_memory_threshold, max: MAX_WASM_MEMORY, shown: "2^64-1" },
   ];
   for (const { name, value, max, shown } of ranges) {
     const [given] = value;
@@ -106,35 +119,37 @@ function checkRanges(arg: SettingsArg): UserError | undefined {
       return invalidSetting(`${name} expected to be ${where} [0..${shown}], got ${given}`);
     }
   }
-  const [logBytes] = arg.log_memory_limit;
-  if (logBytes !== undefined && logBytes > MAX_LOG_BYTES) {
-    const sentence = `The canister log memory limit ${logBytes} is too high. It must be at most ${MAX_LOG_BYTES}.`;
-    return userError(ErrorCode.CanisterRejectedMessage, sentence);
-  }
   return undefined;
 }
 
-function viewers([arg]: Opt<VisibilityArg>): readonly unknown[] | undefined {
-  return arg !== undefined && "allowed_viewers" in arg ? arg.allowed_viewers : undefined;
+function checkDuplicates(arg: SettingsArg): UserError | undefined {
+  const [variables] = arg.environment_variables;
+  if (variables === undefined || new Set(variables.map(({ name }) => name)).size === variables.length) return undefined;
+  return userError(ErrorCode.InvalidManagementPayload, "Duplicate environment variables are not allowed");
 }
 
 function checkEnvironment(arg: SettingsArg): UserError | undefined {
   const [variables] = arg.environment_variables;
   if (variables === undefined) return undefined;
   const refuse = (sentence: string): UserError => userError(ErrorCode.InvalidManagementPayload, sentence);
-  if (new Set(variables.map(({ name }) => name)).size !== variables.length) {
-    return refuse("Duplicate environment variables are not allowed");
-  }
   if (variables.length > MAX_ENVIRONMENT_VARIABLES) {
     return refuse(`Too many environment variables: ${variables.length} (max: ${MAX_ENVIRONMENT_VARIABLES})`);
   }
-  const bytes = (text: string): number => new TextEncoder().encode(text).length;
   const limit = `exceeds the maximum allowed length of ${MAX_ENVIRONMENT_VARIABLE_BYTES}.`;
-  for (const { name, value } of variables) {
-    if (bytes(name) > MAX_ENVIRONMENT_VARIABLE_BYTES) return refuse(`Environment variable name "${name}" ${limit}`);
-    if (bytes(value) > MAX_ENVIRONMENT_VARIABLE_BYTES) return refuse(`Environment variable value "${value}" ${limit}`);
+  for (const { name, value } of sortedByName(variables)) {
+    if (utf8Length(name) > MAX_ENVIRONMENT_VARIABLE_BYTES) {
+      return refuse(`Environment variable name "${name}" ${limit}`);
+    }
+    if (utf8Length(value) > MAX_ENVIRONMENT_VARIABLE_BYTES) {
+      return refuse(`Environment variable value "${value}" ${limit}`);
+    }
   }
   return undefined;
+}
+
+function checkLogLimit(arg: SettingsArg): UserError | undefined {
+  const [asked] = arg.log_memory_limit;
+  return asked !== undefined && asked > MAX_LOG_BYTES ? logMemoryLimitTooHigh(asked, MAX_LOG_BYTES) : undefined;
 }
 
 /** What the subnet and the balance have to say. Only increases are refused: whoever has less asks for less. */

@@ -1,43 +1,64 @@
-// canister_status: everything that its controllers may know of a canister. Specification, "IC method
-// canister_status"; checklist 4.3.
-import type { CanisterSettings, CanisterState, Visibility } from "@atoll/state";
-import { fromHex, type PrincipalId } from "@atoll/types";
-import { memoryMetrics, type Round } from "../round.ts";
+// canister_status: everything that its controllers may know of a canister, in a round and in queries alike.
+// Specification, "IC method canister_status"; checklist 4.3.
+import type { CanisterSettings, CanisterState, QueryStats, Visibility } from "@atoll/state";
+import { type CanisterId, type Cycles, fromHex, invariant, type PrincipalId, principalFromText } from "@atoll/types";
+import type { FeeSchedule } from "../fees.ts";
+import { type MemoryMetrics, memoryMetrics } from "../round.ts";
 import type { MethodResult } from "./answer.ts";
 import { candidPrincipal, decodeArgument, encodeReply } from "./candid-argument.ts";
 import { type CanisterIdArg, CanisterIdRecord, CanisterStatusRecord } from "./candid-types.ts";
-import { controlledOrOwnCanister, failed, isUserError } from "./managed-canister.ts";
+import { failed, statusError } from "./managed-canister.ts";
+import { canisterNotFound } from "./management-errors.ts";
 import type { ManagementCall } from "./method.ts";
 
-export function canisterStatus(call: ManagementCall): MethodResult {
-  const { round, sender } = call;
-  const decoded = decodeArgument<CanisterIdArg>(CanisterIdRecord, call.arg);
+const NO_CONTROLLER = named("zrl4w-cqaaa-nocon-troll-eraaa-d5qc");
+const SEVERAL_CONTROLLERS = named("ifxlm-aqaaa-multi-pleco-ntrol-lersa-h3ae");
+
+export function canisterStatus({ round, arg, sender }: ManagementCall): MethodResult {
+  const decoded = decodeArgument<CanisterIdArg>(CanisterIdRecord, arg);
   if (!decoded.ok) return decoded;
-  const id = decoded.value.canister_id;
-  const seen = round.state.canisters.get(id);
-  const canister =
-    seen !== undefined && isVisibleTo(sender, seen.settings.statusVisibility)
-      ? seen
-      : controlledOrOwnCanister(call, id);
-  if (isUserError(canister)) return failed(canister);
-  return { ok: true, reply: encodeReply(CanisterStatusRecord, statusOf(round, canister)) };
+  const canister = round.state.canisters.get(decoded.value.canister_id);
+  if (canister === undefined) return failed(canisterNotFound(decoded.value.canister_id));
+  const refusal = statusError(canister, round.state.config.subnetAdmins, sender);
+  if (refusal !== undefined) return failed(refusal);
+  const facts = {
+    ...canister,
+    status: canister.status.kind,
+    moduleHash: canister.execution?.moduleHash,
+    memory: memoryMetrics(round.state, canister),
+    readyForMigration: isReadyForMigration(canister),
+  };
+  return { ok: true, reply: statusReply(round.fees, facts) };
 }
 
-/** What a setting opens to others than the controllers. */
-export function isVisibleTo(caller: PrincipalId, visibility: Visibility): boolean {
-  if (visibility.kind === "allowed_viewers") return visibility.viewers.includes(caller);
-  return visibility.kind === "public";
+/** What the status is made of: a canister in a round, or its view on the query side. */
+export interface StatusFacts {
+  readonly id: CanisterId;
+  readonly settings: CanisterSettings;
+  readonly status: CanisterState["status"]["kind"];
+  readonly version: number;
+  readonly cycles: Cycles;
+  readonly reservedCycles: Cycles;
+  readonly moduleHash: string | undefined;
+  readonly memory: MemoryMetrics;
+  readonly readyForMigration: boolean;
+  readonly queryStats: QueryStats;
 }
 
-function statusOf(round: Pick<Round, "fees" | "state">, canister: CanisterState): object {
-  const memory = memoryMetrics(round.state, canister);
-  const { settings, status, execution } = canister;
-  return {
-    status: { [status.kind]: null },
-    ready_for_migration: status.kind === "stopped" && canister.input.length === 0 && canister.callbacks.size === 0,
-    version: BigInt(canister.version),
-    settings: definiteSettings(settings),
-    module_hash: execution === undefined ? [] : [fromHex(execution.moduleHash)],
+/** Stopped, and nothing is under way to or from it. */
+export function isReadyForMigration({ status, input, callbacks }: CanisterState): boolean {
+  return status.kind === "stopped" && input.length === 0 && callbacks.size === 0;
+}
+
+export function statusReply(fees: FeeSchedule, facts: StatusFacts): Uint8Array {
+  const { memory, settings, queryStats } = facts;
+  const controller = candidPrincipal(soleController(settings));
+  return encodeReply(CanisterStatusRecord, {
+    status: { [facts.status]: null },
+    ready_for_migration: facts.readyForMigration,
+    version: BigInt(facts.version),
+    settings: { controller, ...definiteSettings(settings) },
+    module_hash: facts.moduleHash === undefined ? [] : [fromHex(facts.moduleHash)],
     memory_size: BigInt(memory.total),
     memory_metrics: {
       wasm_memory_size: BigInt(memory.wasmMemory),
@@ -51,21 +72,36 @@ function statusOf(round: Pick<Round, "fees" | "state">, canister: CanisterState)
       // The log is not charged as memory; the replica counts 0 as well until its log store is switched on.
       log_memory_store_size: 0n,
     },
-    cycles: canister.cycles,
-    reserved_cycles: canister.reservedCycles,
-    idle_cycles_burned_per_day: round.fees.idleBurnPerDay(
+    controller,
+    freezing_threshold: settings.freezingThreshold,
+    balance: [[Uint8Array.of(0), facts.cycles]],
+    cycles: facts.cycles,
+    reserved_cycles: facts.reservedCycles,
+    idle_cycles_burned_per_day: fees.idleBurnPerDay(
       memory.total,
       settings.memoryAllocation,
       settings.computeAllocation,
     ),
-    // Queries are not counted yet.
     query_stats: {
-      num_calls_total: 0n,
-      num_instructions_total: 0n,
-      request_payload_bytes_total: 0n,
-      response_payload_bytes_total: 0n,
+      num_calls_total: queryStats.calls,
+      num_instructions_total: queryStats.instructions,
+      request_payload_bytes_total: queryStats.requestBytes,
+      response_payload_bytes_total: queryStats.responseBytes,
     },
-  };
+  });
+}
+
+function named(text: string): PrincipalId {
+  const id = principalFromText(text);
+  invariant(id !== undefined, `${text} is not a principal`);
+  return id;
+}
+
+/** What stands for the controllers in the old field for one: the only one, or a name for none and for several. */
+function soleController({ controllers }: CanisterSettings): PrincipalId {
+  const [first, second] = controllers;
+  if (first === undefined) return NO_CONTROLLER;
+  return second === undefined ? first : SEVERAL_CONTROLLERS;
 }
 
 function definiteSettings(settings: CanisterSettings): object {

@@ -1,13 +1,14 @@
 // create_canister: a canister pays for a new one out of the cycles it attaches; what is left of them is the balance
-// of the new canister. Specification, "IC method create_canister"; checklist 5.1.
+// of the new canister. The admins of a subnet, where there are any, create canisters without paying. Specification, "IC method create_canister"; checklist 5.1.
 import { type CanisterState, newCanister, nextCanisterId, touch } from "@atoll/state";
 import { type CanisterId, type Cycles, MAX_CANISTERS, type UserError } from "@atoll/types";
 import type { MethodResult } from "./answer.ts";
 import { candidPrincipal, decodeArgument, encodeReply, isEmptyTuple } from "./candid-argument.ts";
 import { CanisterIdRecord, type CreateCanisterArg, CreateCanisterRecord } from "./candid-types.ts";
-import { changedSettings } from "./canister-settings.ts";
+import { changedSettings, malformedSettings } from "./canister-settings.ts";
+import { environmentVariablesHash } from "./environment-variables.ts";
 import { failed, isUserError, recordChange, senderVersionError } from "./managed-canister.ts";
-import { outOfCanisterIds, tooFewCyclesToCreate, tooManyCanisters } from "./management-errors.ts";
+import { notASubnetAdmin, outOfCanisterIds, tooFewCyclesToCreate, tooManyCanisters } from "./management-errors.ts";
 import type { ManagementCall } from "./method.ts";
 
 const NOTHING_ASKED: CreateCanisterArg = { settings: [], sender_canister_version: [] };
@@ -20,7 +21,15 @@ export function createCanister(call: ManagementCall): MethodResult {
   if (!decoded.ok) return decoded;
   const versionError = senderVersionError(call, decoded.value.sender_canister_version);
   if (versionError !== undefined) return failed(versionError);
-  const fee = call.round.fees.canisterCreation();
+  const [asked] = decoded.value.settings;
+  const malformed = asked && malformedSettings(asked);
+  if (malformed !== undefined) return failed(malformed);
+  const { subnetAdmins: admins } = call.round.state.config;
+  if (call.caller.kind === "ingress" && admins !== undefined && !admins.includes(call.sender)) {
+    return failed(notASubnetAdmin(admins, call.sender));
+  }
+  // Where there are admins, they decide who creates canisters, not cycles.
+  const fee = admins === undefined ? call.round.fees.canisterCreation() : 0n;
   if (call.payment < fee) return failed(tooFewCyclesToCreate(call.payment, fee));
   const canister = addCanister(call, decoded.value, call.payment - fee, undefined);
   if (isUserError(canister)) return failed(canister);
@@ -50,9 +59,11 @@ export function addCanister(
     if (!changed.ok) return changed.error;
     canister.settings = changed.settings;
   }
+  const variables = asked?.environment_variables[0];
   recordChange(call, canister, arg.sender_canister_version, {
     kind: "creation",
     controllers: canister.settings.controllers,
+    ...(variables && { environmentVariablesHash: environmentVariablesHash(variables, round.crypto.sha256) }),
   });
   if (specifiedId === undefined) state.nextCanisterIndex++;
   state.canisters.set(id, canister);

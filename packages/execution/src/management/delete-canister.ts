@@ -4,7 +4,7 @@ import { forgetCanister } from "@atoll/state";
 import { EMPTY_REPLY, type MethodResult } from "./answer.ts";
 import { decodeArgument } from "./candid-argument.ts";
 import { type CanisterIdArg, CanisterIdRecord } from "./candid-types.ts";
-import { controlledCanister, failed, isUserError } from "./managed-canister.ts";
+import { controlledOrAdministeredCanister, failed, isUserError } from "./managed-canister.ts";
 import { canisterDeletesItself, canisterNotStopped, canisterQueueNotEmpty } from "./management-errors.ts";
 import type { ManagementCall } from "./method.ts";
 import { discardCode } from "./uninstall-code.ts";
@@ -15,7 +15,7 @@ export function deleteCanister(call: ManagementCall): MethodResult {
   if (!decoded.ok) return decoded;
   const id = decoded.value.canister_id;
   if (sender === id) return failed(canisterDeletesItself(id));
-  const canister = controlledCanister(call, id);
+  const canister = controlledOrAdministeredCanister(call, id);
   if (isUserError(canister)) return failed(canister);
   if (canister.status.kind !== "stopped") return failed(canisterNotStopped(id));
   if (canister.input.length > 0) return failed(canisterQueueNotEmpty(id));

@@ -1,10 +1,11 @@
 // The management canister `aaaaa-aa`: a table from method name to one file each. It has no state of its own; it is
 // the subnet's way of letting canisters and users act on canisters. Specification, "The IC management canister".
 import type { ManagementCaller } from "@atoll/state";
-import { ErrorCode, userError } from "@atoll/types";
+import { ErrorCode, type UserError, userError } from "@atoll/types";
 import type { Round } from "../round.ts";
 import { answerManagementCall } from "./answer.ts";
-import { managementMethods } from "./methods.ts";
+import type { ManagementMethod } from "./method.ts";
+import { managementMethod } from "./methods.ts";
 
 export function executeManagementCall(
   round: Round,
@@ -14,21 +15,21 @@ export function executeManagementCall(
 ): void {
   const sender = caller.kind === "ingress" ? caller.sender : caller.request.sender;
   const payment = caller.kind === "ingress" ? 0n : caller.request.payment;
-  const method = Object.hasOwn(managementMethods, methodName) ? managementMethods[methodName] : undefined;
+  const refuse = (error: UserError): void => answerManagementCall(round, caller, { ok: false, error });
+  const method = managementMethod(methodName);
   if (method === undefined) {
-    answerManagementCall(round, caller, {
-      ok: false,
-      error: userError(ErrorCode.CanisterMethodNotFound, `Management canister has no method '${methodName}'`),
-    });
+    refuse(userError(ErrorCode.CanisterMethodNotFound, `Management canister has no method '${methodName}'`));
     return;
   }
-  if (caller.kind === "ingress" && method.from === "canisters") {
-    answerManagementCall(round, caller, {
-      ok: false,
-      error: userError(ErrorCode.CanisterRejectedMessage, `Only canisters can call ic00 method ${methodName}`),
-    });
+  // The filter lets no such message into a block.
+  if (caller.kind === "ingress" && isClosedToUsers(method, round)) {
+    refuse(userError(ErrorCode.CanisterContractViolation, `${methodName} cannot be called by a user.`));
     return;
   }
   const result = method.run({ round, caller, sender, arg, payment });
   if (result !== "later") answerManagementCall(round, caller, result);
+}
+
+function isClosedToUsers({ open }: ManagementMethod, { state }: Round): boolean {
+  return open === "canisters" || (open === "canisters and admins" && state.config.subnetAdmins === undefined);
 }

@@ -1,12 +1,12 @@
-// The canister that a call is about, and who may act on it: its controllers, and for some methods the canister itself.
-// Specification, "The IC management canister"; checklist 4.1, column Who.
+// The canister that a call is about, and who may act on it: its controllers, for some methods the canister itself, the
+// admins of the subnet, or whom its settings name. Specification, "The IC management canister"; checklist 4.1, Who.
 
-import type { CanisterState, HistoryEntry } from "@atoll/state";
-import { type CanisterId, ErrorCode, type UserError, userError } from "@atoll/types";
+import type { CanisterSettings, CanisterState, HistoryEntry, Visibility } from "@atoll/state";
+import { type CanisterId, ErrorCode, type PrincipalId, type UserError, userError } from "@atoll/types";
 import type { MethodResult } from "./answer.ts";
 import type { Opt } from "./candid-argument.ts";
 import { addHistoryEntry } from "./canister-history.ts";
-import { canisterNotFound, notAController } from "./management-errors.ts";
+import { canisterNotFound, notAController, notAControllerOrAdmin } from "./management-errors.ts";
 import type { ManagementCall } from "./method.ts";
 
 export function failed(error: UserError): MethodResult {
@@ -17,14 +17,59 @@ export function failed(error: UserError): MethodResult {
 export function controlledCanister(call: ManagementCall, id: CanisterId): CanisterState | UserError {
   const canister = call.round.state.canisters.get(id);
   if (canister === undefined) return canisterNotFound(id);
-  const { controllers } = canister.settings;
-  return controllers.includes(call.sender) ? canister : notAController(id, controllers, call.sender);
+  return controllerError(canister, call.sender) ?? canister;
 }
 
 /** As `controlledCanister`, but the canister may also act on itself. */
 export function controlledOrOwnCanister(call: ManagementCall, id: CanisterId): CanisterState | UserError {
   const canister = call.round.state.canisters.get(id);
   return canister !== undefined && call.sender === id ? canister : controlledCanister(call, id);
+}
+
+/** As `controlledCanister`, but the admins of the subnet may act on all of its canisters. */
+export function controlledOrAdministeredCanister(call: ManagementCall, id: CanisterId): CanisterState | UserError {
+  const { state } = call.round;
+  const canister = state.canisters.get(id);
+  if (canister === undefined) return canisterNotFound(id);
+  return controllerOrAdminError(canister, state.config.subnetAdmins, call.sender) ?? canister;
+}
+
+/** What of a canister decides who may do what with it. */
+export interface Access {
+  readonly id: CanisterId;
+  readonly settings: CanisterSettings;
+}
+
+export function controllerError({ id, settings }: Access, caller: PrincipalId): UserError | undefined {
+  return settings.controllers.includes(caller) ? undefined : notAController(id, settings.controllers, caller);
+}
+
+/** On a subnet without admins the error is the older one, which clients know. */
+export function controllerOrAdminError(
+  canister: Access,
+  admins: readonly PrincipalId[] | undefined,
+  caller: PrincipalId,
+): UserError | undefined {
+  if (admins === undefined) return controllerError(canister, caller);
+  const { id, settings } = canister;
+  if (settings.controllers.includes(caller) || admins.includes(caller)) return undefined;
+  return notAControllerOrAdmin(id, { controllers: settings.controllers, admins, caller });
+}
+
+/** What a setting opens to others than the controllers. */
+export function isVisibleTo(caller: PrincipalId, visibility: Visibility): boolean {
+  if (visibility.kind === "allowed_viewers") return visibility.viewers.includes(caller);
+  return visibility.kind === "public";
+}
+
+/** The status is for controllers, admins, the canister itself and whom the settings name. */
+export function statusError(
+  canister: Access,
+  admins: readonly PrincipalId[] | undefined,
+  caller: PrincipalId,
+): UserError | undefined {
+  if (caller === canister.id || isVisibleTo(caller, canister.settings.statusVisibility)) return undefined;
+  return controllerOrAdminError(canister, admins, caller);
 }
 
 export function isUserError(value: object): value is UserError {

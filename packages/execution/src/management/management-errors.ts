@@ -41,6 +41,35 @@ export function notAController(
   );
 }
 
+export function notAControllerOrAdmin(
+  canister: CanisterId,
+  {
+    controllers,
+    admins,
+    caller,
+  }: { controllers: readonly PrincipalId[]; admins: readonly PrincipalId[]; caller: PrincipalId },
+): UserError {
+  return advised(
+    ErrorCode.CanisterInvalidControllerOrSubnetAdmin,
+    `Only the controllers of the canister ${principalToText(canister)} or subnet admins can perform certain actions.\n` +
+      `Canister's controllers: ${text(controllers)}\nSubnet admins: ${text(admins)}\n` +
+      `Sender's ID: ${principalToText(caller)}`,
+    "Execute this call from a controller of the target canister or subnet admin or add the current caller as a controller " +
+      "or subnet admin.",
+    "invalid-controller-subnet-admin",
+  );
+}
+
+export function notASubnetAdmin(admins: readonly PrincipalId[], caller: PrincipalId): UserError {
+  return advised(
+    ErrorCode.InvalidSubnetAdmin,
+    `Only the subnet admins can perform certain actions.\nSubnet admins: ${text(admins)}\n` +
+      `Sender's ID: ${principalToText(caller)}`,
+    "Execute this call from a subnet admin or add the current caller as a subnet admin.",
+    "invalid-subnet-admin",
+  );
+}
+
 export function canisterNotStopped(id: CanisterId): UserError {
   const sentence = `Canister ${principalToText(id)} must be stopped before it is deleted.`;
   return advised(
@@ -173,6 +202,36 @@ export function reservedLimitTooLow(reserved: bigint, limit: bigint): UserError 
     `Cannot set the reserved cycles limit ${groupedCycles(limit)} below the reserved cycles balance of the canister ${groupedCycles(reserved)}.`,
     "Set the reserved cycles limit in the canister settings to a value that is at least the current reserved cycles balance.",
   );
+}
+
+export function logMemoryLimitTooHigh(asked: bigint, limit: bigint): UserError {
+  return userError(
+    ErrorCode.CanisterRejectedMessage,
+    `The canister log memory limit ${asked} is too high. It must be at most ${limit}.`,
+  );
+}
+
+export function noModuleForMetadata(id: CanisterId): UserError {
+  const sentence = `The canister ${principalToText(id)} has no Wasm module and hence no metadata is available.`;
+  return userError(ErrorCode.CanisterRejectedMessage, sentence);
+}
+
+/** Also said of what the caller may not see. */
+export function noSuchMetadata(id: CanisterId, name: string): UserError {
+  const sentence = `The canister ${principalToText(id)} has no metadata section with the name ${name}.`;
+  return userError(ErrorCode.CanisterRejectedMessage, sentence);
+}
+
+export function otherSubnet(asked: PrincipalId, own: PrincipalId): UserError {
+  return userError(
+    ErrorCode.CanisterRejectedMessage,
+    `Provided target subnet ID ${principalToText(asked)} does not match current subnet ID ${principalToText(own)}.`,
+  );
+}
+
+export function logsNotVisible(caller: PrincipalId): UserError {
+  const sentence = `Caller ${principalToText(caller)} is not allowed to access canister logs`;
+  return userError(ErrorCode.CanisterRejectedMessage, sentence);
 }
 
 export function chunkStoreError(sentence: string): UserError {

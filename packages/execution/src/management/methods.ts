@@ -1,89 +1,108 @@
-// The table of the management canister's methods: name, who may call, what it does. One line, one file.
-// Specification, "The IC management canister"; checklist 4.1.
-import { ErrorCode, userError } from "@atoll/types";
+// The table of the management canister's methods: name, to whom it is open, what it takes, what it does. One line, one
+// file. Specification, "The IC management canister"; checklist 4.1.
+import type { IDL } from "@icp-sdk/core/candid";
+import {
+  bitcoinGetBalance,
+  bitcoinGetBlockHeaders,
+  bitcoinGetFeePercentiles,
+  bitcoinGetUtxos,
+  bitcoinSendTransaction,
+} from "./bitcoin.ts";
+import * as types from "./candid-types.ts";
+import { canisterInfo } from "./canister-info.ts";
+import { canisterMetadata } from "./canister-metadata.ts";
+import { canisterMetrics } from "./canister-metrics.ts";
 import { canisterStatus } from "./canister-status.ts";
 import { clearChunkStore } from "./clear-chunk-store.ts";
 import { createCanister } from "./create-canister.ts";
 import { deleteCanister } from "./delete-canister.ts";
 import { depositCycles } from "./deposit-cycles.ts";
+import { fetchCanisterLogs } from "./fetch-canister-logs.ts";
+import { HttpRequestRecord, httpRequest } from "./http-request.ts";
 import { installChunkedCode } from "./install-chunked-code.ts";
 import { installCodeMethod } from "./install-code.ts";
-import type { ManagementCall, ManagementMethod } from "./method.ts";
+import type { ManagementMethod, Openness } from "./method.ts";
+import { nodeMetricsHistory } from "./node-metrics-history.ts";
 import { notAvailable } from "./not-available.ts";
 import { provisionalCreateCanisterWithCycles } from "./provisional-create-canister-with-cycles.ts";
 import { provisionalTopUpCanister } from "./provisional-top-up-canister.ts";
 import { rawRand } from "./raw-rand.ts";
+import { renameCanister } from "./rename-canister.ts";
 import { startCanister } from "./start-canister.ts";
 import { stopCanister } from "./stop-canister.ts";
 import { storedChunks } from "./stored-chunks.ts";
+import { subnetInfo } from "./subnet-info.ts";
+import { ecdsaKeys, schnorrKeys, vetkdKeys } from "./threshold-keys.ts";
 import { uninstallCode } from "./uninstall-code.ts";
 import { updateSettings } from "./update-settings.ts";
 import { uploadChunk } from "./upload-chunk.ts";
 
-const forBoth = (run: ManagementMethod["run"]): ManagementMethod => ({ from: "both", run });
-const forCanisters = (run: ManagementMethod["run"]): ManagementMethod => ({ from: "canisters", run });
+function method(open: Openness, takes: IDL.Type | "nothing", run: ManagementMethod["run"]): ManagementMethod {
+  return { open, takes, run };
+}
+
+const forViewers = { open: "snapshot viewers", takes: types.CanisterIdRecord } as const;
+const forControllers = { open: "controllers", takes: types.CanisterIdRecord } as const;
 
 export const managementMethods: Readonly<Record<string, ManagementMethod>> = {
   // Canisters and their settings.
-  create_canister: forCanisters(createCanister),
-  update_settings: forBoth(updateSettings),
-  canister_status: forBoth(canisterStatus),
-  start_canister: forBoth(startCanister),
-  stop_canister: forBoth(stopCanister),
-  delete_canister: forBoth(deleteCanister),
-  deposit_cycles: forCanisters(depositCycles),
-  canister_metrics: notAvailable("canister_metrics", "both"),
-  canister_info: notAvailable("canister_info", "canisters"),
-  canister_metadata: notAvailable("canister_metadata", "canisters"),
-  fetch_canister_logs: forBoth(fetchCanisterLogs),
+  create_canister: method("canisters and admins", types.CreateCanisterRecord, createCanister),
+  update_settings: method("controllers", types.UpdateSettingsRecord, updateSettings),
+  canister_status: method("status viewers", types.CanisterIdRecord, canisterStatus),
+  canister_metrics: method("controllers and admins", types.CanisterIdRecord, canisterMetrics),
+  canister_info: method("canisters", types.CanisterInfoArgRecord, canisterInfo),
+  canister_metadata: method("canisters", types.CanisterMetadataArgRecord, canisterMetadata),
+  start_canister: method("controllers and admins", types.CanisterIdRecord, startCanister),
+  stop_canister: method("controllers and admins", types.CanisterIdRecord, stopCanister),
+  delete_canister: method("controllers and admins", types.CanisterIdRecord, deleteCanister),
+  deposit_cycles: method("canisters", types.CanisterIdRecord, depositCycles),
+  rename_canister: method("canisters", types.RenameCanisterRecord, renameCanister),
+  fetch_canister_logs: method("queries", types.FetchCanisterLogsRecord, fetchCanisterLogs),
 
   // Code.
-  install_code: forBoth(installCodeMethod),
-  install_chunked_code: forBoth(installChunkedCode),
-  upload_chunk: forBoth(uploadChunk),
-  stored_chunks: forBoth(storedChunks),
-  clear_chunk_store: forBoth(clearChunkStore),
-  uninstall_code: forBoth(uninstallCode),
+  install_code: method("controllers", types.InstallCodeRecord, installCodeMethod),
+  install_chunked_code: method("controllers", types.InstallChunkedCodeRecord, installChunkedCode),
+  upload_chunk: method("controllers", types.UploadChunkRecord, uploadChunk),
+  stored_chunks: method("controllers", types.CanisterIdRecord, storedChunks),
+  clear_chunk_store: method("controllers", types.CanisterIdRecord, clearChunkStore),
+  uninstall_code: method("controllers and admins", types.VersionedCanisterRecord, uninstallCode),
 
   // Snapshots.
-  take_canister_snapshot: notAvailable("take_canister_snapshot", "both"),
-  load_canister_snapshot: notAvailable("load_canister_snapshot", "both"),
-  list_canister_snapshots: notAvailable("list_canister_snapshots", "both"),
-  delete_canister_snapshot: notAvailable("delete_canister_snapshot", "both"),
-  read_canister_snapshot_metadata: notAvailable("read_canister_snapshot_metadata", "both"),
-  read_canister_snapshot_data: notAvailable("read_canister_snapshot_data", "both"),
-  upload_canister_snapshot_metadata: notAvailable("upload_canister_snapshot_metadata", "both"),
-  upload_canister_snapshot_data: notAvailable("upload_canister_snapshot_data", "both"),
+  take_canister_snapshot: notAvailable("take_canister_snapshot", forControllers),
+  load_canister_snapshot: notAvailable("load_canister_snapshot", forControllers),
+  list_canister_snapshots: notAvailable("list_canister_snapshots", forViewers),
+  delete_canister_snapshot: notAvailable("delete_canister_snapshot", forControllers),
+  read_canister_snapshot_metadata: notAvailable("read_canister_snapshot_metadata", forViewers),
+  read_canister_snapshot_data: notAvailable("read_canister_snapshot_data", forViewers),
+  upload_canister_snapshot_metadata: notAvailable("upload_canister_snapshot_metadata", forControllers),
+  upload_canister_snapshot_data: notAvailable("upload_canister_snapshot_data", forControllers),
 
   // Randomness, keys, the outside world.
-  raw_rand: forCanisters(rawRand),
-  http_request: notAvailable("http_request", "canisters"),
-  ecdsa_public_key: notAvailable("ecdsa_public_key", "canisters"),
-  sign_with_ecdsa: notAvailable("sign_with_ecdsa", "canisters"),
-  schnorr_public_key: notAvailable("schnorr_public_key", "canisters"),
-  sign_with_schnorr: notAvailable("sign_with_schnorr", "canisters"),
-  vetkd_public_key: notAvailable("vetkd_public_key", "canisters"),
-  vetkd_derive_key: notAvailable("vetkd_derive_key", "canisters"),
-  bitcoin_get_balance: notAvailable("bitcoin_get_balance", "canisters"),
-  bitcoin_get_utxos: notAvailable("bitcoin_get_utxos", "canisters"),
-  bitcoin_get_current_fee_percentiles: notAvailable("bitcoin_get_current_fee_percentiles", "canisters"),
-  bitcoin_get_block_headers: notAvailable("bitcoin_get_block_headers", "canisters"),
-  bitcoin_send_transaction: notAvailable("bitcoin_send_transaction", "canisters"),
+  raw_rand: method("canisters", "nothing", rawRand),
+  http_request: method("canisters", HttpRequestRecord, httpRequest),
+  ...ecdsaKeys,
+  ...schnorrKeys,
+  ...vetkdKeys,
+  bitcoin_get_balance: bitcoinGetBalance,
+  bitcoin_get_utxos: bitcoinGetUtxos,
+  bitcoin_get_current_fee_percentiles: bitcoinGetFeePercentiles,
+  bitcoin_get_block_headers: bitcoinGetBlockHeaders,
+  bitcoin_send_transaction: bitcoinSendTransaction,
 
   // The subnet.
-  node_metrics_history: notAvailable("node_metrics_history", "canisters"),
-  subnet_info: notAvailable("subnet_info", "canisters"),
+  node_metrics_history: method("canisters", types.NodeMetricsHistoryArgRecord, nodeMetricsHistory),
+  subnet_info: method("canisters", types.SubnetInfoArgRecord, subnetInfo),
 
   // Development networks.
-  provisional_create_canister_with_cycles: forBoth(provisionalCreateCanisterWithCycles),
-  provisional_top_up_canister: forBoth(provisionalTopUpCanister),
+  provisional_create_canister_with_cycles: method(
+    "development",
+    types.ProvisionalCreateRecord,
+    provisionalCreateCanisterWithCycles,
+  ),
+  provisional_top_up_canister: method("development", types.ProvisionalTopUpRecord, provisionalTopUpCanister),
 };
 
-/** Logs are read by queries. */
-function fetchCanisterLogs(call: ManagementCall): ReturnType<ManagementMethod["run"]> {
-  const sentence =
-    call.caller.kind === "ingress"
-      ? "fetch_canister_logs API is not accessible via ingress in replicated mode"
-      : "fetch_canister_logs is not available to canisters";
-  return { ok: false, error: userError(ErrorCode.CanisterRejectedMessage, sentence) };
+/** The method of that name, if there is one: "toString" is none. */
+export function managementMethod(name: string): ManagementMethod | undefined {
+  return Object.hasOwn(managementMethods, name) ? managementMethods[name] : undefined;
 }

@@ -5,6 +5,7 @@ import { DEFAULT_PROVISIONAL_CYCLES, MAX_CYCLES } from "@atoll/types";
 import type { MethodResult } from "./answer.ts";
 import { decodeArgument } from "./candid-argument.ts";
 import { type ProvisionalCreateArg, ProvisionalCreateRecord } from "./candid-types.ts";
+import { malformedSettings } from "./canister-settings.ts";
 import { addCanister, created } from "./create-canister.ts";
 import { failed, isUserError, senderVersionError } from "./managed-canister.ts";
 import { canisterExists, notHostedHere, provisionalNotAllowed } from "./management-errors.ts";
@@ -14,6 +15,9 @@ export function provisionalCreateCanisterWithCycles(call: ManagementCall): Metho
   const { state } = call.round;
   const decoded = decodeArgument<ProvisionalCreateArg>(ProvisionalCreateRecord, call.arg);
   if (!decoded.ok) return decoded;
+  const [asked] = decoded.value.settings;
+  const malformed = asked && malformedSettings(asked);
+  if (malformed !== undefined) return failed(malformed);
   if (!state.config.provisional) return failed(provisionalNotAllowed());
   const versionError = senderVersionError(call, decoded.value.sender_canister_version);
   if (versionError !== undefined) return failed(versionError);

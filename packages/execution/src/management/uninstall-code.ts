@@ -6,7 +6,13 @@ import type { Round } from "../round.ts";
 import { EMPTY_REPLY, type MethodResult } from "./answer.ts";
 import { decodeArgument } from "./candid-argument.ts";
 import { type VersionedCanisterArg, VersionedCanisterRecord } from "./candid-types.ts";
-import { controlledCanister, failed, isUserError, recordChange, senderVersionError } from "./managed-canister.ts";
+import {
+  controlledOrAdministeredCanister,
+  failed,
+  isUserError,
+  recordChange,
+  senderVersionError,
+} from "./managed-canister.ts";
 import type { ManagementCall } from "./method.ts";
 
 export function uninstallCode(call: ManagementCall): MethodResult {
@@ -15,7 +21,7 @@ export function uninstallCode(call: ManagementCall): MethodResult {
   const { canister_id, sender_canister_version } = decoded.value;
   const versionError = senderVersionError(call, sender_canister_version);
   if (versionError !== undefined) return failed(versionError);
-  const canister = controlledCanister(call, canister_id);
+  const canister = controlledOrAdministeredCanister(call, canister_id);
   if (isUserError(canister)) return failed(canister);
   uninstall(call.round, canister);
   recordChange(call, canister, sender_canister_version, { kind: "code_uninstall" });

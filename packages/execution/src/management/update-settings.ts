@@ -4,7 +4,7 @@ import { touch } from "@atoll/state";
 import { EMPTY_REPLY, type MethodResult } from "./answer.ts";
 import { decodeArgument } from "./candid-argument.ts";
 import { type UpdateSettingsArg, UpdateSettingsRecord } from "./candid-types.ts";
-import { changedSettings } from "./canister-settings.ts";
+import { changedSettings, malformedSettings } from "./canister-settings.ts";
 import { controlledCanister, failed, isUserError, recordChange, senderVersionError } from "./managed-canister.ts";
 import type { ManagementCall } from "./method.ts";
 
@@ -14,6 +14,8 @@ export function updateSettings(call: ManagementCall): MethodResult {
   const { canister_id, settings, sender_canister_version } = decoded.value;
   const versionError = senderVersionError(call, sender_canister_version);
   if (versionError !== undefined) return failed(versionError);
+  const malformed = malformedSettings(settings);
+  if (malformed !== undefined) return failed(malformed);
   const canister = controlledCanister(call, canister_id);
   if (isUserError(canister)) return failed(canister);
   const changed = changedSettings(call.round, canister, settings);

@@ -7,6 +7,7 @@ import {
   ErrorCode,
   errorCodeText,
   INSTRUCTIONS_PER_COMPOSITE_CALL,
+  MANAGEMENT_CANISTER,
   MAX_COMPOSITE_QUERY_DEPTH,
   MAX_INSTRUCTIONS_PER_QUERY,
   MAX_QUERY_REPLY_BYTES,
@@ -20,6 +21,7 @@ import {
   type UserError,
   userError,
 } from "@atoll/types";
+import { executeManagementQuery } from "./management-query.ts";
 import type { QueryExecutor, QuerySession } from "./query-executor.ts";
 import { queryInput } from "./query-input.ts";
 import { memoryBytesOf } from "./query-state.ts";
@@ -46,6 +48,7 @@ interface Graph {
 
 export function executeQuery(executor: QueryExecutor, call: QueryCall): QueryResult {
   const { dataCertificate } = call;
+  if (call.receiver === MANAGEMENT_CANISTER) return executeManagementQuery(call.methodName, { executor, ...call });
   const instructionsLeft = MAX_INSTRUCTIONS_PER_QUERY;
   const graph: Graph = { executor, dataCertificate, instructionsLeft, failure: undefined, stack: [] };
   const outcome = runQuery(graph, call);
@@ -199,10 +202,21 @@ function runCallback(conversation: Conversation, call: OutgoingCall, payload: Re
 function callPayload({ graph, session }: Conversation, call: OutgoingCall): ResponsePayload {
   graph.instructionsLeft -= INSTRUCTIONS_PER_COMPOSITE_CALL;
   const sender = session.canister.view.id;
-  const outcome = runQuery(graph, { sender, receiver: call.receiver, methodName: call.methodName, arg: call.arg });
+  const { receiver, methodName, arg } = call;
+  if (receiver === MANAGEMENT_CANISTER || receiver === graph.executor.state.config.subnetId) {
+    return payloadOf(executeManagementQuery(methodName, { executor: graph.executor, sender, arg }));
+  }
+  const outcome = runQuery(graph, { sender, receiver, methodName, arg });
   if (outcome.kind === "reply") return outcome;
   const { code, message } = outcome.error;
   if (code === ErrorCode.CanisterRejectedMessage) return { kind: "reject", code: RejectCode.CANISTER_REJECT, message };
+  return { kind: "reject", code: rejectCodeOf(code), message: `${errorCodeText(code)}: ${message}` };
+}
+
+/** What the management canister answers, as a canister gets it. */
+function payloadOf(result: QueryResult): ResponsePayload {
+  if (result.kind === "replied") return { kind: "reply", data: result.reply };
+  const { code, message } = result.error;
   return { kind: "reject", code: rejectCodeOf(code), message: `${errorCodeText(code)}: ${message}` };
 }
 

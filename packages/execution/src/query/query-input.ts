@@ -4,6 +4,7 @@ import type { ExecutionInput } from "@atoll/embedder";
 import { Mode } from "@atoll/embedder";
 import { httpRequestCost } from "../http-request-cost.ts";
 import type { QueryExecutor, QuerySession } from "./query-executor.ts";
+import { otherMemoryBytesOf } from "./query-state.ts";
 
 const STATUS = { running: 1, stopping: 2, stopped: 3 } as const;
 
@@ -46,7 +47,7 @@ export function queryInput(executor: QueryExecutor, session: QuerySession, varyi
       wasmMemoryLimit: view.settings.wasmMemoryLimit,
       environmentVariables: view.settings.environmentVariables,
       logBytes: view.settings.logMemoryLimit,
-      otherMemoryBytes: view.otherMemoryBytes,
+      otherMemoryBytes: otherMemoryBytesOf(view),
       openCalls: 0,
       openCallsTo: () => 0,
       // The instructions of the whole call graph are the bound.

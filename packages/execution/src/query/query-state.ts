@@ -6,16 +6,21 @@ import type { MemoryPages } from "@atoll/embedder";
 import {
   type CanisterSettings,
   type CanisterState,
+  type ConsumedCycles,
   type GlobalValue,
+  type LogRecord,
   type MemoryDelta,
   type PageReader,
   PageTable,
+  type QueryStats,
   readSlot,
   type StoredModule,
   type SubnetConfig,
   type SubnetState,
 } from "@atoll/state";
-import { type CanisterId, type Cycles, type Height, type Time, WASM_PAGE_BYTES } from "@atoll/types";
+import type { CanisterId, Cycles, Height, Time } from "@atoll/types";
+import { isReadyForMigration } from "../management/canister-status.ts";
+import { type MemoryMetrics, memoryMetrics } from "../round.ts";
 
 /** What queries need to know of a canister. */
 export interface CanisterView {
@@ -26,7 +31,10 @@ export interface CanisterView {
   readonly reservedCycles: Cycles;
   readonly version: number;
   readonly globalTimer: Time;
-  readonly otherMemoryBytes: number;
+  readonly memory: MemoryMetrics;
+  readonly readyForMigration: boolean;
+  readonly queryStats: QueryStats;
+  readonly consumed: ConsumedCycles;
   readonly moduleHash: string | undefined;
   readonly globals: readonly GlobalValue[];
 }
@@ -37,6 +45,13 @@ export interface CanisterDelta {
   readonly view: CanisterView | undefined;
   readonly heap: MemoryDelta | undefined;
   readonly stable: MemoryDelta | undefined;
+  readonly logs: LogDelta;
+}
+
+/** Records that this round added, and the first index that is still kept: what was printed long ago is not told again. */
+export interface LogDelta {
+  readonly firstIndex: bigint;
+  readonly added: readonly LogRecord[];
 }
 
 /** What one round changed, for readers. Plain data. */
@@ -76,12 +91,18 @@ export class MemoryView implements MemoryPages {
 
 export interface QueryCanister {
   view: CanisterView;
+  logs: readonly LogRecord[];
   readonly heap: MemoryView;
   readonly stable: MemoryView;
 }
 
-export function memoryBytesOf({ heap, stable, view }: QueryCanister): number {
-  return (heap.wasmPages + stable.wasmPages) * WASM_PAGE_BYTES + view.otherMemoryBytes;
+export function memoryBytesOf({ view }: QueryCanister): number {
+  return view.memory.total;
+}
+
+/** Bytes beside heap and stable memory. */
+export function otherMemoryBytesOf({ memory }: CanisterView): number {
+  return memory.total - memory.wasmMemory - memory.stableMemory;
 }
 
 export interface QueryState {
@@ -111,23 +132,35 @@ export function applyStateDelta(state: QueryState, delta: StateDelta): void {
     let canister = state.canisters.get(change.id);
     const hasLostItsCode = change.view.moduleHash === undefined && canister?.view.moduleHash !== undefined;
     if (canister === undefined || hasLostItsCode) {
-      canister = { view: change.view, heap: new MemoryView(state.reader), stable: new MemoryView(state.reader) };
+      const { logs } = canister ?? { logs: [] };
+      canister = { view: change.view, logs, heap: new MemoryView(state.reader), stable: new MemoryView(state.reader) };
       state.canisters.set(change.id, canister);
     }
     canister.view = change.view;
+    applyLogDelta(canister, change.logs);
     if (change.heap !== undefined) canister.heap.apply(change.heap);
     if (change.stable !== undefined) canister.stable.apply(change.stable);
   }
   for (const hash of delta.goneModules) state.modules.delete(hash);
 }
 
+function applyLogDelta(canister: QueryCanister, { firstIndex, added }: LogDelta): void {
+  const isKept = canister.logs[0] === undefined || canister.logs[0].index >= firstIndex;
+  if (isKept && added.length === 0) return;
+  const kept = isKept ? canister.logs : canister.logs.filter(({ index }) => index >= firstIndex);
+  canister.logs = added.length === 0 ? kept : [...kept, ...added];
+}
+
 const NO_BYTES = new Uint8Array();
 
-/** Ends a round for the readers: everything that was touched since the last call. */
+/**
+ * Ends a round for the readers: everything that was touched since the last call. `whole`: for readers that know nothing
+ * yet.
+ */
 export function takeStateDelta(
   state: SubnetState,
-  otherMemoryBytes: (canister: CanisterState) => number,
   changedModules: readonly string[],
+  { whole }: { readonly whole: boolean },
 ): StateDelta {
   const canisters: CanisterDelta[] = [];
   for (const id of state.touched) {
@@ -135,9 +168,10 @@ export function takeStateDelta(
     const execution = canister?.execution;
     canisters.push({
       id,
-      view: canister && viewOf(canister, otherMemoryBytes(canister)),
+      view: canister && viewOf(canister, memoryMetrics(state, canister)),
       heap: execution?.heap.takeDelta(),
       stable: execution?.stable.takeDelta(),
+      logs: canister === undefined ? NO_LOGS : logDelta(canister.logs, whole ? undefined : state.time),
     });
   }
   const present = changedModules.map((hash) => [hash, state.modules.get(hash)] as const);
@@ -151,7 +185,16 @@ export function takeStateDelta(
   };
 }
 
-function viewOf(canister: CanisterState, otherMemoryBytes: number): CanisterView {
+const NO_LOGS: LogDelta = { firstIndex: 0n, added: [] };
+
+/** Records of `time`, which is that of one round alone; all of them when no time is given. */
+function logDelta({ nextIndex, records }: CanisterState["logs"], time: Time | undefined): LogDelta {
+  let first = time === undefined ? 0 : records.length;
+  while (first > 0 && records[first - 1]?.time === time) first--;
+  return { firstIndex: records[0]?.index ?? nextIndex, added: first === records.length ? [] : records.slice(first) };
+}
+
+function viewOf(canister: CanisterState, memory: MemoryMetrics): CanisterView {
   return {
     id: canister.id,
     settings: canister.settings,
@@ -160,7 +203,11 @@ function viewOf(canister: CanisterState, otherMemoryBytes: number): CanisterView
     reservedCycles: canister.reservedCycles,
     version: canister.version,
     globalTimer: canister.globalTimer,
-    otherMemoryBytes,
+    memory,
+    readyForMigration: isReadyForMigration(canister),
+    queryStats: canister.queryStats,
+    // A copy: the state goes on counting.
+    consumed: { ...canister.consumed },
     moduleHash: canister.execution?.moduleHash,
     globals: canister.execution?.globals ?? [],
   };

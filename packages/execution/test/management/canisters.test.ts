@@ -186,7 +186,7 @@ describe("cycles", () => {
     const subnet = newSubnet();
     const canister = newCanisterOf(subnet, ALICE);
     const error = callError(subnet, ALICE, "deposit_cycles", ids(canister));
-    assertError(error, ErrorCode.CanisterRejectedMessage, "Only canisters can call ic00 method deposit_cycles");
+    assertError(error, ErrorCode.CanisterContractViolation, "deposit_cycles cannot be called by a user.");
   });
 
   test("provisional_top_up_canister adds up to 2^128 - 1", () => {
@@ -524,8 +524,8 @@ describe("other methods", () => {
       406,
       "take_canister_snapshot is not available in this version of Atoll",
     );
-    assertError(rejection("http_request"), 406, "Only canisters can call ic00 method http_request");
-    assertError(rejection("fetch_canister_logs"), 406, "not accessible via ingress in replicated mode");
+    assertError(rejection("http_request"), 504, "http_request cannot be called by a user.");
+    assertError(rejection("fetch_canister_logs"), 406, "only accessible to end users in non-replicated mode");
     assertError(rejection("frobnicate"), 536, "Management canister has no method 'frobnicate'");
     assertError(rejection("toString"), 536, "Management canister has no method 'toString'");
     assertError(rejection("canister_status"), 408, "Error decoding candid");

@@ -82,6 +82,72 @@ const canisterId = Record({ canister_id: Principal });
 const senderVersion = Opt(Nat64);
 const chunkHash = Record({ hash: Blob });
 
+const change = Record({
+  timestamp_nanos: Nat64,
+  canister_version: Nat64,
+  origin: Variant({
+    from_user: Record({ user_id: Principal }),
+    from_canister: Record({ canister_id: Principal, canister_version: Opt(Nat64) }),
+  }),
+  details: Variant({
+    creation: Record({ controllers: Vec(Principal), environment_variables_hash: Opt(Blob) }),
+    code_uninstall: Null,
+    code_deployment: Record({ mode: Variant({ install: Null, reinstall: Null, upgrade: Null }), module_hash: Blob }),
+    load_snapshot: Record({
+      from_canister_id: Opt(Principal),
+      snapshot_id: Blob,
+      canister_version: Nat64,
+      taken_at_timestamp: Nat64,
+      source: Variant({ taken_from_canister: IDL.Reserved, metadata_upload: IDL.Reserved }),
+    }),
+    controllers_change: Record({ controllers: Vec(Principal) }),
+    rename_canister: Record({
+      canister_id: Principal,
+      total_num_changes: Nat64,
+      rename_to: Record({ canister_id: Principal, version: Nat64, total_num_changes: Nat64 }),
+      requested_by: Principal,
+    }),
+  }),
+});
+
+const cyclesConsumed = Record({
+  memory: Nat,
+  compute_allocation: Nat,
+  ingress_induction: Nat,
+  instructions: Nat,
+  request_and_response_transmission: Nat,
+  uninstall: Nat,
+  canister_creation: Nat,
+  http_outcalls: Nat,
+  burned_cycles: Nat,
+});
+
+const httpHeader = Record({ name: Text, value: Text });
+const httpResult = Record({ status: Nat, headers: Vec(httpHeader), body: Blob });
+const httpRequest = Record({
+  url: Text,
+  max_response_bytes: Opt(Nat64),
+  method: Variant({ get: Null, head: Null, post: Null, put: Null, delete: Null, patch: Null }),
+  headers: Vec(httpHeader),
+  body: Opt(Blob),
+  transform: Opt(
+    Record({
+      function: IDL.Func([Record({ response: httpResult, context: Blob })], [httpResult], ["query"]),
+      context: Blob,
+    }),
+  ),
+  is_replicated: Opt(Bool),
+});
+
+const path = Vec(Blob);
+const ecdsaKey = Record({ curve: Variant({ secp256k1: Null }), name: Text });
+const schnorrKey = Record({ algorithm: Variant({ bip340secp256k1: Null, ed25519: Null }), name: Text });
+const vetkdKey = Record({ curve: Variant({ bls12_381_g2: Null }), name: Text });
+const aux = Variant({ bip341: Record({ merkle_root_hash: Blob }) });
+const network = Variant({ mainnet: Null, testnet: Null });
+const publicKey = Record({ public_key: Blob, chain_code: Blob });
+const range = Record({ start: Nat64, end: Nat64 });
+
 interface Signature {
   readonly arg: readonly IDL.Type[];
   readonly result: readonly IDL.Type[];
@@ -144,6 +210,97 @@ export const methods = {
   canister_status: { arg: [canisterId], result: [statusResult] },
   deposit_cycles: { arg: [canisterId], result: [] },
   raw_rand: { arg: [], result: [Blob] },
+  canister_info: {
+    arg: [Record({ canister_id: Principal, num_requested_changes: Opt(Nat64) })],
+    result: [
+      Record({
+        total_num_changes: Nat64,
+        recent_changes: Vec(change),
+        module_hash: Opt(Blob),
+        controllers: Vec(Principal),
+      }),
+    ],
+  },
+  canister_metadata: { arg: [Record({ canister_id: Principal, name: Text })], result: [Record({ value: Blob })] },
+  canister_metrics: { arg: [canisterId], result: [Record({ cycles_consumed: cyclesConsumed })] },
+  node_metrics_history: {
+    arg: [Record({ subnet_id: Principal, start_at_timestamp_nanos: Nat64 })],
+    result: [
+      Vec(
+        Record({
+          timestamp_nanos: Nat64,
+          node_metrics: Vec(
+            Record({ node_id: Principal, num_blocks_proposed_total: Nat64, num_block_failures_total: Nat64 }),
+          ),
+        }),
+      ),
+    ],
+  },
+  subnet_info: {
+    arg: [Record({ subnet_id: Principal })],
+    result: [Record({ replica_version: Text, registry_version: Nat64 })],
+  },
+  rename_canister: {
+    arg: [
+      Record({
+        canister_id: Principal,
+        rename_to: Record({ canister_id: Principal, version: Nat64, total_num_changes: Nat64 }),
+        requested_by: Principal,
+        sender_canister_version: Nat64,
+      }),
+    ],
+    result: [],
+  },
+  fetch_canister_logs: {
+    // The filter is not in the specification; the replica has it.
+    arg: [
+      Record({
+        canister_id: Principal,
+        filter: Opt(Variant({ by_idx: range, by_timestamp_nanos: range })),
+      }),
+    ],
+    result: [Record({ canister_log_records: Vec(Record({ idx: Nat64, timestamp_nanos: Nat64, content: Blob })) })],
+  },
+  list_canisters: { arg: [], result: [Record({ canisters: Vec(Record({ start: Principal, end: Principal })) })] },
+  http_request: { arg: [httpRequest], result: [httpResult] },
+  ecdsa_public_key: {
+    arg: [Record({ canister_id: Opt(Principal), derivation_path: path, key_id: ecdsaKey })],
+    result: [publicKey],
+  },
+  sign_with_ecdsa: {
+    arg: [Record({ message_hash: Blob, derivation_path: path, key_id: ecdsaKey })],
+    result: [Record({ signature: Blob })],
+  },
+  schnorr_public_key: {
+    arg: [Record({ canister_id: Opt(Principal), derivation_path: path, key_id: schnorrKey })],
+    result: [publicKey],
+  },
+  sign_with_schnorr: {
+    arg: [Record({ message: Blob, derivation_path: path, key_id: schnorrKey, aux: Opt(aux) })],
+    result: [Record({ signature: Blob })],
+  },
+  vetkd_public_key: {
+    arg: [Record({ canister_id: Opt(Principal), context: Blob, key_id: vetkdKey })],
+    result: [Record({ public_key: Blob })],
+  },
+  vetkd_derive_key: {
+    arg: [Record({ input: Blob, context: Blob, transport_public_key: Blob, key_id: vetkdKey })],
+    result: [Record({ encrypted_key: Blob })],
+  },
+  bitcoin_get_balance: {
+    arg: [Record({ address: Text, network, min_confirmations: Opt(IDL.Nat32) })],
+    result: [Nat64],
+  },
+  bitcoin_get_utxos: {
+    arg: [Record({ address: Text, network, filter: Opt(Variant({ min_confirmations: IDL.Nat32, page: Blob })) })],
+    result: [IDL.Reserved],
+  },
+  bitcoin_get_current_fee_percentiles: { arg: [Record({ network })], result: [Vec(Nat64)] },
+  bitcoin_get_block_headers: {
+    arg: [Record({ start_height: IDL.Nat32, end_height: Opt(IDL.Nat32), network })],
+    result: [IDL.Reserved],
+  },
+  bitcoin_send_transaction: { arg: [Record({ transaction: Blob, network })], result: [] },
 } satisfies Record<string, Signature>;
 
 export type MethodName = keyof typeof methods;

@@ -2,7 +2,16 @@
 // or a canister would make them.
 import { createHash } from "node:crypto";
 import { InstancePool } from "@atoll/embedder";
-import { executeManagementCall, FeeSchedule, type Round } from "@atoll/execution";
+import {
+  executeManagementCall,
+  executeQuery,
+  FeeSchedule,
+  filterIngress,
+  newQueryState,
+  QueryExecutor,
+  type Round,
+  takeStateDelta,
+} from "@atoll/execution";
 import {
   type CanisterState,
   ModuleStore,
@@ -21,6 +30,7 @@ import {
   type PrincipalId,
   principalFromBytes,
   principalToBytes,
+  type QueryResult,
   type Response,
   type UserError,
 } from "@atoll/types";
@@ -30,7 +40,7 @@ import { type MethodName, methods, NO_SETTINGS } from "./interface.ts";
 
 export const ALICE = "aa".repeat(28).concat("02") as PrincipalId;
 export const BOB = "bb".repeat(28).concat("02") as PrincipalId;
-const SUBNET = "5a".repeat(28).concat("02") as PrincipalId;
+export const SUBNET = "5a".repeat(28).concat("02") as PrincipalId;
 
 export const sha256 = (data: Uint8Array): Uint8Array => new Uint8Array(createHash("sha256").update(data).digest());
 export const principal = (id: PrincipalId): Principal => Principal.fromUint8Array(principalToBytes(id));
@@ -119,6 +129,49 @@ export function callAsCanister(
     senderVersion: sender.version,
   } as const;
   executeManagementCall(subnet.round, { kind: "canister", request }, method, request.arg);
+}
+
+/** The query side of the subnet as it is now. */
+export function queriesOf({ state }: TestSubnet): QueryExecutor {
+  for (const id of state.canisters.keys()) state.touched.add(id);
+  const delta = takeStateDelta(state, state.modules.takeReaderChanges(), { whole: true });
+  const executor = new QueryExecutor(
+    newQueryState(state.config, new Uint8Array(133), state.pages),
+    new FeeSchedule(state.config),
+  );
+  executor.apply(delta);
+  return executor;
+}
+
+/** A query to the management canister on the state as it is now. */
+export function queryRaw(subnet: TestSubnet, sender: PrincipalId, methodName: string, arg: Uint8Array): QueryResult {
+  return executeQuery(queriesOf(subnet), { sender, receiver: MANAGEMENT_CANISTER, methodName, arg });
+}
+
+/** The decoded answer to a query, or the error. */
+// biome-ignore lint/suspicious/noExplicitAny: results have the shape that the specification gives them.
+export function query(subnet: TestSubnet, sender: PrincipalId, method: MethodName, arg?: unknown): any {
+  const result = queryRaw(subnet, sender, method, encode(method, arg));
+  return result.kind === "rejected" ? result.error : IDL.decode([...methods[method].result], result.reply)[0];
+}
+
+/** What the node says to a user's message before it takes it; undefined: it takes it. */
+export function filter(
+  subnet: TestSubnet,
+  sender: PrincipalId,
+  methodName: string,
+  arg: Uint8Array,
+): UserError | undefined {
+  return filterIngress(queriesOf(subnet), {
+    requestId: "00".repeat(32),
+    sender,
+    receiver: MANAGEMENT_CANISTER,
+    effectiveCanisterId: MANAGEMENT_CANISTER,
+    methodName,
+    arg,
+    expiry: subnet.state.time,
+    byteSize: arg.length + 300,
+  });
 }
 
 export function takeResponses(canister: CanisterState): Response[] {

@@ -1,7 +1,7 @@
 // The twelve routes of the HTTP interface and one for development, in the order in which a request is refused: unknown path, wrong method,
 // too many at once, body too large, id in the path. What is behind them is one file per endpoint.
 // Interface specification, "HTTPS interface". The table is matched by hand: it is on the way of every message.
-import { MAX_HTTP_BODY_BYTES, type PrincipalId, principalFromText } from "@atoll/types";
+import { MAX_HTTP_BODY_BYTES, type PrincipalId, principalFromText, REPLICA_VERSION } from "@atoll/types";
 import type { HttpHandler, HttpRequest, HttpResponse } from "@atoll/types/http";
 import type { ReplicaBackend } from "../backend.ts";
 import { emptyAnswer, textAnswer } from "./answers.ts";
@@ -86,7 +86,7 @@ function refuse(route: Route, request: HttpRequest): HttpResponse | undefined {
 
 function routeTable(backend: ReplicaBackend, options: HttpInterfaceOptions): ReadonlyMap<string, Route> {
   const limits = { ...CONCURRENCY_LIMITS, ...options.limits };
-  const implementation = options.implementation ?? { version: "0.1.0", hash: "" };
+  const implementation = options.implementation ?? { version: REPLICA_VERSION, hash: "" };
   const calls = createCallEndpoints(backend, options);
   const post = (limit: number, serve: Endpoint): Route => ({ method: "POST", limit, serve, running: 0 });
   return new Map<string, Route>([
