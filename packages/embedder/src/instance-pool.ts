@@ -1,6 +1,7 @@
 // The live instances of one thread, least recently used ones thrown away. An instance is a cache of committed
 // state: dropping one at any time between executions changes nothing but speed. Each memory reserves 8 to 16 GiB
-// of address space, so the number of live ones must stay far below what a process can map.
+// of address space, so the number of live ones must stay far below what a process can map; and each keeps a copy of
+// the pages that it touched, so their bytes are bounded too.
 import type { GlobalValue, StoredModule } from "@atoll/state";
 import type { CanisterId } from "@atoll/types";
 import { DirtyMap } from "./dirty-map.ts";
@@ -14,15 +15,28 @@ export interface InstanceSource {
   readonly globals: readonly GlobalValue[];
 }
 
+export interface InstancePoolOptions {
+  readonly maxInstances?: number;
+  /** Of heap pages that live instances hold; the one used last may exceed it alone. */
+  readonly maxBytes?: number;
+  readonly maxModules?: number;
+}
+
+const GIB = 1024 ** 3;
+
 export class InstancePool {
   readonly #maxInstances: number;
+  readonly #maxBytes: number;
   readonly #maxModules: number;
   readonly #dirty = new DirtyMap();
   readonly #instances = new Map<CanisterId, LiveInstance>();
   readonly #modules = new Map<string, WebAssembly.Module>();
 
-  constructor(options: { maxInstances?: number; maxModules?: number } = {}) {
+  #bytes = 0;
+
+  constructor(options: InstancePoolOptions = {}) {
     this.#maxInstances = options.maxInstances ?? 1000;
+    this.#maxBytes = options.maxBytes ?? 2 * GIB;
     this.#maxModules = options.maxModules ?? 1000;
   }
 
@@ -32,6 +46,7 @@ export class InstancePool {
     if (known !== undefined) {
       this.#instances.delete(id);
       this.#instances.set(id, known);
+      this.#trim();
       return known;
     }
     const live = this.fresh(source);
@@ -46,12 +61,22 @@ export class InstancePool {
   }
 
   put(id: CanisterId, live: LiveInstance): void {
-    this.#instances.delete(id);
+    this.drop(id);
     this.#instances.set(id, live);
-    for (const oldest of this.#instances.keys()) {
-      if (this.#instances.size <= this.#maxInstances) break;
-      this.#instances.delete(oldest);
-    }
+    this.#bytes += live.touchedBytes;
+    live.onGrowth = (bytes) => {
+      this.#bytes += bytes;
+    };
+    this.#trim();
+  }
+
+  get size(): number {
+    return this.#instances.size;
+  }
+
+  /** Bytes of heap pages that the instances in the pool hold. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   has(id: CanisterId): boolean {
@@ -63,7 +88,20 @@ export class InstancePool {
   }
 
   drop(id: CanisterId): void {
+    const live = this.#instances.get(id);
+    if (live === undefined) return;
     this.#instances.delete(id);
+    this.#bytes -= live.touchedBytes;
+    live.onGrowth = undefined;
+  }
+
+  /** Throws away what was not used for longest; never the instance used last. */
+  #trim(): void {
+    for (const oldest of this.#instances.keys()) {
+      const isTooMuch = this.#instances.size > this.#maxInstances || this.#bytes > this.#maxBytes;
+      if (!isTooMuch || this.#instances.size === 1) break;
+      this.drop(oldest);
+    }
   }
 
   #compile(module: StoredModule): WebAssembly.Module {

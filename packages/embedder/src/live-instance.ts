@@ -7,6 +7,7 @@ import { type CallbackCaller, callbackCaller } from "./callback-caller.ts";
 import type { DirtyMap } from "./dirty-map.ts";
 import type { Execution, Heap } from "./execution.ts";
 import { Trap } from "./execution-error.ts";
+import { PageSet } from "./page-set.ts";
 import type { ModuleDescription } from "./prepared-module.ts";
 import type { MemoryPages } from "./stable-memory.ts";
 import { systemImports } from "./system-api/index.ts";
@@ -19,6 +20,9 @@ export class LiveInstance implements Heap {
   readonly #module: WebAssembly.Module;
   readonly #memory: WebAssembly.Memory | undefined;
   readonly #dirty: DirtyMap;
+  readonly #touched = new PageSet();
+  /** Told by how many bytes the instance grew. */
+  onGrowth: ((bytes: number) => void) | undefined;
   #instance: WebAssembly.Instance;
   #bytes: Uint8Array;
   #execution: Execution | undefined;
@@ -32,7 +36,7 @@ export class LiveInstance implements Heap {
     this.description = description;
     this.is64 = description.memory64;
     this.#dirty = dirty;
-    this.#memory = description.memory === undefined ? undefined : loadMemory(description.memory, heap);
+    this.#memory = description.memory === undefined ? undefined : loadMemory(description.memory, heap, this.#touched);
     this.#bytes = this.#memory === undefined ? new Uint8Array() : new Uint8Array(this.#memory.buffer);
     this.#instance = this.#instantiate();
     this.#charge = this.#function("atoll charge") as (amount: number) => number;
@@ -47,6 +51,11 @@ export class LiveInstance implements Heap {
 
   get hasMemory(): boolean {
     return this.#memory !== undefined;
+  }
+
+  /** Memory of the machine that the heap takes; pages that were never written take none. */
+  get touchedBytes(): number {
+    return this.#touched.count * OS_PAGE_BYTES;
   }
 
   get wasmPages(): number {
@@ -78,7 +87,26 @@ export class LiveInstance implements Heap {
     this.#execution = undefined;
     const bytes = this.bytes();
     const pages = bytes.length / OS_PAGE_BYTES;
-    return addStraddled(this.#dirty.take(pages), bytes, base);
+    const written = addStraddled(this.#dirty.take(pages), bytes, base);
+    let added = 0;
+    for (const page of written) if (this.#touched.add(page)) added++;
+    if (added > 0) this.onGrowth?.(added * OS_PAGE_BYTES);
+    return written;
+  }
+
+  /** Puts the content of one page, undefined for zeros. The heap grew to hold it, if at all, by `growTo`. */
+  writePage(page: number, content: Uint8Array | undefined): void {
+    if (content === undefined) this.bytes().fill(0, page * OS_PAGE_BYTES, (page + 1) * OS_PAGE_BYTES);
+    else this.bytes().set(content, page * OS_PAGE_BYTES);
+    if (this.#touched.add(page)) this.onGrowth?.(OS_PAGE_BYTES);
+  }
+
+  /** Makes the heap as large as the committed one became elsewhere. False: it cannot be; throw the instance away. */
+  growTo(wasmPages: number): boolean {
+    const more = wasmPages - this.wasmPages;
+    if (more < 0 || (more > 0 && this.#memory === undefined)) return false;
+    if (more > 0) this.#memory?.grow((this.is64 ? BigInt(more) : more) as number);
+    return true;
   }
 
   exported(name: string): Export | undefined {
@@ -169,7 +197,11 @@ export class LiveInstance implements Heap {
   }
 }
 
-function loadMemory(info: NonNullable<ModuleDescription["memory"]>, heap: MemoryPages): WebAssembly.Memory {
+function loadMemory(
+  info: NonNullable<ModuleDescription["memory"]>,
+  heap: MemoryPages,
+  touched: PageSet,
+): WebAssembly.Memory {
   const initial = Math.max(info.initialPages, heap.wasmPages);
   const memory = info.memory64
     ? new WebAssembly.Memory({
@@ -179,7 +211,10 @@ function loadMemory(info: NonNullable<ModuleDescription["memory"]>, heap: Memory
       } as unknown as WebAssembly.MemoryDescriptor)
     : new WebAssembly.Memory({ initial, maximum: info.maximumPages });
   const bytes = new Uint8Array(memory.buffer);
-  for (const [page, content] of heap.pages()) bytes.set(content, page * OS_PAGE_BYTES);
+  for (const [page, content] of heap.pages()) {
+    bytes.set(content, page * OS_PAGE_BYTES);
+    touched.add(page);
+  }
   return memory;
 }
 

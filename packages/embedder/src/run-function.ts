@@ -84,12 +84,7 @@ export function rollBack(
   globals: readonly GlobalValue[],
 ): boolean {
   if (live.wasmPages !== Math.max(heap.wasmPages, live.description.memory?.initialPages ?? 0)) return false;
-  const bytes = live.bytes();
-  for (const page of dirtyPages) {
-    const committed = heap.read(page);
-    if (committed === undefined) bytes.fill(0, page * OS_PAGE_BYTES, (page + 1) * OS_PAGE_BYTES);
-    else bytes.set(committed, page * OS_PAGE_BYTES);
-  }
+  for (const page of dirtyPages) live.writePage(page, heap.read(page));
   live.writeGlobals(globals);
   live.restoreSegments();
   return true;

@@ -1,7 +1,13 @@
 // A subnet's state with its life on disk: each batch is made durable before it is executed, checkpoints keep the
 // log short, a start loads the last checkpoint and executes the rest of the log again. So everything that anybody
 // was ever shown can be derived again after a crash at any instruction.
-import { describeModule, InstancePool, prepareModule, REWRITER_VERSION } from "@atoll/embedder";
+import {
+  describeModule,
+  InstancePool,
+  type InstancePoolOptions,
+  prepareModule,
+  REWRITER_VERSION,
+} from "@atoll/embedder";
 import { FeeSchedule } from "@atoll/execution";
 import { describeWholeState, processBatch, type RoundOutput, replayBatch, type StateMachine } from "@atoll/messaging";
 import {
@@ -44,7 +50,8 @@ export interface DurableStateOptions {
   /** DER of the network's root key. */
   readonly rootKey: Uint8Array;
   readonly pages: PageStore;
-  readonly maxInstances?: number;
+  /** Bounds of the live instances. */
+  readonly instances?: InstancePoolOptions;
   /** A checkpoint at the latest after so many batches; for tests that need many of them. */
   readonly checkpointBatches?: number;
 }
@@ -78,7 +85,7 @@ export class DurableState {
     this.#batches = BatchLog.open(storage, { ...checks, checkpoint: store.height });
     this.machine = {
       state,
-      pool: new InstancePool(options.maxInstances === undefined ? {} : { maxInstances: options.maxInstances }),
+      pool: new InstancePool(options.instances),
       fees: new FeeSchedule(options.config),
       crypto,
       rootKey: options.rootKey,

@@ -8,9 +8,9 @@ import {
   QueryExecutor,
   type StateDelta,
 } from "@atoll/execution";
-import { PageStore, type SubnetConfig } from "@atoll/state";
+import { PageStore } from "@atoll/state";
 import type { Height } from "@atoll/types";
-import { DurableState, type DurableStatePorts } from "./durable-state.ts";
+import { DurableState, type DurableStateOptions, type DurableStatePorts } from "./durable-state.ts";
 import type { ExecutedRound, Executor } from "./executor.ts";
 
 export class InlineExecutor implements Executor {
@@ -19,12 +19,13 @@ export class InlineExecutor implements Executor {
   readonly #pages: PageStore;
   #waiting: StateDelta[] = [];
 
-  constructor(options: { config: SubnetConfig; rootKey: Uint8Array }, ports: DurableStatePorts) {
+  constructor(options: Omit<DurableStateOptions, "pages">, ports: DurableStatePorts) {
     this.#pages = new PageStore({ shared: false });
     this.durable = new DurableState({ ...options, pages: this.#pages }, ports);
     this.#queries = new QueryExecutor(
       newQueryState(options.config, options.rootKey, this.#pages),
       new FeeSchedule(options.config),
+      options.instances,
     );
   }
 

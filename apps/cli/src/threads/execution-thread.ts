@@ -11,7 +11,7 @@ import { PageStore } from "@atoll/state";
 import { EnvironmentError } from "@atoll/types";
 import type { ExecutionThreadData, FromExecution, ToExecution, ToReader } from "./thread-messages.ts";
 
-const { config, rootKey, storagePath, checkpointBatches, deltas } = workerData as ExecutionThreadData;
+const { config, rootKey, storagePath, checkpointBatches, instances, deltas } = workerData as ExecutionThreadData;
 const main = parentPort;
 if (main === null) throw new Error("execution-thread.ts runs as a worker thread only");
 const answer = (message: FromExecution): void => main.postMessage(message);
@@ -57,7 +57,7 @@ function serve(message: ToExecution): void {
 
 function openState(): DurableState {
   return new DurableState(
-    { config, rootKey, pages, ...(checkpointBatches === undefined ? {} : { checkpointBatches }) },
+    { config, rootKey, pages, instances, ...(checkpointBatches === undefined ? {} : { checkpointBatches }) },
     {
       storage: new NodeStorage(storagePath),
       crypto: { sha256 },

@@ -7,14 +7,14 @@ import { executeQuery, FeeSchedule, filterIngress, newQueryState, QueryExecutor 
 import type { Height } from "@atoll/types";
 import type { FromQuery, QueryThreadData, ToQuery, ToReader } from "./thread-messages.ts";
 
-const { config, rootKey, deltas } = workerData as QueryThreadData;
+const { config, rootKey, instances, deltas } = workerData as QueryThreadData;
 const main = parentPort;
 if (main === null) throw new Error("query-thread.ts runs as a worker thread only");
 
 Error.stackTraceLimit = 0;
 const READER = 0;
 const pages: { slabs: Uint8Array[]; heights: Int32Array } = { slabs: [], heights: new Int32Array(1) };
-const queries = new QueryExecutor(newQueryState(config, rootKey, pages), new FeeSchedule(config));
+const queries = new QueryExecutor(newQueryState(config, rootKey, pages), new FeeSchedule(config), instances);
 
 // Each thread keeps what it compiled: the next start finds the types stripped already.
 setImmediate(flushCompileCache);

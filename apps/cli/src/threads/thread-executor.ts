@@ -1,5 +1,6 @@
 // The main thread's end of the two others: an Executor whose rounds and queries run elsewhere. Queries that arrive
 // in the same turn of the event loop travel in one message.
+import { totalmem } from "node:os";
 import { MessageChannel, Worker } from "node:worker_threads";
 import type { ExecutedRound, Executor } from "@atoll/replica";
 import type { SubnetConfig } from "@atoll/state";
@@ -30,9 +31,11 @@ export interface ThreadExecutorOptions {
 export function createThreadExecutor(options: ThreadExecutorOptions): Executor {
   const { port1, port2 } = new MessageChannel();
   const { config, rootKey, storagePath, checkpointBatches } = options;
-  const data: ExecutionThreadData = { config, rootKey, storagePath, checkpointBatches, deltas: port1 };
+  const instances = { maxBytes: instanceBytes() };
+  const data: ExecutionThreadData = { config, rootKey, storagePath, checkpointBatches, instances, deltas: port1 };
   const execution = startThread("execution-thread.ts", data, port1);
-  const query = startThread("query-thread.ts", { config, rootKey, deltas: port2 } satisfies QueryThreadData, port2);
+  const queryData: QueryThreadData = { config, rootKey, instances, deltas: port2 };
+  const query = startThread("query-thread.ts", queryData, port2);
   for (const thread of [execution, query]) thread.on("error", options.onCrash);
   const rounds = roundCalls(execution, options.log);
   const queries = queryCalls(query);
@@ -47,6 +50,12 @@ export function createThreadExecutor(options: ThreadExecutorOptions): Executor {
       await Promise.all([execution.terminate(), query.terminate()]);
     },
   };
+}
+
+/** What either thread may hold in live instances: an eighth of the memory that there is, 8 GiB at most. */
+function instanceBytes(): number {
+  const memory = process.constrainedMemory() || totalmem();
+  return Math.floor(Math.min(totalmem(), memory, 64 * 1024 ** 3) / 8);
 }
 
 function startThread(file: string, workerData: object, port: ReturnType<typeof Object>): Worker {

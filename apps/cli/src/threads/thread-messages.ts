@@ -4,6 +4,7 @@
 import type { MessagePort } from "node:worker_threads";
 import type { QueryCall, StateDelta } from "@atoll/execution";
 import type { ExecutedRound } from "@atoll/replica";
+import type { DurableStateOptions } from "@atoll/replica/durable-state";
 import type { SubnetConfig } from "@atoll/state";
 import type { Batch, Height, IngressMessage, LogLevel, QueryResult, UserError } from "@atoll/types";
 
@@ -13,6 +14,7 @@ export interface ExecutionThreadData {
   /** Folder of the subnet's files. */
   readonly storagePath: string;
   readonly checkpointBatches: number | undefined;
+  readonly instances: NonNullable<DurableStateOptions["instances"]>;
   /** Deltas and page slabs for the query thread. */
   readonly deltas: MessagePort;
 }
@@ -20,6 +22,7 @@ export interface ExecutionThreadData {
 export interface QueryThreadData {
   readonly config: SubnetConfig;
   readonly rootKey: Uint8Array;
+  readonly instances: NonNullable<DurableStateOptions["instances"]>;
   readonly deltas: MessagePort;
 }
 

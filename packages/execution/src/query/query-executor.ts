@@ -5,6 +5,7 @@ import {
   type EntryPoint,
   type ExecutionInput,
   InstancePool,
+  type InstancePoolOptions,
   type LiveInstance,
   type MemoryPages,
   Mode,
@@ -23,7 +24,7 @@ export class QueryExecutor {
   readonly fees: FeeSchedule;
   readonly #pool: InstancePool;
 
-  constructor(state: QueryState, fees: FeeSchedule, options: { maxInstances?: number } = {}) {
+  constructor(state: QueryState, fees: FeeSchedule, options: InstancePoolOptions = {}) {
     this.state = state;
     this.fees = fees;
     this.#pool = new InstancePool(options);
@@ -36,7 +37,7 @@ export class QueryExecutor {
       const known = this.state.canisters.get(id);
       if (live === undefined) continue;
       const isSameCode = known !== undefined && view !== undefined && view.moduleHash === known.view.moduleHash;
-      if (!isSameCode || heap === undefined || heap.replaced || heap.wasmPages !== live.wasmPages) this.#pool.drop(id);
+      if (!isSameCode || heap === undefined || heap.replaced || !live.growTo(heap.wasmPages)) this.#pool.drop(id);
     }
     applyStateDelta(this.state, delta);
     for (const { id, heap } of delta.canisters) {
@@ -160,11 +161,8 @@ class LayeredPages implements MemoryPages {
 }
 
 function copyPages(live: LiveInstance, canister: QueryCanister, changes: Uint32Array): void {
-  const bytes = live.bytes();
   for (let i = 0; i < changes.length; i += 2) {
     const page = changes[i] as number;
-    const content = canister.heap.read(page);
-    if (content === undefined) bytes.fill(0, page * OS_PAGE_BYTES, (page + 1) * OS_PAGE_BYTES);
-    else bytes.set(content, page * OS_PAGE_BYTES);
+    live.writePage(page, canister.heap.read(page));
   }
 }

@@ -1,6 +1,6 @@
 // A subnet in this process: batches in, request statuses and query answers out. `processBatch` is the only way in, so
 // that rounds, queues and rollback are the real ones; queries see the state as of the last batch.
-import { InstancePool } from "@atoll/embedder";
+import { InstancePool, type InstancePoolOptions } from "@atoll/embedder";
 import { executeQuery, FeeSchedule, newQueryState, QueryExecutor } from "@atoll/execution";
 import { processBatch, type RoundOutput, type StateMachine } from "@atoll/messaging";
 import {
@@ -43,7 +43,13 @@ export interface Machine {
   last: RoundOutput;
 }
 
-export function newMachine(config: Partial<SubnetConfig> = {}): Machine {
+/** How much either side may keep alive. */
+export interface Pools {
+  readonly execution?: InstancePoolOptions;
+  readonly queries?: InstancePoolOptions;
+}
+
+export function newMachine(config: Partial<SubnetConfig> = {}, pools: Pools = {}, { isEmpty = false } = {}): Machine {
   const full: SubnetConfig = {
     subnetId: "5a".repeat(28).concat("02") as PrincipalId,
     type: "application",
@@ -58,16 +64,16 @@ export function newMachine(config: Partial<SubnetConfig> = {}): Machine {
   const fees = new FeeSchedule(full);
   const machine: StateMachine = {
     state: newSubnetState(full, new ModuleStore(), pages),
-    pool: new InstancePool(),
+    pool: new InstancePool(pools.execution),
     fees,
     crypto: { sha256 },
     rootKey: new Uint8Array(133).fill(7),
     tree: new CanonicalTree(),
     memoryTotals: new Map(),
   };
-  const queries = new QueryExecutor(newQueryState(full, machine.rootKey, pages), fees);
+  const queries = new QueryExecutor(newQueryState(full, machine.rootKey, pages), fees, pools.queries);
   const made: Machine = { machine, queries, height: 0, time: 1_700_000_000n * SECOND_NS, last: undefined as never };
-  round(made);
+  if (!isEmpty) round(made);
   return made;
 }
 
