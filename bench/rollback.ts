@@ -9,9 +9,9 @@ import {
   MAX_INTER_CANISTER_PAYLOAD_BYTES,
   STABLE_PAGES_UPDATE,
 } from "@atoll/types";
-import { runOn } from "../packages/execution/src/execute-message.ts";
 import { commonInput } from "../packages/execution/src/execution-inputs.ts";
 import type { Round } from "../packages/execution/src/round.ts";
+import { runOn } from "../packages/execution/src/run-on.ts";
 import { wat } from "../packages/execution/test/canisters/wat.ts";
 import { median, ownCpu, type Row, spread } from "./measure.ts";
 import { BenchSubnet } from "./subnet.ts";
@@ -98,7 +98,7 @@ function executionCost(subnet: BenchSubnet, id: CanisterId, method: "trap" | "ke
   const entry = { kind: "export", name: `canister_update ${method}` } as const;
   let last: RunResult | undefined;
   const before = ownCpu();
-  for (let i = 0; i < count; i++) last = runOn(round, canister, entry, input);
+  for (let i = 0; i < count; i++) last = runOn(round, canister, entry, input, false).next().value as RunResult;
   const cost = (ownCpu() - before) / count;
   if (last?.dirtyPages.length !== TOUCHED || (last.error === undefined) !== (method === "keep")) {
     throw new Error(`the message did not do what it should: ${last?.dirtyPages.length} pages, ${last?.error?.kind}`);

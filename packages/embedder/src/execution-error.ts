@@ -61,6 +61,9 @@ export class Trap extends Error {
   }
 }
 
+/** Thrown to end an execution that could go on but may not run longer in this round. */
+export class SliceEnd extends Error {}
+
 /** Digits in groups of three, as cycles are printed everywhere. */
 export function groupedCycles(cycles: bigint): string {
   return String(cycles).replace(/\B(?=(\d{3})+(?!\d))/g, "_");

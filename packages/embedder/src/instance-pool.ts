@@ -60,6 +60,27 @@ export class InstancePool {
     return new LiveInstance(this.#compile(source.module), describeModule(source.module), this.#dirty, source.heap);
   }
 
+  /** The canister's instance, out of the pool, for an execution that is suspended between slices. */
+  takeSuspendable(id: CanisterId, source: InstanceSource): LiveInstance {
+    const live = this.get(id, source);
+    this.drop(id);
+    live.makeSuspendable(new DirtyMap());
+    return live;
+  }
+
+  /** As `fresh`, for executions that are suspended between slices. */
+  freshSuspendable(source: Pick<InstanceSource, "module" | "heap">): LiveInstance {
+    const live = this.fresh(source);
+    live.makeSuspendable(new DirtyMap());
+    return live;
+  }
+
+  /** Takes back an instance that a long execution has left in its committed state. */
+  putBack(id: CanisterId, live: LiveInstance): void {
+    live.makeDirect(this.#dirty);
+    this.put(id, live);
+  }
+
   put(id: CanisterId, live: LiveInstance): void {
     this.drop(id);
     this.#instances.set(id, live);

@@ -6,20 +6,26 @@ import { invariant, OS_PAGE_BYTES, WASM_PAGE_BYTES } from "@atoll/types";
 import { type CallbackCaller, callbackCaller } from "./callback-caller.ts";
 import type { DirtyMap } from "./dirty-map.ts";
 import type { Execution, Heap } from "./execution.ts";
-import { Trap } from "./execution-error.ts";
+import { SliceEnd, Trap } from "./execution-error.ts";
 import { PageSet } from "./page-set.ts";
 import type { ModuleDescription } from "./prepared-module.ts";
 import type { MemoryPages } from "./stable-memory.ts";
 import { systemImports } from "./system-api/index.ts";
 
-type Export = (...args: (number | bigint)[]) => unknown;
+export type Export = (...args: (number | bigint)[]) => unknown;
+
+/** What V8's suspended stacks (JSPI) add to WebAssembly, which TypeScript's library does not know yet. */
+const { Suspending, promising } = WebAssembly as unknown as {
+  readonly Suspending: new (run: () => Promise<void> | undefined) => WebAssembly.ImportValue;
+  promising(run: Export): (...args: (number | bigint)[]) => Promise<unknown>;
+};
 
 export class LiveInstance implements Heap {
   readonly description: ModuleDescription;
   readonly is64: boolean;
   readonly #module: WebAssembly.Module;
   readonly #memory: WebAssembly.Memory | undefined;
-  readonly #dirty: DirtyMap;
+  #dirty: DirtyMap;
   readonly #touched = new PageSet();
   /** Told by how many bytes the instance grew. */
   onGrowth: ((bytes: number) => void) | undefined;
@@ -30,6 +36,12 @@ export class LiveInstance implements Heap {
   #charge: (amount: number) => number;
   #reset: (instructions: number) => void;
   #counter: () => number;
+  /** Instructions that the execution has beside those of the slice under way. */
+  #reserve = 0;
+  #slice = 0;
+  /** How far system calls have taken the counter below zero in this slice. */
+  #overdrawn = 0;
+  #suspension: Suspension | undefined;
 
   constructor(module: WebAssembly.Module, description: ModuleDescription, dirty: DirtyMap, heap: MemoryPages) {
     this.#module = module;
@@ -67,19 +79,80 @@ export class LiveInstance implements Heap {
   }
 
   charge(instructions: number): number {
-    return this.#charge(instructions);
+    const left = this.#charge(instructions);
+    const remaining = left + this.#reserve;
+    if (left < 0 && remaining >= 0) this.#overdraw(instructions, left);
+    return remaining;
+  }
+
+  /**
+   * A system call has used up the slice. It cannot suspend the execution: the next loop head or function does. But it
+   * must not be larger than a slice itself.
+   */
+  #overdraw(instructions: number, left: number): void {
+    const before = left + instructions;
+    const limit = this.#slice;
+    if (instructions >= Math.max(before, 0) + limit) {
+      throw new Trap({ kind: "slice-overrun", instructions: limit - left, limit });
+    }
+    this.#overdrawn += Math.min(before, 0) - left;
   }
 
   /** Instructions left; negative when used up. */
   remaining(): number {
-    return this.#counter();
+    return this.#counter() + this.#reserve;
   }
 
-  /** Starts an execution; `end` must follow. */
-  begin(execution: Execution): void {
+  /** Starts an execution that may run `slice` instructions at a time; `end` must follow. */
+  begin(execution: Execution, slice: number): void {
     invariant(this.#execution === undefined, "two executions at once on one instance");
     this.#execution = execution;
-    this.#reset(execution.input.instructionLimit);
+    this.#slice = slice;
+    const first = Math.min(slice, execution.input.instructionLimit);
+    this.#reserve = execution.input.instructionLimit - first;
+    this.#overdrawn = 0;
+    this.#reset(first);
+  }
+
+  /**
+   * From now on the end of a slice suspends the execution instead of throwing, and the pages that it writes are
+   * marked in a map of its own, as others run in between.
+   */
+  makeSuspendable(dirty: DirtyMap): void {
+    this.#suspension = { suspended: undefined, tell: undefined };
+    this.#restart(dirty);
+  }
+
+  /** The reverse, for the next executions. */
+  makeDirect(dirty: DirtyMap): void {
+    this.#suspension = undefined;
+    this.#restart(dirty);
+  }
+
+  /** Calls `run` on a stack of its own; `onSuspend` is told each time that it stops at the end of a slice. */
+  start(run: Export, args: readonly (number | bigint)[], onSuspend: () => void): Promise<unknown> {
+    invariant(this.#suspension !== undefined, "an execution on an instance that cannot suspend it");
+    this.#suspension.tell = onSuspend;
+    return promising(run)(...args);
+  }
+
+  /** Lets a suspended execution run its next slice, or end with `failure`. */
+  resume(onSuspend: () => void, failure?: Error): void {
+    const suspended = this.#suspension?.suspended;
+    invariant(this.#suspension !== undefined && suspended !== undefined, "no execution is suspended");
+    this.#suspension.suspended = undefined;
+    this.#suspension.tell = onSuspend;
+    if (failure !== undefined) {
+      suspended.reject(failure);
+      return;
+    }
+    const owed = Math.max(0, -this.#counter());
+    const granted = Math.min(this.#slice * (1 + Math.floor(owed / this.#slice)), this.#reserve);
+    this.#reserve -= granted;
+    this.#overdrawn = 0;
+    const counter = this.#instance.exports["canister counter_instructions"] as WebAssembly.Global<"i64">;
+    counter.value += BigInt(granted);
+    suspended.resolve();
   }
 
   /** Ends the execution and tells which 4 KiB pages it wrote. */
@@ -124,11 +197,16 @@ export class LiveInstance implements Heap {
     return wasmTable.get((table.is64 ? at : Number(at)) as number) as Export | null;
   }
 
-  /** Calls the function at `index` of table 0, which must exist, with `env`; a trap when it takes or gives anything else. */
-  callBack(index: number | bigint, env: number | bigint): void {
+  /** Calls the function at an index of table 0, which must exist, with a value; a trap when it takes or gives anything else. */
+  callbackCaller(): Export {
     const wide = { table: this.description.table?.is64 === true, pointer: this.is64 };
     this.#callBack ??= callbackCaller(this.#instance.exports.table as WebAssembly.Table, wide);
-    this.#callBack(wide.table ? BigInt(index) : Number(index), env);
+    return this.#callBack as Export;
+  }
+
+  /** `index` as the table takes it. */
+  tableIndex(index: number | bigint): number | bigint {
+    return this.description.table?.is64 === true ? BigInt(index) : Number(index);
   }
 
   readGlobals(): GlobalValue[] {
@@ -156,13 +234,38 @@ export class LiveInstance implements Heap {
   restoreSegments(): void {
     if (!this.description.dropsSegments) return;
     if ((this.#instance.exports["atoll dropped"] as WebAssembly.Global).value === 0) return;
+    this.#restart(this.#dirty);
+  }
+
+  /** A new instance over the same memory and with the same globals. */
+  #restart(dirty: DirtyMap): void {
     const globals = this.readGlobals();
+    this.#dirty = dirty;
     this.#instance = this.#instantiate();
     this.#callBack = undefined;
     this.#charge = this.#function("atoll charge") as (amount: number) => number;
     this.#reset = this.#function("atoll reset") as (instructions: number) => void;
     this.#counter = this.#function("atoll counter") as () => number;
     this.writeGlobals(globals);
+  }
+
+  /** Why the counter is below zero: nothing is left at all, one step was too large, or merely the slice is over. */
+  #outOfInstructions(execution: Execution): Error {
+    const counter = this.#counter();
+    if (counter + this.#reserve < 0) return execution.outOfInstructions();
+    const limit = this.#slice;
+    if (counter + this.#overdrawn + limit <= 0)
+      return new Trap({ kind: "slice-overrun", instructions: limit - counter, limit });
+    return new SliceEnd();
+  }
+
+  #suspend(execution: Execution, suspension: Suspension): Promise<void> {
+    const reason = this.#outOfInstructions(execution);
+    if (!(reason instanceof SliceEnd)) throw reason;
+    return new Promise((resolve, reject) => {
+      suspension.suspended = { resolve, reject };
+      suspension.tell?.();
+    });
   }
 
   #function(name: string): Export {
@@ -176,11 +279,15 @@ export class LiveInstance implements Heap {
       invariant(this.#execution !== undefined, "a system call outside of any execution");
       return this.#execution;
     };
+    const suspension = this.#suspension;
     const hooks = {
       ...(this.#memory === undefined ? {} : { memory: this.#memory, dirty: this.#dirty.memory }),
-      out_of_instructions: () => {
-        throw current().outOfInstructions();
-      },
+      out_of_instructions:
+        suspension === undefined
+          ? () => {
+              throw this.#outOfInstructions(current());
+            }
+          : new Suspending(() => this.#suspend(current(), suspension)),
       stack_overflow: () => {
         throw new Trap({ kind: "trapped", trap: "stack overflow" });
       },
@@ -195,6 +302,12 @@ export class LiveInstance implements Heap {
       ic0: systemImports(this.description.systemImports, current),
     } as WebAssembly.Imports);
   }
+}
+
+/** An execution that stopped at the end of a slice: its Wasm stack waits for one of the two. */
+interface Suspension {
+  suspended: { resolve(): void; reject(failure: Error): void } | undefined;
+  tell: (() => void) | undefined;
 }
 
 function loadMemory(

@@ -4,9 +4,9 @@
 import type { GlobalValue, PagedMemory, WasmClosure } from "@atoll/state";
 import { type Height, InvariantViolation, OS_PAGE_BYTES } from "@atoll/types";
 import { Execution } from "./execution.ts";
-import { contractViolation, type ExecutionError, Trap, type TrapCode } from "./execution-error.ts";
+import { contractViolation, type ExecutionError, SliceEnd, Trap, type TrapCode } from "./execution-error.ts";
 import type { Effects, ExecutionInput } from "./execution-input.ts";
-import type { LiveInstance } from "./live-instance.ts";
+import type { Export, LiveInstance } from "./live-instance.ts";
 import { Mode } from "./modes.ts";
 import type { MemoryPages, StableMemory } from "./stable-memory.ts";
 import { utf8 } from "./system-api/api-function.ts";
@@ -19,6 +19,10 @@ export type EntryPoint =
 
 export interface RunResult {
   readonly error: ExecutionError | undefined;
+  /** True when it only came to the end of its slice: undo it, and run it again as a `LongRun`. */
+  readonly isUnfinished: boolean;
+  /** What the execution did to the balance, in cycles. */
+  readonly balanceChange: bigint;
   /** Charged instructions, heap pages included; at most the limit. */
   readonly instructions: number;
   readonly effects: Effects;
@@ -30,31 +34,133 @@ export interface RunResult {
 /** Executions whose heap pages nobody needs to know: nothing that follows sees what they wrote. */
 const PAGES_NOT_CHARGED = Mode.replicatedQuery | Mode.query | Mode.transform | Mode.inspect;
 
-/** `committed` is the heap as it was before, for finding changed pages. */
+/** `committed` is the heap as it was before, for finding changed pages; `slice` the instructions it may run at once. */
 export function runFunction(
   live: LiveInstance,
   entry: EntryPoint,
   input: ExecutionInput,
   stable: StableMemory,
   committed: MemoryPages,
+  slice: number = input.instructionLimit,
 ): RunResult {
   const execution = new Execution(input, live, stable);
-  live.begin(execution);
-  let error: ExecutionError | undefined;
+  live.begin(execution, slice);
+  let thrown: unknown;
   try {
     call(live, entry);
-  } catch (thrown) {
-    error = classify(thrown);
-    const line = trapLine(error);
-    if (line !== undefined) execution.effects.log.add(line);
+  } catch (caught) {
+    thrown = caught;
   }
+  return conclude(live, execution, thrown, committed);
+}
+
+/** What an execution that ended did; `thrown` is what ended it, undefined when it returned. */
+function conclude(live: LiveInstance, execution: Execution, thrown: unknown, committed: MemoryPages): RunResult {
+  const { input, effects, stable } = execution;
+  const isUnfinished = thrown instanceof SliceEnd;
+  // Refused before any function ran, as every function is charged for its beginning.
+  const isRefused = isSignatureMismatch(thrown) && live.remaining() === input.instructionLimit;
+  const cause = isRefused ? wrongSignature() : thrown;
+  const error = cause === undefined || isUnfinished ? undefined : classify(cause);
+  const line = error && trapLine(error);
+  if (line !== undefined) effects.log.add(line);
   if (error === undefined) execution.discardCall();
   const used = input.instructionLimit - live.remaining();
   const dirtyPages = live.end(committed);
   const isFree = (input.mode & PAGES_NOT_CHARGED) !== 0;
   const pageCharge = isFree ? 0 : dirtyPages.length * (live.is64 ? 4000 : 1000);
   const instructions = Math.min(input.instructionLimit, used + pageCharge);
-  return { error, instructions, effects: execution.effects, dirtyPages, stable };
+  const balanceChange = effects.cycles - input.canister.cycles;
+  return { error, isUnfinished, balanceChange, instructions, effects, dirtyPages, stable };
+}
+
+/**
+ * An execution that takes more than one slice: its Wasm stack is suspended between them, so that other canisters run
+ * in the meantime. Needs an instance of its own (`InstancePool.takeSuspendable`).
+ */
+export class LongRun {
+  readonly #live: LiveInstance;
+  readonly #entry: EntryPoint;
+  readonly #execution: Execution;
+  readonly #committed: MemoryPages;
+  readonly #slice: number;
+  #instructions = 0;
+  #isStarted = false;
+  #result: RunResult | undefined;
+
+  constructor(
+    live: LiveInstance,
+    entry: EntryPoint,
+    input: ExecutionInput,
+    stable: StableMemory,
+    committed: MemoryPages,
+    slice: number,
+  ) {
+    this.#live = live;
+    this.#entry = entry;
+    this.#execution = new Execution(input, live, stable);
+    this.#committed = committed;
+    this.#slice = slice;
+  }
+
+  /** What it did, once it has ended. */
+  get result(): RunResult | undefined {
+    return this.#result;
+  }
+
+  /** Instructions executed so far, in all slices. */
+  get instructions(): number {
+    return this.#result?.instructions ?? this.#instructions;
+  }
+
+  /** Runs one slice. Settles when the slice or the whole execution is over; never rejects for what the canister does. */
+  runSlice(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const onSuspend = (): void => {
+        this.#instructions = this.#execution.input.instructionLimit - this.#live.remaining();
+        resolve();
+      };
+      if (this.#isStarted) {
+        this.#onEnd = { resolve, reject };
+        this.#live.resume(onSuspend);
+        return;
+      }
+      this.#isStarted = true;
+      this.#onEnd = { resolve, reject };
+      this.#live.begin(this.#execution, this.#slice);
+      this.#start(onSuspend);
+    });
+  }
+
+  /** Gives up: the stack is unwound, what was done so far is lost. */
+  abort(): void {
+    if (this.#isStarted && this.#result === undefined) this.#live.resume(() => undefined, new SliceEnd());
+  }
+
+  #onEnd: { resolve(): void; reject(error: unknown): void } | undefined;
+
+  #start(onSuspend: () => void): void {
+    const end = (thrown: unknown): void => {
+      try {
+        this.#result = conclude(this.#live, this.#execution, thrown, this.#committed);
+        this.#onEnd?.resolve();
+      } catch (error) {
+        this.#onEnd?.reject(error);
+      }
+    };
+    let ended: Promise<unknown>;
+    try {
+      const found = entryFunction(this.#live, this.#entry);
+      ended = found === undefined ? Promise.resolve() : this.#live.start(found.run, found.args, onSuspend);
+    } catch (thrown) {
+      end(thrown);
+      return;
+    }
+    ended.then(
+      () => end(undefined),
+      (thrown) => end(thrown),
+    );
+  }
 }
 
 /** Makes what the execution wrote the committed state of both memories; gives the globals to keep. */
@@ -91,34 +197,36 @@ export function rollBack(
 }
 
 function call(live: LiveInstance, entry: EntryPoint): void {
-  if (entry.kind === "nothing") return;
-  if (entry.kind === "export") {
-    const found = live.exported(entry.name);
-    if (found === undefined) throw new Trap({ kind: "engine", detail: `no export ${entry.name}` });
-    found();
-    return;
-  }
-  callBack(live, entry.closure);
+  const found = entryFunction(live, entry);
+  if (found === undefined) return;
+  found.run(...found.args);
 }
 
-function callBack(live: LiveInstance, { functionIndex, env }: WasmClosure): void {
+function entryFunction(
+  live: LiveInstance,
+  entry: EntryPoint,
+): { readonly run: Export; readonly args: readonly (number | bigint)[] } | undefined {
+  if (entry.kind === "nothing") return undefined;
+  if (entry.kind === "export") {
+    const run = live.exported(entry.name);
+    if (run === undefined) throw new Trap({ kind: "engine", detail: `no export ${entry.name}` });
+    return { run, args: [] };
+  }
+  const { functionIndex, env } = entry.closure;
   if (live.description.table === undefined) throw contractViolation("table not found");
   const found = live.tableFunction(functionIndex);
   if (found === undefined) throw new Trap({ kind: "function-not-found", index: shownIndex(functionIndex) });
   if (found === null) throw contractViolation("unexpected null function reference");
-  const before = live.remaining();
-  try {
-    live.callBack(functionIndex, env);
-  } catch (thrown) {
-    // Refused before the function ran, as every function is charged for its beginning.
-    const isRefused = isSignatureMismatch(thrown) && live.remaining() === before;
-    throw isRefused ? contractViolation("function invocation does not match its signature") : thrown;
-  }
+  return { run: live.callbackCaller(), args: [live.tableIndex(functionIndex), env] };
 }
 
 /** Indexes of 64 bits that cannot be one are all called the largest of 32. */
 function shownIndex(index: number | bigint): number {
   return typeof index === "number" ? index >>> 0 : Math.min(Number(BigInt.asUintN(64, index)), 0xffff_ffff);
+}
+
+function wrongSignature(): Trap {
+  return contractViolation("function invocation does not match its signature");
 }
 
 function isSignatureMismatch(thrown: unknown): boolean {

@@ -2,16 +2,11 @@
 // Prepays the largest execution, runs, settles, and lets the effects out only if the execution succeeded.
 // Specification, "Message execution"; checklist 6.2.
 import {
-  commitMemories,
   describeModule,
-  type EntryPoint,
   type ExecutionError,
   type ExecutionInput,
   Mode,
   type RunResult,
-  rollBack,
-  runFunction,
-  StableMemory,
   toUserError,
 } from "@atoll/embedder";
 import {
@@ -20,6 +15,7 @@ import {
   type CanisterState,
   type ExecutionState,
   type InputItem,
+  type PendingExecution,
   touch,
 } from "@atoll/state";
 import {
@@ -39,57 +35,71 @@ import {
 import { answer, closeIfDone, openCallContext, rejectWith } from "./call-contexts.ts";
 import { commonInput } from "./execution-inputs.ts";
 import { collectLogs } from "./logs.ts";
+import { beginExecution, type Steps } from "./long-executions.ts";
 import { prepay, refundUnused, settle } from "./prepayment.ts";
 import type { Round } from "./round.ts";
+import { runOn } from "./run-on.ts";
 import { sendCalls } from "./send-calls.ts";
 
-export function executeCall(
-  round: Round,
-  canister: CanisterState,
-  item: Exclude<InputItem, { kind: "response" }>,
-): void {
+type CallItem = Exclude<InputItem, { kind: "response" }>;
+type PendingCall = Extract<PendingExecution, { kind: "call" }>;
+
+export function executeCall(round: Round, canister: CanisterState, item: CallItem): void {
   if (item.kind === "ingress" && item.message.expiry < round.state.time) {
     expireIngress(round, item.message);
     return;
   }
-  const { origin, arg, cycles, methodName, deadlineSeconds } = describeCall(item);
+  const { origin, cycles, methodName } = describeCall(item);
   const context = openCallContext(canister, origin, cycles, round);
   touch(round.state, canister);
   const caller = item.kind === "ingress" ? item.message.sender : item.request.sender;
   const target = findMethod(round, canister, methodName);
-  const isQuery = "code" in target ? target.code === ErrorCode.CompositeQueryCalledInReplicatedMode : target.isQuery;
-  const limit = isQuery ? MAX_INSTRUCTIONS_PER_QUERY : MAX_INSTRUCTIONS_PER_UPDATE;
-  const prepaid = prepay(round, canister, limit, caller);
+  const prepaid = prepay(round, canister, limitOf(target), caller);
   const refusal = typeof prepaid === "bigint" ? refusalOf(target, canister) : prepaid;
-  if (typeof prepaid !== "bigint" || "code" in target || refusal !== undefined) {
+  if (typeof prepaid !== "bigint" || refusal !== undefined) {
     // The charge for executing at all is kept.
     if (typeof prepaid === "bigint") refundUnused(round, canister, 0, prepaid);
     if (refusal !== undefined) rejectWith(round, context, refusal);
     closeIfDone(round, canister, context, undefined);
     return;
   }
-  const result = runOn(
+  const call = { kind: "call", item, callContextId: context.id, prepaid, since: round.state.height } as const;
+  beginExecution(
     round,
     canister,
-    { kind: "export", name: target.exportName },
-    {
-      ...commonInput(round, canister, canister.cycles),
-      mode: isQuery ? Mode.replicatedQuery : Mode.update,
-      caller,
-      callerInfo: item.kind === "ingress" ? item.message.callerInfo : undefined,
-      arg,
-      rejectCode: 0,
-      rejectMessage: "",
-      deadlineSeconds,
-      cyclesAvailable: cycles,
-      cyclesRefunded: 0n,
-      responded: false,
-      callContextInstructions: 0,
-      maxReplyBytes: MAX_INTER_CANISTER_PAYLOAD_BYTES,
-      instructionLimit: limit,
-      stablePageLimit: isQuery ? STABLE_PAGES_QUERY : STABLE_PAGES_UPDATE,
-    },
+    () => call,
+    (isLong) => callSteps(round, canister, call, isLong),
   );
+  if (item.kind === "ingress" && !context.responded) {
+    round.state.ingressHistory.set(item.message.requestId, { state: "processing" }, round.state.time);
+  }
+}
+
+/** Runs a call whose context is open and whose execution is paid for. */
+export function* callSteps(round: Round, canister: CanisterState, call: PendingCall, isLong: boolean): Steps<void> {
+  const { item, prepaid } = call;
+  const { arg, methodName, deadlineSeconds } = describeCall(item);
+  const context = canister.callContexts.get(call.callContextId);
+  const target = findRunnable(round, canister, methodName);
+  invariant(context !== undefined && target !== undefined, "a call under way has lost its context or its method");
+  const input: ExecutionInput = {
+    ...commonInput(round, canister, canister.cycles),
+    mode: target.isQuery ? Mode.replicatedQuery : Mode.update,
+    caller: item.kind === "ingress" ? item.message.sender : item.request.sender,
+    callerInfo: item.kind === "ingress" ? item.message.callerInfo : undefined,
+    arg,
+    rejectCode: 0,
+    rejectMessage: "",
+    deadlineSeconds,
+    cyclesAvailable: context.availableCycles,
+    cyclesRefunded: 0n,
+    responded: false,
+    callContextInstructions: 0,
+    maxReplyBytes: MAX_INTER_CANISTER_PAYLOAD_BYTES,
+    instructionLimit: limitOf(target),
+    stablePageLimit: target.isQuery ? STABLE_PAGES_QUERY : STABLE_PAGES_UPDATE,
+  };
+  const result = yield* runOn(round, canister, { kind: "export", name: target.exportName }, input, isLong);
   settle(round, canister, result, prepaid);
   context.instructionsExecuted += result.instructions;
   collectLogs(round, canister, methodName, result);
@@ -99,31 +109,11 @@ export function executeCall(
     completeExecution(round, canister, context, result);
   }
   closeIfDone(round, canister, context, result.error);
-  if (item.kind === "ingress" && !context.responded) {
-    round.state.ingressHistory.set(item.message.requestId, { state: "processing" }, round.state.time);
-  }
 }
 
-/** Runs an entry point on the canister's instance; commits its memories, or leaves no trace. */
-export function runOn(round: Round, canister: CanisterState, entry: EntryPoint, input: ExecutionInput): RunResult {
-  const execution = canister.execution as ExecutionState;
-  const module = round.state.modules.get(execution.moduleHash);
-  invariant(module !== undefined, "a canister's module is missing from the module store");
-  const live = round.pool.get(canister.id, { module, heap: execution.heap, globals: execution.globals });
-  const stable = new StableMemory(execution.stable, input.stablePageLimit);
-  const result = runFunction(live, entry, input, stable, execution.heap);
-  round.instructionsLeft -= result.instructions + OVERHEAD_INSTRUCTIONS;
-  const keeps = result.error === undefined && input.mode !== Mode.replicatedQuery;
-  if (keeps) {
-    execution.globals = commitMemories(live, result, execution.heap, execution.stable, round.state.height);
-    applyEffects(canister, result);
-  } else if (!rollBack(live, result.dirtyPages, execution.heap, execution.globals)) {
-    round.pool.drop(canister.id);
-    // The heap grew in vain and must be loaded again: work that the canister causes and the meter does not see.
-    round.instructionsLeft -= execution.heap.bytes;
-  }
-  touch(round.state, canister);
-  return result;
+function limitOf(target: MethodTarget | UserError): number {
+  const isQuery = "code" in target ? target.code === ErrorCode.CompositeQueryCalledInReplicatedMode : target.isQuery;
+  return isQuery ? MAX_INSTRUCTIONS_PER_QUERY : MAX_INSTRUCTIONS_PER_UPDATE;
 }
 
 function expireIngress(round: Round, message: IngressMessage): void {
@@ -132,14 +122,6 @@ function expireIngress(round: Round, message: IngressMessage): void {
     `Ingress message ${message.requestId} timed out waiting to start executing.`,
   );
   round.state.ingressHistory.set(message.requestId, { state: "rejected", error }, round.state.time);
-}
-
-/** Not billed, but taken off the round: so that rounds of many tiny messages end too (instruction-costs 6). */
-const OVERHEAD_INSTRUCTIONS = 2_000_000;
-
-function applyEffects(canister: CanisterState, { effects }: RunResult): void {
-  if (effects.certifiedData !== undefined) canister.certifiedData = effects.certifiedData;
-  if (effects.globalTimer !== undefined) canister.globalTimer = effects.globalTimer;
 }
 
 /** Ends a successful execution: its calls go out under the version that it saw, their effects meet the next one. */
@@ -206,18 +188,29 @@ function findMethod(round: Round, canister: CanisterState, name: string): Method
   if (canister.status.kind === "stopped") return userError(ErrorCode.CanisterStopped, `Canister ${id()} is stopped`);
   if (canister.status.kind === "stopping") return userError(ErrorCode.CanisterStopping, `Canister ${id()} is stopping`);
   if (canister.execution === undefined) return fail(canister, { kind: "no-module" });
-  const module = round.state.modules.get(canister.execution.moduleHash);
-  invariant(module !== undefined, "a canister's module is missing from the module store");
-  const { methods } = describeModule(module);
-  if (methods.update.includes(name)) return { isQuery: false, exportName: `canister_update ${name}` };
-  if (methods.query.includes(name)) return { isQuery: true, exportName: `canister_query ${name}` };
-  if (methods.compositeQuery.includes(name)) {
+  const found = findRunnable(round, canister, name);
+  if (found !== undefined) return found;
+  if (moduleOf(round, canister.execution).methods.compositeQuery.includes(name)) {
     return userError(
       ErrorCode.CompositeQueryCalledInReplicatedMode,
       "Composite query cannot be called in replicated mode",
     );
   }
   return fail(canister, { kind: "method-not-found", methodKind: "update", name });
+}
+
+/** The update or query method of that name, whatever the canister's status: one that has begun goes on. */
+function findRunnable(round: Round, { execution }: CanisterState, name: string): MethodTarget | undefined {
+  const methods = execution && moduleOf(round, execution).methods;
+  if (methods?.update.includes(name)) return { isQuery: false, exportName: `canister_update ${name}` };
+  if (methods?.query.includes(name)) return { isQuery: true, exportName: `canister_query ${name}` };
+  return undefined;
+}
+
+function moduleOf(round: Round, { moduleHash }: ExecutionState): ReturnType<typeof describeModule> {
+  const module = round.state.modules.get(moduleHash);
+  invariant(module !== undefined, "a canister's module is missing from the module store");
+  return describeModule(module);
 }
 
 function fail(canister: CanisterState, error: ExecutionError): UserError {

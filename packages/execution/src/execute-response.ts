@@ -1,10 +1,11 @@
 // Runs the reply or reject callback that waited for a response, and the cleanup callback if that one traps.
 // The callback's execution was paid for when the call was made. Specification, "Callbacks"; checklist 6.2.
 import { type EntryPoint, type ExecutionError, type ExecutionInput, Mode, type RunResult } from "@atoll/embedder";
-import { type Callback, type CallContext, type CanisterState, touch } from "@atoll/state";
+import { type Callback, type CallContext, type CanisterState, type PendingExecution, touch } from "@atoll/state";
 import {
   addCycles,
   type CallerInfo,
+  invariant,
   MANAGEMENT_CANISTER,
   MAX_INSTRUCTIONS_PER_UPDATE,
   MAX_INTER_CANISTER_PAYLOAD_BYTES,
@@ -13,12 +14,14 @@ import {
   STABLE_PAGES_UPDATE,
 } from "@atoll/types";
 import { answer, closeIfDone } from "./call-contexts.ts";
-import { completeExecution, runOn } from "./execute-message.ts";
+import { completeExecution } from "./execute-message.ts";
 import { commonInput } from "./execution-inputs.ts";
 import { collectLogs } from "./logs.ts";
+import { beginExecution, type Steps } from "./long-executions.ts";
 import { removeCallback } from "./open-calls.ts";
 import { refundUnused, settle } from "./prepayment.ts";
 import type { Round } from "./round.ts";
+import { runOn } from "./run-on.ts";
 
 /** Share of a callback's instructions that is kept back for its cleanup. */
 const CLEANUP_SHARE = 0.05;
@@ -38,22 +41,41 @@ export function executeResponse(round: Round, canister: CanisterState, response:
     closeIfDone(round, canister, context, undefined);
     return;
   }
-  const error = runCallback(round, canister, context, callback, response);
+  const pending = { kind: "response", response, callback, since: round.state.height } as const;
+  beginExecution(
+    round,
+    canister,
+    () => pending,
+    (isLong) => responseSteps(round, canister, pending, isLong),
+  );
+}
+
+/** Runs the callback of a response that has been taken off its queue and accounted for. */
+export function* responseSteps(
+  round: Round,
+  canister: CanisterState,
+  { response, callback }: Extract<PendingExecution, { kind: "response" }>,
+  isLong: boolean,
+): Steps<void> {
+  const context = canister.callContexts.get(callback.callContextId);
+  invariant(context !== undefined, "a callback under way has lost its call context");
+  const error = yield* runCallback(round, canister, context, callback, response, isLong);
   closeIfDone(round, canister, context, error);
 }
 
-function runCallback(
+function* runCallback(
   round: Round,
   canister: CanisterState,
   context: CallContext,
   callback: Callback,
   response: Response,
-): ExecutionError | undefined {
+  isLong: boolean,
+): Steps<ExecutionError | undefined> {
   const isReply = response.payload.kind === "reply";
   const limit = Math.floor(MAX_INSTRUCTIONS_PER_UPDATE * (1 - CLEANUP_SHARE));
   const entry: EntryPoint = { kind: "closure", closure: isReply ? callback.onReply : callback.onReject };
   const input = callbackInput(round, canister, context, response, isReply ? Mode.reply : Mode.reject, limit);
-  const result = runOn(round, canister, entry, input);
+  const result = yield* runOn(round, canister, entry, input, isLong);
   context.instructionsExecuted += result.instructions;
   const name = isReply ? "(reply callback)" : "(reject callback)";
   collectLogs(round, canister, name, result);
@@ -68,22 +90,22 @@ function runCallback(
     settle(round, canister, result, callback.prepaidExecution);
     return result.error;
   }
-  return runCleanup(round, canister, context, callback, response, result);
+  return yield* runCleanup(round, canister, context, callback, response, result);
 }
 
-function runCleanup(
+function* runCleanup(
   round: Round,
   canister: CanisterState,
   context: CallContext,
   callback: Callback,
   response: Response,
   failed: RunResult,
-): ExecutionError {
+): Steps<ExecutionError> {
   const failure = failed.error as ExecutionError;
   if (callback.onCleanup === undefined) return failure;
   const limit = MAX_INSTRUCTIONS_PER_UPDATE - failed.instructions;
   const input = callbackInput(round, canister, context, response, Mode.cleanup, limit);
-  const result = runOn(round, canister, { kind: "closure", closure: callback.onCleanup }, input);
+  const result = yield* runOn(round, canister, { kind: "closure", closure: callback.onCleanup }, input, false);
   context.instructionsExecuted += result.instructions;
   collectLogs(round, canister, "(cleanup callback)", result);
   const instructions = failed.instructions + result.instructions;

@@ -1,14 +1,16 @@
 // Runs the system tasks of a canister: global timer and heartbeat. They happen only while the canister is running
 // and can pay; nobody waits for an answer. Specification, "Global timer", "Heartbeat"; checklist 3.2.
-import { describeModule, Mode } from "@atoll/embedder";
-import { type CanisterState, type Task, touch } from "@atoll/state";
-import { MANAGEMENT_CANISTER, MAX_INSTRUCTIONS_PER_UPDATE, STABLE_PAGES_UPDATE } from "@atoll/types";
+import { describeModule, type ExecutionInput, Mode } from "@atoll/embedder";
+import { type CanisterState, type PendingExecution, type Task, touch } from "@atoll/state";
+import { invariant, MANAGEMENT_CANISTER, MAX_INSTRUCTIONS_PER_UPDATE, STABLE_PAGES_UPDATE } from "@atoll/types";
 import { closeIfDone, openCallContext } from "./call-contexts.ts";
-import { completeExecution, runOn } from "./execute-message.ts";
+import { completeExecution } from "./execute-message.ts";
 import { commonInput } from "./execution-inputs.ts";
 import { collectLogs } from "./logs.ts";
+import { beginExecution, type Steps } from "./long-executions.ts";
 import { prepay, settle } from "./prepayment.ts";
 import type { Round } from "./round.ts";
+import { runOn } from "./run-on.ts";
 
 export function executeTask(round: Round, canister: CanisterState, task: Task): void {
   if (canister.status.kind !== "running" || canister.execution === undefined) return;
@@ -23,33 +25,45 @@ export function executeTask(round: Round, canister: CanisterState, task: Task): 
   const prepaid = prepay(round, canister, MAX_INSTRUCTIONS_PER_UPDATE, MANAGEMENT_CANISTER);
   if (typeof prepaid !== "bigint") return;
   const context = openCallContext(canister, { kind: "task" }, 0n, round);
-  const name = task === "globalTimer" ? "canister_global_timer" : "canister_heartbeat";
-  const result = runOn(
+  const pending = { kind: "task", task, callContextId: context.id, prepaid, since: round.state.height } as const;
+  beginExecution(
     round,
     canister,
-    { kind: "export", name },
-    {
-      ...commonInput(round, canister, canister.cycles),
-      mode: Mode.task,
-      task: task === "globalTimer" ? "global timer" : "heartbeat",
-      caller: MANAGEMENT_CANISTER,
-      arg: new Uint8Array(),
-      rejectCode: 0,
-      rejectMessage: "",
-      deadlineSeconds: 0,
-      cyclesAvailable: 0n,
-      cyclesRefunded: 0n,
-      responded: true,
-      callContextInstructions: 0,
-      maxReplyBytes: 0,
-      instructionLimit: MAX_INSTRUCTIONS_PER_UPDATE,
-      stablePageLimit: STABLE_PAGES_UPDATE,
-    },
+    () => pending,
+    (isLong) => taskSteps(round, canister, pending, isLong),
   );
+}
+
+/** Runs a task that is due and paid for. */
+export function* taskSteps(
+  round: Round,
+  canister: CanisterState,
+  { task, callContextId, prepaid }: Extract<PendingExecution, { kind: "task" }>,
+  isLong: boolean,
+): Steps<void> {
+  const context = canister.callContexts.get(callContextId);
+  invariant(context !== undefined, "a task under way has lost its call context");
+  const name = task === "globalTimer" ? "canister_global_timer" : "canister_heartbeat";
+  const input: ExecutionInput = {
+    ...commonInput(round, canister, canister.cycles),
+    mode: Mode.task,
+    task: task === "globalTimer" ? "global timer" : "heartbeat",
+    caller: MANAGEMENT_CANISTER,
+    arg: new Uint8Array(),
+    rejectCode: 0,
+    rejectMessage: "",
+    deadlineSeconds: 0,
+    cyclesAvailable: 0n,
+    cyclesRefunded: 0n,
+    responded: true,
+    callContextInstructions: 0,
+    maxReplyBytes: 0,
+    instructionLimit: MAX_INSTRUCTIONS_PER_UPDATE,
+    stablePageLimit: STABLE_PAGES_UPDATE,
+  };
+  const result = yield* runOn(round, canister, { kind: "export", name }, input, isLong);
   settle(round, canister, result, prepaid);
   collectLogs(round, canister, name, result);
-  if (result.error === undefined) {
-    completeExecution(round, canister, context, result);
-  }
+  if (result.error === undefined) completeExecution(round, canister, context, result);
   closeIfDone(round, canister, context, result.error);
 }

@@ -3,10 +3,10 @@
 
 export { expireCalls } from "./call-deadlines.ts";
 export { FeeSchedule } from "./fees.ts";
-export { type InstallMode, type InstallRequest, installCode } from "./install-code.ts";
 export { expireStopCalls, nextStopTimeout } from "./lifecycle.ts";
-export { executeManagementCall } from "./management/index.ts";
+export { continueLongExecution, LongExecutions, type SliceLimits } from "./long-executions.ts";
 export { effectiveCanisterId, isChargedLater, isFree } from "./management/ingress-filter.ts";
+export { submitManagementCall } from "./management/management-queue.ts";
 export { answerRandomness } from "./management/raw-rand.ts";
 export { nextDeadline } from "./open-calls.ts";
 export { outOfCycles } from "./prepayment.ts";

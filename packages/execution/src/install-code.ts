@@ -3,9 +3,11 @@
 // succeeded. Specification, "IC method install_code"; checklist 4.4, instruction-costs 7.
 import {
   describeModule,
+  type EntryPoint,
   type ExecutionError,
   type ExecutionInput,
   type LiveInstance,
+  LongRun,
   type MemoryPages,
   Mode,
   type PreparedModule,
@@ -14,10 +16,18 @@ import {
   StableMemory,
   toUserError,
 } from "@atoll/embedder";
-import { type CanisterState, type ExecutionState, newMemory, type PagedMemory, touch } from "@atoll/state";
+import {
+  type CanisterState,
+  type ExecutionState,
+  type InstallMode,
+  newMemory,
+  type PagedMemory,
+  touch,
+} from "@atoll/state";
 import {
   type Cycles,
   ErrorCode,
+  invariant,
   MAX_INSTRUCTIONS_PER_INSTALL,
   OS_PAGE_BYTES,
   type PrincipalId,
@@ -28,18 +38,11 @@ import {
 } from "@atoll/types";
 import { commonInput } from "./execution-inputs.ts";
 import { collectLogs } from "./logs.ts";
+import type { Steps } from "./long-executions.ts";
 import { installOutOfCycles } from "./management/management-errors.ts";
 import { prepareOnce } from "./prepare-once.ts";
+import { changeBalance } from "./prepayment.ts";
 import { freezingThreshold, memoryMetrics, type Round } from "./round.ts";
-
-export type InstallMode =
-  | { readonly kind: "install" }
-  | { readonly kind: "reinstall" }
-  | {
-      readonly kind: "upgrade";
-      readonly skipPreUpgrade: boolean;
-      readonly memoryPersistence: "keep" | "replace" | undefined;
-    };
 
 export interface InstallRequest {
   readonly mode: InstallMode;
@@ -62,15 +65,25 @@ interface Transaction {
   stable: StableMemory;
   /** Cycles for all instructions that an installation may take. */
   readonly prepaid: Cycles;
+  readonly cyclesBefore: Cycles;
   /** Balance without them, as the phases change it. */
   cycles: Cycles;
   instructions: number;
   certifiedData: Uint8Array | undefined;
   globalTimer: bigint;
+  /** True: each phase is suspended at the end of its slices. False: that ends the attempt. */
+  readonly isLong: boolean;
+  /** What the phases printed, for when it is certain that this attempt counts. */
+  readonly printed: [entry: string, result: RunResult][];
 }
 
-/** Undefined on success. The canister is charged for the work in any case. */
-export function installCode(round: Round, canister: CanisterState, request: InstallRequest): UserError | undefined {
+/** Undefined on success. The canister is charged for the work in any case. `isLong`: one slice is known not to do. */
+export function* installCode(
+  round: Round,
+  canister: CanisterState,
+  request: InstallRequest,
+  isLong: boolean,
+): Steps<UserError | undefined> {
   const refusal = checkMode(canister, request);
   if (refusal !== undefined) return refusal;
   const prepared = prepareOnce(request.wasm, round.crypto);
@@ -87,13 +100,24 @@ export function installCode(round: Round, canister: CanisterState, request: Inst
   }
   const optionError = checkUpgradeOptions(round, canister, request.mode, prepared.module);
   if (optionError !== undefined) return optionError;
-  const transaction = begin(round, canister, request, prepared.module, prepaid);
-  const error = runPhases(transaction);
-  if (error === undefined) canister.cycles = transaction.cycles + prepaid;
+  let transaction = begin(round, canister, request, prepared.module, prepaid, isLong);
+  let error = yield* runPhases(transaction);
+  round.instructionsLeft -= isLong ? 0 : transaction.instructions;
+  if (error === UNFINISHED) {
+    transaction = begin(round, canister, request, prepared.module, prepaid, true);
+    error = yield* runPhases(transaction);
+    invariant(error !== UNFINISHED, "an installation in slices ended before its end");
+  }
+  for (const [entry, result] of transaction.printed) collectLogs(round, canister, entry, result);
+  if (error === undefined) changeBalance(canister, transaction.cycles - transaction.cyclesBefore);
   charge(round, canister, transaction.instructions, is64);
-  round.instructionsLeft -= transaction.instructions;
   return error === undefined ? undefined : toUserError(error, canister.id);
 }
+
+/** The attempt came to the end of its slice. */
+const UNFINISHED = Symbol("unfinished");
+
+type Failure = ExecutionError | typeof UNFINISHED;
 
 function begin(
   round: Round,
@@ -101,6 +125,7 @@ function begin(
   request: InstallRequest,
   module: PreparedModule,
   prepaid: Cycles,
+  isLong: boolean,
 ): Transaction {
   const { mode } = request;
   const old = mode.kind === "upgrade" ? canister.execution : undefined;
@@ -115,10 +140,13 @@ function begin(
     keepsHeap: mode.kind === "upgrade" && mode.memoryPersistence === "keep",
     stable: new StableMemory(old?.stable ?? NO_MEMORY, STABLE_PAGES_INSTALL),
     prepaid,
+    cyclesBefore: canister.cycles - prepaid,
     cycles: canister.cycles - prepaid,
     instructions: COMPILE_BASE + perOperator * module.compiledOperators,
     certifiedData: undefined,
     globalTimer: 0n,
+    isLong,
+    printed: [],
   };
 }
 
@@ -138,27 +166,28 @@ function charge(round: Round, canister: CanisterState, instructions: number, is6
   canister.cycles -= cost < canister.cycles ? cost : canister.cycles;
 }
 
-function runPhases(transaction: Transaction): ExecutionError | undefined {
+function* runPhases(transaction: Transaction): Steps<Failure | undefined> {
   const { round, canister, module, old } = transaction;
   let kept: ChangedHeap = unchanged(NO_MEMORY);
   if (old !== undefined) {
-    const oldHeap = runPreUpgrade(transaction, old);
-    if ("kind" in oldHeap) {
+    const oldHeap = yield* runPreUpgrade(transaction, old);
+    if (oldHeap === UNFINISHED || "kind" in oldHeap) {
       round.pool.drop(canister.id);
       return oldHeap;
     }
     if (transaction.keepsHeap) kept = oldHeap;
   }
   round.pool.drop(canister.id);
-  const live = instantiate(round, module, kept);
+  const live = instantiate(transaction, kept);
   if ("kind" in live) return live;
   const segmentError = transaction.keepsHeap ? undefined : writeSegments(live, module);
   if (segmentError !== undefined) return segmentError;
   const dirty = new Set<number>();
   // The first phase collects the pages of the data segments too, so there always is one.
   for (const phase of phasesOf(module, transaction.request.mode)) {
-    const result = runPhase(transaction, live, phase, kept);
+    const result = yield* runPhase(transaction, live, phase, kept);
     for (const page of result.dirtyPages) dirty.add(page);
+    if (result.isUnfinished) return UNFINISHED;
     if (result.error !== undefined) return result.error;
   }
   const refusal = checkMemory(transaction, live);
@@ -188,9 +217,10 @@ function checkMemory(transaction: Transaction, live: LiveInstance): ExecutionErr
 }
 
 /** The new code, ready to run; an error when the engine will not have it, as with elements outside of the table. */
-function instantiate(round: Round, module: PreparedModule, heap: MemoryPages): LiveInstance | ExecutionError {
+function instantiate({ round, module, isLong }: Transaction, heap: MemoryPages): LiveInstance | ExecutionError {
+  const source = { module: module.stored, heap };
   try {
-    return round.pool.fresh({ module: module.stored, heap });
+    return isLong ? round.pool.freshSuspendable(source) : round.pool.fresh(source);
   } catch (error) {
     if (!ENGINE_ERRORS.some((kind) => error instanceof kind)) throw error;
     return { kind: "engine", detail: `Failed to instantiate module: ${(error as Error).message}` };
@@ -214,14 +244,18 @@ function phasesOf({ description: { entryPoints } }: PreparedModule, mode: Instal
 }
 
 /** The heap as pre_upgrade left it, or why it failed. */
-function runPreUpgrade(transaction: Transaction, old: ExecutionState): ChangedHeap | ExecutionError {
+function* runPreUpgrade(transaction: Transaction, old: ExecutionState): Steps<ChangedHeap | Failure> {
   const { round, canister, request } = transaction;
   const module = round.state.modules.get(old.moduleHash);
   if (module === undefined) return { kind: "no-module" };
   const skip = request.mode.kind === "upgrade" && request.mode.skipPreUpgrade;
   if (skip || !describeModule(module).entryPoints.preUpgrade) return unchanged(old.heap);
-  const live = round.pool.get(canister.id, { module, heap: old.heap, globals: old.globals });
-  const result = runPhase(transaction, live, { entry: "canister_pre_upgrade", mode: Mode.preUpgrade }, old.heap);
+  const source = { module, heap: old.heap, globals: old.globals };
+  const { pool } = round;
+  const live = transaction.isLong ? pool.takeSuspendable(canister.id, source) : pool.get(canister.id, source);
+  const phase = { entry: "canister_pre_upgrade", mode: Mode.preUpgrade } as const;
+  const result = yield* runPhase(transaction, live, phase, old.heap);
+  if (result.isUnfinished) return UNFINISHED;
   if (result.error !== undefined) return result.error;
   return heapOf(live, result.dirtyPages, old.heap);
 }
@@ -246,7 +280,12 @@ function heapOf(live: LiveInstance, dirtyPages: readonly number[], committed: Pa
   };
 }
 
-function runPhase(transaction: Transaction, live: LiveInstance, phase: Phase, committed: MemoryPages): RunResult {
+function* runPhase(
+  transaction: Transaction,
+  live: LiveInstance,
+  phase: Phase,
+  committed: MemoryPages,
+): Steps<RunResult> {
   const { round, canister, request } = transaction;
   const limit = Math.max(0, MAX_INSTRUCTIONS_PER_INSTALL - transaction.instructions);
   const isInit = phase.mode === Mode.init;
@@ -273,22 +312,32 @@ function runPhase(transaction: Transaction, live: LiveInstance, phase: Phase, co
     instructionLimit: limit,
     stablePageLimit: STABLE_PAGES_INSTALL,
   };
-  const entry = { kind: "export", name: phase.entry ?? "" } as const;
-  const result = runFunction(
-    live,
-    phase.entry === undefined ? { kind: "nothing" } : entry,
-    input,
-    transaction.stable,
-    committed,
-  );
+  const entry: EntryPoint = phase.entry === undefined ? { kind: "nothing" } : { kind: "export", name: phase.entry };
+  const result = yield* execute(transaction, live, entry, input, committed);
   transaction.instructions += result.instructions;
-  if (phase.entry !== undefined) collectLogs(round, canister, phase.entry, result);
+  if (result.isUnfinished) return result;
+  if (phase.entry !== undefined) transaction.printed.push([phase.entry, result]);
   if (result.error === undefined) {
     transaction.cycles = result.effects.cycles;
     transaction.certifiedData = result.effects.certifiedData ?? transaction.certifiedData;
     if (phase.mode !== Mode.preUpgrade) transaction.globalTimer = result.effects.globalTimer ?? transaction.globalTimer;
   }
   return result;
+}
+
+function* execute(
+  { round, isLong, stable }: Transaction,
+  live: LiveInstance,
+  entry: EntryPoint,
+  input: ExecutionInput,
+  committed: MemoryPages,
+): Steps<RunResult> {
+  if (!isLong || entry.kind === "nothing") {
+    return runFunction(live, entry, input, stable, committed, round.long.slice);
+  }
+  const run = new LongRun(live, entry, input, stable, committed, round.long.slice);
+  while (run.result === undefined) yield run;
+  return run.result;
 }
 
 function writeSegments(live: LiveInstance, module: PreparedModule): ExecutionError | undefined {
@@ -333,7 +382,8 @@ function commit(transaction: Transaction, live: LiveInstance, dirty: ReadonlySet
   canister.globalTimer = transaction.globalTimer;
   canister.version++;
   canister.installedAt = state.time;
-  round.pool.put(canister.id, live);
+  if (transaction.isLong) round.pool.putBack(canister.id, live);
+  else round.pool.put(canister.id, live);
   touch(state, canister);
 }
 

@@ -30,8 +30,13 @@ export function prepay(
 
 /** Settles an execution that was prepaid: what it spent and accepted if it succeeded, and the unused part back. */
 export function settle(round: Round, canister: CanisterState, result: RunResult, prepaid: Cycles): void {
-  if (result.error === undefined) canister.cycles = result.effects.cycles;
+  if (result.error === undefined) changeBalance(canister, result.balanceChange);
   refundUnused(round, canister, result.instructions, prepaid);
+}
+
+/** Adds what an execution did to the balance; others may have added to it while it was under way. */
+export function changeBalance(canister: CanisterState, change: bigint): void {
+  canister.cycles = addCycles(canister.cycles, change);
 }
 
 /** Gives back what was prepaid for instructions that were not executed; never the charge for executing at all. */

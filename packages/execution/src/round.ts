@@ -4,6 +4,7 @@ import type { InstancePool } from "@atoll/embedder";
 import type { CanisterState, ManagementCaller, SubnetState } from "@atoll/state";
 import type { CanisterId, CryptoPort, Time } from "@atoll/types";
 import type { FeeSchedule } from "./fees.ts";
+import type { LongExecutions } from "./long-executions.ts";
 
 export type RoundEvent =
   | {
@@ -15,6 +16,7 @@ export type RoundEvent =
     }
   | { readonly kind: "failed"; readonly canister: CanisterId; readonly method: string; readonly message: string };
 
+/** One object for the life of a state: an execution of many rounds goes on with the one that it began with. */
 export interface Round {
   readonly state: SubnetState;
   readonly pool: InstancePool;
@@ -22,7 +24,9 @@ export interface Round {
   readonly crypto: Pick<CryptoPort, "sha256">;
   /** Root key of the network, DER. */
   readonly rootKey: Uint8Array;
-  readonly events: RoundEvent[];
+  /** Executions suspended between two slices. */
+  readonly long: LongExecutions;
+  events: RoundEvent[];
   /** Of text in `events`. */
   eventBytes?: number;
   instructionsLeft: number;

@@ -10,14 +10,14 @@ import {
   type Request,
   type ResponsePayload,
 } from "@atoll/types";
-import { executeManagementCall } from "./management/index.ts";
+import { submitManagementCall } from "./management/management-queue.ts";
 import { deliverResponse, responseTo } from "./responses.ts";
 import type { Round } from "./round.ts";
 
 export function sendRequest(round: Round, request: Request): void {
   const { state } = round;
   if (request.receiver === MANAGEMENT_CANISTER || request.receiver === state.config.subnetId) {
-    executeManagementCall(round, { kind: "canister", request }, request.methodName, request.arg);
+    submitManagementCall(round, { kind: "canister", request }, request.methodName, request.arg);
     return;
   }
   const receiver = state.canisters.get(request.receiver);

@@ -1,49 +1,90 @@
-// One round of execution: timers and heartbeats that are due, then messages, canister by canister, until nothing
-// is left or the round has used its instructions. The order depends on the state alone: canisters by id, the first
-// one moving on with the height so that none is always last. Checklist 6.1.
-import { type CanisterState, touch } from "@atoll/state";
+// One round of execution: long executions go on, waiting management calls are made, then each canister with work runs
+// its tasks and messages, until nothing is left or the round has used its instructions. The order is fair: who has had
+// least of the rounds, by the share that its compute allocation gives it, goes first. Checklist 6.1.
+import { type CanisterState, type PendingExecution, type Task, touch } from "@atoll/state";
 import type { CanisterId } from "@atoll/types";
-import { executeCall } from "./execute-message.ts";
-import { executeResponse } from "./execute-response.ts";
-import { executeTask } from "./execute-task.ts";
+import { callSteps, executeCall } from "./execute-message.ts";
+import { executeResponse, responseSteps } from "./execute-response.ts";
+import { executeTask, taskSteps } from "./execute-task.ts";
+import { type BeginSteps, beginAgain } from "./long-executions.ts";
+import { installSteps } from "./management/install-code.ts";
+import { executeWaitingManagementCalls } from "./management/management-queue.ts";
 import type { Round } from "./round.ts";
 
 export function executeRound(round: Round): void {
-  // In turns: a canister whose heartbeat takes all there is must not keep everybody's messages from ever running.
-  const isTasksTurn = round.state.height % 2 === 0;
-  if (isTasksTurn) executeTasks(round);
-  executeMessages(round);
-  if (!isTasksTurn) executeTasks(round);
-}
-
-function executeTasks(round: Round): void {
+  executeWaitingManagementCalls(round);
   const { state } = round;
-  for (const id of inTurn(round, dueTimers(round))) {
-    if (round.instructionsLeft <= 0) return;
-    const canister = state.canisters.get(id);
-    if (canister !== undefined) executeTask(round, canister, "globalTimer");
-  }
-  for (const id of inTurn(round, state.withHeartbeat)) {
-    if (round.instructionsLeft <= 0) return;
-    const canister = state.canisters.get(id);
-    if (canister !== undefined) executeTask(round, canister, "heartbeat");
-  }
-}
-
-function executeMessages(round: Round): void {
-  const { state } = round;
-  while (round.instructionsLeft > 0 && state.withInput.size > 0) {
-    for (const id of inTurn(round, state.withInput)) {
-      const canister = state.canisters.get(id);
-      if (canister !== undefined) executeInputs(round, canister);
+  const withTasks = new Set([...state.withTimer.due(state.time), ...state.withHeartbeat]);
+  let isFirstPass = true;
+  while (round.instructionsLeft > 0) {
+    const candidates = isFirstPass ? new Set([...withTasks, ...state.withInput]) : state.withInput;
+    const queue = inOrderOfService(round, candidates);
+    if (queue.length === 0) break;
+    for (const canister of queue) {
       if (round.instructionsLeft <= 0) break;
+      const before = round.instructionsLeft;
+      if (isFirstPass && withTasks.has(canister.id)) executeTasks(round, canister);
+      executeInputs(round, canister);
+      serve(canister, before - round.instructionsLeft);
     }
+    isFirstPass = false;
   }
+  beginPendingExecutions(round);
+  round.long.choose(round);
+}
+
+/** Canisters that may run something, the one that was served least first. Those that come back get no arrears. */
+function inOrderOfService(round: Round, ids: Iterable<CanisterId>): CanisterState[] {
+  const { state } = round;
+  const canisters: CanisterState[] = [];
+  for (const id of ids) {
+    const canister = state.canisters.get(id);
+    if (canister !== undefined && canister.pendingExecution === undefined) canisters.push(canister);
+  }
+  const floor = state.serviceReceived;
+  for (const canister of canisters) canister.serviceReceived = Math.max(canister.serviceReceived, floor);
+  canisters.sort((a, b) => a.serviceReceived - b.serviceReceived || (a.id < b.id ? -1 : 1));
+  state.serviceReceived = canisters[0]?.serviceReceived ?? floor;
+  return canisters;
+}
+
+/** Percent of a core that canisters without an allocation share in. */
+const FREE_SHARE = 1;
+const SERVICE_UNIT = 1024;
+
+function serve(canister: CanisterState, instructions: number): void {
+  const share = canister.settings.computeAllocation + FREE_SHARE;
+  canister.serviceReceived += Math.ceil(Math.max(0, instructions) / (share * SERVICE_UNIT));
+}
+
+/** Timer, heartbeat and messages take turns at being first; where it is the messages' turn, tasks wait a round. */
+function executeTasks(round: Round, canister: CanisterState): void {
+  for (const task of tasksInTurn(round, canister)) {
+    if (round.instructionsLeft <= 0 || canister.pendingExecution !== undefined) return;
+    executeTask(round, canister, task);
+  }
+}
+
+const TURNS = 3;
+
+function tasksInTurn({ state }: Round, canister: CanisterState): readonly Task[] {
+  const isTimerDue = canister.globalTimer !== 0n && canister.globalTimer <= state.time;
+  const hasHeartbeat = state.withHeartbeat.has(canister.id);
+  touch(state, canister);
+  for (let i = 0; i < TURNS; i++) {
+    const turn = canister.nextTurn;
+    canister.nextTurn = (turn + 1) % TURNS;
+    if (turn === 0 && isTimerDue) return hasHeartbeat ? ["globalTimer", "heartbeat"] : ["globalTimer"];
+    if (turn === 1 && hasHeartbeat) return isTimerDue ? ["heartbeat", "globalTimer"] : ["heartbeat"];
+    if (turn === 2 && canister.input.length > 0) return [];
+  }
+  return [];
 }
 
 /** Runs what is in the queue now; what these messages cause comes in the next pass. */
 function executeInputs(round: Round, canister: CanisterState): void {
   for (let left = canister.input.length; left > 0 && round.instructionsLeft > 0; left--) {
+    if (canister.pendingExecution !== undefined) break;
     const item = canister.input.shift();
     if (item === undefined) break;
     if (item.kind === "response") executeResponse(round, canister, item.response);
@@ -53,12 +94,31 @@ function executeInputs(round: Round, canister: CanisterState): void {
   touch(round.state, canister);
 }
 
-function dueTimers({ state }: Round): ReadonlySet<CanisterId> {
-  return new Set(state.withTimer.due(state.time));
+/** Long executions that no stack is kept for: there was no room, or a checkpoint has dropped it. The oldest first. */
+function beginPendingExecutions(round: Round): void {
+  const { state, long } = round;
+  if (state.withPending.size === long.size) return;
+  const waiting: [CanisterState, PendingExecution][] = [];
+  for (const id of state.withPending) {
+    const canister = state.canisters.get(id);
+    if (canister?.pendingExecution !== undefined && !long.has(id)) waiting.push([canister, canister.pendingExecution]);
+  }
+  waiting.sort(([a, { since }], [b, { since: other }]) => since - other || (a.id < b.id ? -1 : 1));
+  for (const [canister, pending] of waiting) {
+    if (!long.hasRoom) return;
+    beginAgain(round, canister, stepsOf(round, canister, pending));
+  }
 }
 
-function inTurn(round: Round, ids: ReadonlySet<CanisterId>): CanisterId[] {
-  const sorted = [...ids].sort();
-  const start = sorted.length === 0 ? 0 : Math.floor(round.state.height / 2) % sorted.length;
-  return [...sorted.slice(start), ...sorted.slice(0, start)];
+function stepsOf(round: Round, canister: CanisterState, pending: PendingExecution): BeginSteps {
+  switch (pending.kind) {
+    case "call":
+      return (isLong) => callSteps(round, canister, pending, isLong);
+    case "response":
+      return (isLong) => responseSteps(round, canister, pending, isLong);
+    case "task":
+      return (isLong) => taskSteps(round, canister, pending, isLong);
+    case "install":
+      return (isLong) => installSteps(round, canister, pending, isLong);
+  }
 }

@@ -1,12 +1,12 @@
 // A user's message enters the state: once only, if its receiver exists and can pay for it. What fails here is
 // answered here; the message's id is remembered either way. Checklist 1.8, 2.5, 4.1, 5.1.
 import {
-  executeManagementCall,
   freezingThreshold,
   isChargedLater,
   isFree,
   outOfCycles,
   type Round,
+  submitManagementCall,
 } from "@atoll/execution";
 import { type CanisterState, touch } from "@atoll/state";
 import {
@@ -53,11 +53,12 @@ function inductManagementCall(round: Round, message: IngressMessage): UserError 
     if (unpaid !== undefined) return unpaid;
   }
   const { requestId, sender, effectiveCanisterId } = message;
-  executeManagementCall(
+  submitManagementCall(
     round,
     { kind: "ingress", requestId, sender, effectiveCanisterId },
     message.methodName,
     message.arg,
+    message.expiry,
   );
   if (payer !== undefined && chargesLater) {
     const cost = round.fees.ingress(message.byteSize);

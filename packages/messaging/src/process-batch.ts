@@ -3,10 +3,12 @@
 import {
   admitsAnyIngress,
   answerRandomness,
+  continueLongExecution,
   executeRound,
   expireCalls,
   expireStopCalls,
   type FeeSchedule,
+  type LongExecutions,
   memoryMetrics,
   nextDeadline,
   nextStopTimeout,
@@ -38,6 +40,7 @@ export interface StateMachine {
   readonly fees: FeeSchedule;
   readonly crypto: Pick<CryptoPort, "sha256">;
   readonly rootKey: Uint8Array;
+  readonly long: LongExecutions;
   readonly tree: CanonicalTree;
   /** Bytes in use by canister, for the subnet's metrics; an index. */
   readonly memoryTotals: Map<CanisterId, number>;
@@ -69,6 +72,8 @@ export interface RoundOutput {
   readonly access: AccessChanges;
   readonly events: readonly RoundEvent[];
   readonly instructions: number;
+  /** Executions suspended between two slices. */
+  readonly pausedExecutions: number;
   /** Messages are left that ran out of this round's instructions. */
   readonly hasMoreWork: boolean;
   /** The earliest time at which the state has something to do by itself; undefined: never. */
@@ -96,23 +101,33 @@ function runBatch(machine: StateMachine, batch: Batch): Round {
   state.height = batch.height;
   state.time = batch.time;
   state.randomness = batch.randomness;
-  const round: Round = {
-    state,
-    pool: machine.pool,
-    fees: machine.fees,
-    crypto: machine.crypto,
-    rootKey: machine.rootKey,
-    events: [],
-    instructionsLeft: MAX_INSTRUCTIONS_PER_ROUND,
-  };
+  const round = roundOf(machine);
+  round.events = [];
+  round.eventBytes = 0;
+  round.instructionsLeft = MAX_INSTRUCTIONS_PER_ROUND;
+  continueLongExecution(round);
   answerRandomness(round);
   expireStopCalls(round);
   expireCalls(round);
   for (const message of batch.ingress) inductIngress(round, message);
   executeRound(round);
+  if (batch.isCheckpoint === true) machine.long.abortAll();
   state.ingressHistory.prune(state.time);
   state.ingressHistory.dropAnswersAbove(MAX_INGRESS_ANSWER_BYTES);
   state.pages.reclaim();
+  return round;
+}
+
+const rounds = new WeakMap<StateMachine, Round>();
+
+/** The round object of a machine: executions that take many rounds keep it. */
+function roundOf(machine: StateMachine): Round {
+  let round = rounds.get(machine);
+  if (round === undefined) {
+    const { state, pool, fees, crypto, rootKey, long } = machine;
+    round = { state, pool, fees, crypto, rootKey, long, events: [], instructionsLeft: 0 };
+    rounds.set(machine, round);
+  }
   return round;
 }
 
@@ -140,7 +155,12 @@ function takeOutput(
     delta: takeStateDelta(state, state.modules.takeReaderChanges(), { whole }),
     events: round.events,
     instructions: instructionsOf(round),
-    hasMoreWork: state.withInput.size > 0 || state.pendingRandomness.length > 0,
+    pausedExecutions: machine.long.size,
+    hasMoreWork:
+      state.withInput.size > 0 ||
+      state.pendingRandomness.length > 0 ||
+      state.withPending.size > 0 ||
+      state.managementQueue.length > 0,
     wakeAt: wakeTime(state),
   };
   state.touched.clear();

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { InstancePool } from "@atoll/embedder";
-import { FeeSchedule } from "@atoll/execution";
+import { FeeSchedule, LongExecutions } from "@atoll/execution";
 import { createNodeCrypto, nodeEntropy, sha256 } from "@atoll/host-node";
 import { processBatch, type StateMachine } from "@atoll/messaging";
 import { makeSecrets, soloReplicaOptions } from "@atoll/replica";
@@ -43,6 +43,7 @@ async function machines(): Promise<StateMachine[]> {
     crypto: { sha256 },
     rootKey,
     tree: new CanonicalTree(),
+    long: new LongExecutions(),
     memoryTotals: new Map(),
   }));
 }

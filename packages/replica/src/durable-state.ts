@@ -8,7 +8,7 @@ import {
   prepareModule,
   REWRITER_VERSION,
 } from "@atoll/embedder";
-import { FeeSchedule } from "@atoll/execution";
+import { FeeSchedule, LongExecutions } from "@atoll/execution";
 import { describeWholeState, processBatch, type RoundOutput, replayBatch, type StateMachine } from "@atoll/messaging";
 import {
   BatchLog,
@@ -40,6 +40,11 @@ const CHECKPOINT_INSTRUCTIONS = 2_000_000_000;
 const CHECKPOINT_MESSAGES = 20_000;
 const CHECKPOINT_BATCHES = 2000;
 const CHECKPOINT_LOG_BYTES = 32 * 1024 * 1024;
+/**
+ * A checkpoint drops what executions of many rounds did so far, so while there are any it waits; but not for ever. After
+ * this many batches at least the oldest has ended: it gets every other slice, and none takes more than 150.
+ */
+const CHECKPOINT_BATCHES_AT_MOST = 1000;
 
 const MISSING_CHECKPOINT =
   "The checkpoint files (state-*) in the state folder are missing, and the batch log is not. Nothing was changed; " +
@@ -89,6 +94,7 @@ export class DurableState {
       fees: new FeeSchedule(options.config),
       crypto,
       rootKey: options.rootKey,
+      long: new LongExecutions(),
       tree: new CanonicalTree(),
       memoryTotals: new Map(),
     };
@@ -106,7 +112,7 @@ export class DurableState {
   }
 
   /** Executes the batches logged after the checkpoint and describes the state that this leads to. */
-  start(): RoundOutput {
+  async start(): Promise<RoundOutput> {
     const { state } = this.machine;
     for (const { height, payload } of this.#batches.entries(state.height + 1)) {
       if (height !== state.height + 1) {
@@ -116,25 +122,34 @@ export class DurableState {
         );
       }
       const batch = decodeState(payload) as Batch;
+      await this.machine.long.runSlice();
       this.#count(batch, payload.length, replayBatch(this.machine, batch));
     }
     return describeWholeState(this.machine);
   }
 
-  /** Durable first, executed second. */
-  execute(batch: Batch): RoundOutput {
-    const payload = encodeState(batch);
-    this.#batches.append(batch.height, payload);
+  /** Durable first, executed second. Waits for the slice of a long execution that comes between the two rounds. */
+  async execute(batch: Batch): Promise<RoundOutput> {
+    const agreed = this.#isCheckpointDue() ? { ...batch, isCheckpoint: true } : batch;
+    const payload = encodeState(agreed);
+    this.#batches.append(agreed.height, payload);
     this.#batches.sync();
-    const output = processBatch(this.machine, batch);
-    this.#count(batch, payload.length, output.instructions);
-    if (this.#isCheckpointDue()) this.checkpoint();
+    await this.machine.long.runSlice();
+    const output = processBatch(this.machine, agreed);
+    this.#count(agreed, payload.length, output.instructions);
+    if (agreed.isCheckpoint === true) this.checkpoint();
     return output;
+  }
+
+  /** Lets the slice that is due run while nothing else is to do. */
+  async runAhead(): Promise<void> {
+    await this.machine.long.runSlice();
   }
 
   checkpoint(): void {
     const { state } = this.machine;
-    if (this.#checkpoints.height === state.height) return;
+    // What is between two slices is in no checkpoint; the batches that led to it are in the log.
+    if (this.#checkpoints.height === state.height || this.machine.long.size > 0) return;
     try {
       this.#checkpoints.save(state);
       this.#batches.dropBefore(state.height + 1);
@@ -163,6 +178,7 @@ export class DurableState {
   }
 
   #isCheckpointDue(): boolean {
+    if (this.machine.long.size > 0) return this.#batchCount >= CHECKPOINT_BATCHES_AT_MOST;
     return (
       this.#instructions >= CHECKPOINT_INSTRUCTIONS ||
       this.#messages >= CHECKPOINT_MESSAGES ||

@@ -30,14 +30,14 @@ export class InlineExecutor implements Executor {
   }
 
   async start(): Promise<ExecutedRound> {
-    const whole = this.durable.start();
+    const whole = await this.durable.start();
     // From here on: nobody can have seen the pages that the replay replaced.
     this.#pages.heights[0] = whole.height;
     return this.#keepDelta(whole);
   }
 
   async execute(batch: Parameters<Executor["execute"]>[0]): Promise<ExecutedRound> {
-    return this.#keepDelta(this.durable.execute(batch));
+    return this.#keepDelta(await this.durable.execute(batch));
   }
 
   advance(height: Height): void {
@@ -54,7 +54,7 @@ export class InlineExecutor implements Executor {
     this.durable.close();
   }
 
-  #keepDelta({ delta, ...round }: ReturnType<DurableState["start"]>): ExecutedRound {
+  #keepDelta({ delta, ...round }: Awaited<ReturnType<DurableState["start"]>>): ExecutedRound {
     this.#waiting.push(delta);
     return round;
   }

@@ -5,6 +5,7 @@ import type {
   CallerInfo,
   CanisterId,
   Cycles,
+  Height,
   IngressMessage,
   PrincipalId,
   Request,
@@ -160,6 +161,38 @@ export interface IdleBurn {
   readonly compute: Cycles;
 }
 
+export type InstallMode =
+  | { readonly kind: "install" }
+  | { readonly kind: "reinstall" }
+  | {
+      readonly kind: "upgrade";
+      readonly skipPreUpgrade: boolean;
+      readonly memoryPersistence: "keep" | "replace" | undefined;
+    };
+
+/**
+ * An execution that takes longer than its slice. Everything that it needs to begin again is here: a checkpoint drops
+ * what it did so far (the Wasm stack cannot be written down), and it starts over from its input.
+ */
+export type PendingExecution = { readonly since: Height } & (
+  | {
+      readonly kind: "call";
+      readonly item: Exclude<InputItem, { kind: "response" }>;
+      readonly callContextId: number;
+      readonly prepaid: Cycles;
+    }
+  | { readonly kind: "response"; readonly response: Response; readonly callback: Callback }
+  | { readonly kind: "task"; readonly task: Task; readonly callContextId: number; readonly prepaid: Cycles }
+  | {
+      readonly kind: "install";
+      readonly caller: ManagementCaller;
+      readonly mode: InstallMode;
+      readonly wasm: Uint8Array;
+      readonly arg: Uint8Array;
+      readonly senderVersion: bigint | undefined;
+    }
+);
+
 export interface LogRecord {
   readonly index: bigint;
   readonly time: Time;
@@ -229,6 +262,8 @@ export interface CanisterState {
   logs: { nextIndex: bigint; records: LogRecord[] };
   queryStats: QueryStats;
   input: Fifo<InputItem>;
+  /** Bars every other execution on this canister. */
+  pendingExecution: PendingExecution | undefined;
   callContexts: Map<number, CallContext>;
   nextCallContextId: number;
   callbacks: Map<number, Callback>;
@@ -246,6 +281,10 @@ export interface CanisterState {
   heapDeltaDebit: number;
   /** Instructions of installations lately: too many, and no code is installed until some rounds later. */
   installCodeDebit: number;
+  /**
+   * What the canister has had of the rounds: instructions by its share, in units of 1,024. Who had least goes first.
+   */
+  serviceReceived: number;
 }
 
 export function newCanister(
@@ -272,11 +311,13 @@ export function newCanister(
     logs: { nextIndex: 0n, records: [] },
     queryStats: NO_QUERY_STATS,
     input: new Fifo(),
+    pendingExecution: undefined,
     callContexts: new Map(),
     nextCallContextId: 1,
     callbacks: new Map(),
     nextCallbackId: 1,
     nextTurn: 0,
+    serviceReceived: 0,
     lowMemoryHook: "notSatisfied",
     consumed: nothingConsumed(),
     chargedAt: now,

@@ -8,7 +8,7 @@ import type { IngressRecord } from "./ingress-history.ts";
 import type { StoredModule } from "./module-store.ts";
 import { PagedMemory } from "./paged-memory.ts";
 import type { CheckpointStore } from "./store/checkpoint-store.ts";
-import { indexCanister, type PendingRandomness, type SubnetState } from "./subnet-state.ts";
+import { indexCanister, type PendingRandomness, type SubnetState, type WaitingManagementCall } from "./subnet-state.ts";
 
 interface MemoryRecord {
   readonly id: string;
@@ -32,6 +32,8 @@ interface MetaRecord {
   readonly pendingRandomness: PendingRandomness[];
   readonly charges: bigint[];
   readonly blockmakers: SubnetState["blockmakers"];
+  readonly managementQueue: WaitingManagementCall[];
+  readonly serviceReceived: number;
   readonly metrics: SubnetState["metrics"];
 }
 
@@ -89,6 +91,8 @@ export class Checkpoints {
         pendingRandomness: state.pendingRandomness,
         charges: state.charges,
         blockmakers: state.blockmakers,
+        managementQueue: state.managementQueue,
+        serviceReceived: state.serviceReceived,
         metrics: state.metrics,
       };
       store.commit(state.height, encodeState(meta));
@@ -122,6 +126,8 @@ export class Checkpoints {
     state.pendingRandomness = meta.pendingRandomness;
     state.charges = meta.charges;
     state.blockmakers = meta.blockmakers;
+    state.managementQueue = meta.managementQueue;
+    state.serviceReceived = meta.serviceReceived;
     // Counted anew from the memories, as everything else that can be.
     state.metrics = { ...meta.metrics, canisterStateBytes: 0 };
     for (const key of store.keys("ingress/")) {

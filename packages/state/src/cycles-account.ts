@@ -52,10 +52,13 @@ function periods(charges: readonly Time[], chargedAt: Time): Map<bigint, bigint>
   return found;
 }
 
-/** Pays what the canister owes for storage and compute. False: it has not enough; then all that it has is taken. */
+/**
+ * Pays what the canister owes for storage and compute. False: it has not enough; then all that it has is taken. Waits for
+ * the end of an execution of many rounds, which may have spent what the balance still shows.
+ */
 export function settleCharges(state: SubnetState, canister: CanisterState): boolean {
   const last = state.charges.at(-1);
-  if (last === undefined || last <= canister.chargedAt) return true;
+  if (last === undefined || last <= canister.chargedAt || canister.pendingExecution !== undefined) return true;
   const { storage, compute } = allocationCost(state.charges, canister.chargedAt, canister.idleBurn);
   canister.chargedAt = last;
   const paysStorage = payAllocation(state, canister, "memory", storage);

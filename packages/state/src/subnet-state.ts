@@ -12,7 +12,7 @@ import {
   SUBNET_MEMORY_CAPACITY,
   type Time,
 } from "@atoll/types";
-import type { CanisterState } from "./canister-state.ts";
+import type { CanisterState, ManagementCaller } from "./canister-state.ts";
 import { settleCharges } from "./cycles-account.ts";
 import { IngressHistory } from "./ingress-history.ts";
 import type { ModuleStore } from "./module-store.ts";
@@ -88,6 +88,17 @@ export function resourcesOf({ type, resources }: Pick<SubnetConfig, "type" | "re
   };
 }
 
+/** A call to the management canister that waits for its turn: its canister is busy, or another installation runs. */
+export interface WaitingManagementCall {
+  readonly caller: ManagementCaller;
+  readonly methodName: string;
+  readonly arg: Uint8Array;
+  /** The canister that the call is about. */
+  readonly canister: CanisterId | undefined;
+  /** Of a user's message: it may not begin after that. */
+  readonly expiry: Time | undefined;
+}
+
 /** A call to the management canister that is answered in a later round. */
 export interface PendingRandomness {
   readonly request: Request;
@@ -120,11 +131,16 @@ export interface SubnetState {
   charges: Time[];
   /** Who proposed the blocks, day by day: the last day is the one that goes on. */
   blockmakers: BlockmakerDay[];
+  /** In the order in which they came. */
+  managementQueue: WaitingManagementCall[];
+  /** What the canister with work that was served least has had (`CanisterState.serviceReceived`). */
+  serviceReceived: number;
 
   // Indexes.
   /** Canisters with something in their input queue. */
   readonly withInput: Set<CanisterId>;
   /** Running canisters whose module exports canister_heartbeat. */
+  readonly withPending: Set<CanisterId>;
   readonly withHeartbeat: Set<CanisterId>;
   /** Running canisters with a global timer set. */
   readonly withTimer: TimerIndex<CanisterId>;
@@ -163,7 +179,10 @@ export function newSubnetState(config: SubnetConfig, modules: ModuleStore, pages
     pendingRandomness: [],
     charges: [],
     blockmakers: [],
+    managementQueue: [],
+    serviceReceived: 0,
     withInput: new Set(),
+    withPending: new Set(),
     withHeartbeat: new Set(),
     withTimer: new TimerIndex(),
     stopping: new Set(),
@@ -193,6 +212,7 @@ export function indexCanister(state: SubnetState, canister: CanisterState): void
   state.unmeasured.add(canister.id);
   state.changedSinceCheckpoint.add(canister.id);
   setMember(state.withInput, canister.id, canister.input.length > 0);
+  setMember(state.withPending, canister.id, canister.pendingExecution !== undefined);
   setMember(state.stopping, canister.id, canister.status.kind === "stopping");
   setMember(state.withDebit, canister.id, canister.heapDeltaDebit > 0 || canister.installCodeDebit > 0);
   setMember(state.withLowMemoryHook, canister.id, canister.lowMemoryHook === "ready");
@@ -214,7 +234,7 @@ export function forgetCanister(state: SubnetState, id: CanisterId): void {
   const { withInput, withTimer, withHeartbeat, stopping, stopTimeouts, paymentsDue, withDebit, withLowMemoryHook } =
     state;
   for (const index of [withInput, withTimer, withHeartbeat, stopping, stopTimeouts]) index.delete(id);
-  for (const index of [paymentsDue, withDebit, withLowMemoryHook]) index.delete(id);
+  for (const index of [paymentsDue, withDebit, withLowMemoryHook, state.withPending]) index.delete(id);
   state.canisters.delete(id);
   if (!isBelowCounter(state, id)) state.retiredIds.add(id);
   state.unmeasured.add(id);

@@ -11,6 +11,8 @@ export interface Batch {
   /** 32 bytes that nobody could predict when the messages of this batch were sent. */
   readonly randomness: Uint8Array;
   readonly ingress: readonly IngressMessage[];
+  /** A checkpoint follows: executions between two slices are dropped and begin again after it. */
+  readonly isCheckpoint?: boolean;
   /** The node whose block this was, and the nodes that should have made it before but did not. */
   readonly blockmaker?: { readonly proposer: PrincipalId; readonly failed: readonly PrincipalId[] };
   /** What queries took since the last figures of this node; no canister twice. */

@@ -1,4 +1,4 @@
-// The thread that executes: it owns the state and its files. One message in, one round out; it never waits.
+// The thread that executes: it owns the state and its files. One message in, one round out, in order.
 // Started by thread-executor.ts; the replica on the main thread decides what it executes.
 import { flushCompileCache } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
@@ -24,20 +24,23 @@ pages.onNewSlab = (slab) => tellReader({ kind: "slab", slab });
 tellReader({ kind: "heights", heights: pages.heights });
 let durable: DurableState | undefined;
 
+let served = Promise.resolve();
 main.on("message", (message: ToExecution) => {
-  try {
-    serve(message);
-  } catch (error) {
-    if (!(error instanceof EnvironmentError)) throw error;
-    answer({ kind: "failed", code: error.code, message: error.message });
-  }
+  served = served.then(async () => {
+    try {
+      await serve(message);
+    } catch (error) {
+      if (!(error instanceof EnvironmentError)) throw error;
+      answer({ kind: "failed", code: error.code, message: error.message });
+    }
+  });
 });
 
-function serve(message: ToExecution): void {
+async function serve(message: ToExecution): Promise<void> {
   switch (message.kind) {
     case "start": {
       durable = openState();
-      const whole = durable.start();
+      const whole = await durable.start();
       // From here on a reader is expected, even if its thread is not up yet: no page that it may look at is reused.
       Atomics.store(pages.heights, 0, whole.height);
       send(whole);
@@ -46,7 +49,10 @@ function serve(message: ToExecution): void {
       break;
     }
     case "execute":
-      if (durable !== undefined) send(durable.execute(message.batch));
+      if (durable === undefined) break;
+      send(await durable.execute(message.batch));
+      // Not awaited: the next message may come in between, and waits for the slice itself.
+      void durable.runAhead();
       break;
     case "stop":
       durable?.close();
@@ -67,7 +73,7 @@ function openState(): DurableState {
   );
 }
 
-function send({ delta, ...round }: ReturnType<DurableState["start"]>): void {
+function send({ delta, ...round }: Awaited<ReturnType<DurableState["start"]>>): void {
   tellReader({ kind: "delta", delta });
   answer({ kind: "round", round: round satisfies ExecutedRound });
 }

@@ -1,6 +1,7 @@
 // The main thread's end of the two others: an Executor whose rounds and queries run elsewhere. Queries that arrive
 // in the same turn of the event loop travel in one message.
 import { totalmem } from "node:os";
+import { setFlagsFromString } from "node:v8";
 import { MessageChannel, Worker } from "node:worker_threads";
 import type { ExecutedRound, Executor } from "@atoll/replica";
 import type { SubnetConfig } from "@atoll/state";
@@ -15,7 +16,18 @@ import type {
 } from "./thread-messages.ts";
 
 /** Our own depth counter decides how deep a canister may call; the engine's stack must be larger than that. */
-const RESOURCE_LIMITS = { stackSizeMb: 64, maxOldGenerationSizeMb: 8192 };
+const STACK_MB = 64;
+const RESOURCE_LIMITS = { stackSizeMb: STACK_MB, maxOldGenerationSizeMb: 8192 };
+
+/**
+ * Suspended executions have stacks of their own (JSPI), as large as these flags say, of which only what is touched takes
+ * memory. Threads that are running already keep the stack that they have.
+ */
+function enlargeSuspendableStacks(): void {
+  const kib = STACK_MB * 1000;
+  setFlagsFromString(`--stack-size=${kib}`);
+  setFlagsFromString(`--wasm-stack-switching-stack-size=${kib}`);
+}
 
 export interface ThreadExecutorOptions {
   readonly config: SubnetConfig;
@@ -29,6 +41,7 @@ export interface ThreadExecutorOptions {
 }
 
 export function createThreadExecutor(options: ThreadExecutorOptions): Executor {
+  enlargeSuspendableStacks();
   const { port1, port2 } = new MessageChannel();
   const { config, rootKey, storagePath, checkpointBatches } = options;
   const instances = { maxBytes: instanceBytes() };

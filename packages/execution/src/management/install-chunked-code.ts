@@ -26,7 +26,7 @@ import {
 import { chunkStoreError, installOutOfCycles } from "./management-errors.ts";
 import type { ManagementCall } from "./method.ts";
 
-export function installChunkedCode(call: ManagementCall): MethodResult {
+export function installChunkedCode(call: ManagementCall): MethodResult | "later" {
   const decoded = decodeArgument<InstallChunkedCodeArg>(InstallChunkedCodeRecord, call.arg);
   if (!decoded.ok) return decoded;
   const request = decoded.value;

@@ -1,14 +1,16 @@
 // install_code: puts a module into a canister, in one of three modes; the work is done by ../install-code.ts.
 // Specification, "IC method install_code".
-import type { CanisterState } from "@atoll/state";
-import { type InstallMode, installCode } from "../install-code.ts";
-import { EMPTY_REPLY, type MethodResult } from "./answer.ts";
+import type { CanisterState, InstallMode, PendingExecution } from "@atoll/state";
+import { installCode } from "../install-code.ts";
+import { beginExecution, type Steps } from "../long-executions.ts";
+import type { Round } from "../round.ts";
+import { answerManagementCall, EMPTY_REPLY, type MethodResult } from "./answer.ts";
 import { decodeArgument, type Opt } from "./candid-argument.ts";
 import { type InstallCodeArg, InstallCodeRecord, type InstallModeArg } from "./candid-types.ts";
 import { controlledCanister, failed, isUserError, recordChange, senderVersionError } from "./managed-canister.ts";
 import type { ManagementCall } from "./method.ts";
 
-export function installCodeMethod(call: ManagementCall): MethodResult {
+export function installCodeMethod(call: ManagementCall): MethodResult | "later" {
   const decoded = decodeArgument<InstallCodeArg>(InstallCodeRecord, call.arg);
   if (!decoded.ok) return decoded;
   const { canister_id, mode, wasm_module, arg, sender_canister_version } = decoded.value;
@@ -26,14 +28,49 @@ interface Installation {
   readonly senderVersion: Opt<bigint>;
 }
 
-export function install(call: ManagementCall, canister: CanisterState, request: Installation): MethodResult {
-  const mode = installMode(request.mode);
-  const { wasm, arg } = request;
-  const error = installCode(call.round, canister, { mode, wasm, arg, sender: call.sender });
-  if (error !== undefined) return failed(error);
+type PendingInstall = Extract<PendingExecution, { kind: "install" }>;
+
+/** Answers the call itself, in this round or a later one. */
+export function install(call: ManagementCall, canister: CanisterState, request: Installation): "later" {
+  const { round, caller } = call;
+  const { wasm, arg, senderVersion } = request;
+  const pending: PendingInstall = {
+    kind: "install",
+    caller,
+    mode: installMode(request.mode),
+    wasm,
+    arg,
+    senderVersion: senderVersion[0],
+    since: round.state.height,
+  };
+  beginExecution(
+    round,
+    canister,
+    () => pending,
+    (isLong) => installSteps(round, canister, pending, isLong),
+  );
+  if (canister.pendingExecution === pending && caller.kind === "ingress") {
+    round.state.ingressHistory.set(caller.requestId, { state: "processing" }, round.state.time);
+  }
+  return "later";
+}
+
+export function* installSteps(
+  round: Round,
+  canister: CanisterState,
+  { caller, mode, wasm, arg, senderVersion }: PendingInstall,
+  isLong: boolean,
+): Steps<void> {
+  const sender = caller.kind === "ingress" ? caller.sender : caller.request.sender;
+  const error = yield* installCode(round, canister, { mode, wasm, arg, sender }, isLong);
+  if (error !== undefined) {
+    answerManagementCall(round, caller, failed(error));
+    return;
+  }
   const moduleHash = canister.execution?.moduleHash ?? "";
-  recordChange(call, canister, request.senderVersion, { kind: "code_deployment", mode: mode.kind, moduleHash });
-  return { ok: true, reply: EMPTY_REPLY };
+  const change = { kind: "code_deployment", mode: mode.kind, moduleHash } as const;
+  recordChange({ round, caller, sender }, canister, senderVersion === undefined ? [] : [senderVersion], change);
+  answerManagementCall(round, caller, { ok: true, reply: EMPTY_REPLY });
 }
 
 function installMode(arg: InstallModeArg): InstallMode {

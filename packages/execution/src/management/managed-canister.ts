@@ -90,7 +90,7 @@ export function senderVersionError(call: ManagementCall, [stated]: Opt<bigint>):
 
 /** Writes a change into the canister's history, in the caller's name. */
 export function recordChange(
-  call: ManagementCall,
+  call: Pick<ManagementCall, "round" | "caller" | "sender">,
   canister: CanisterState,
   [senderVersion]: Opt<bigint>,
   change: HistoryEntry["change"],

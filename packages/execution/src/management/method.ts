@@ -41,6 +41,6 @@ export interface ManagementMethod {
   readonly open: Openness;
   /** Candid type of the argument; "nothing" for none. */
   readonly takes: IDL.Type | "nothing";
-  /** "later": the method keeps the caller and answers it in a later round. */
+  /** "later": the method keeps the caller and answers it itself. */
   run(call: ManagementCall): MethodResult | "later";
 }

@@ -3,13 +3,14 @@
 import { createHash } from "node:crypto";
 import { InstancePool } from "@atoll/embedder";
 import {
-  executeManagementCall,
   executeQuery,
   FeeSchedule,
   filterIngress,
+  LongExecutions,
   newQueryState,
   QueryExecutor,
   type Round,
+  submitManagementCall,
   takeStateDelta,
 } from "@atoll/execution";
 import {
@@ -70,6 +71,7 @@ export function newSubnet(config: Partial<SubnetConfig> = {}): TestSubnet {
     fees: new FeeSchedule(full),
     crypto: { sha256 },
     rootKey: new Uint8Array(133),
+    long: new LongExecutions(),
     events: [],
     instructionsLeft: MAX_INSTRUCTIONS_PER_ROUND,
   };
@@ -85,7 +87,7 @@ export function sendRaw(subnet: TestSubnet, sender: PrincipalId, method: string,
   const origin = { sender, receiver: MANAGEMENT_CANISTER };
   state.ingressHistory.add(requestId, origin, { state: "processing" }, state.time + 300_000_000_000n);
   const caller = { kind: "ingress", requestId, sender, effectiveCanisterId: MANAGEMENT_CANISTER } as const;
-  executeManagementCall(round, caller, method, arg);
+  submitManagementCall(round, caller, method, arg);
   return () => state.ingressHistory.get(requestId)?.status as IngressStatus;
 }
 
@@ -128,7 +130,7 @@ export function callAsCanister(
     deadlineSeconds: 0,
     senderVersion: sender.version,
   } as const;
-  executeManagementCall(subnet.round, { kind: "canister", request }, method, request.arg);
+  submitManagementCall(subnet.round, { kind: "canister", request }, method, request.arg);
 }
 
 /** The query side of the subnet as it is now. */

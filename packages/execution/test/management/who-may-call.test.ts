@@ -3,7 +3,7 @@
 // tests; the texts are the replica's, by which clients recognise a refusal.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { executeManagementCall } from "@atoll/execution";
+import { submitManagementCall } from "@atoll/execution";
 import { managementMethods } from "@atoll/execution/management/methods";
 import type { CanisterState } from "@atoll/state";
 import { type CanisterId, MANAGEMENT_CANISTER, type PrincipalId, principalToText, type UserError } from "@atoll/types";
@@ -249,7 +249,7 @@ function answerTo(subnet: TestSubnet, sender: CanisterState, method: string, arg
     } as const),
     ...{ methodName: method, arg, deadlineSeconds: 0, senderVersion: sender.version },
   };
-  executeManagementCall(subnet.round, { kind: "canister", request }, method, arg);
+  submitManagementCall(subnet.round, { kind: "canister", request }, method, arg);
   const [response] = takeResponses(sender);
   if (response === undefined || response.payload.kind === "reply") return undefined;
   const [, code, message] = /^IC0(\d{3}): (.*)/s.exec(response.payload.message) ?? [];

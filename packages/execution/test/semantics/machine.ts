@@ -1,7 +1,14 @@
 // A subnet in this process: batches in, request statuses and query answers out. `processBatch` is the only way in, so
 // that rounds, queues and rollback are the real ones; queries see the state as of the last batch.
 import { InstancePool, type InstancePoolOptions } from "@atoll/embedder";
-import { executeQuery, FeeSchedule, newQueryState, QueryExecutor } from "@atoll/execution";
+import {
+  executeQuery,
+  FeeSchedule,
+  LongExecutions,
+  newQueryState,
+  QueryExecutor,
+  type SliceLimits,
+} from "@atoll/execution";
 import { processBatch, type RoundOutput, type StateMachine } from "@atoll/messaging";
 import {
   type CanisterState,
@@ -47,6 +54,7 @@ export interface Machine {
 export interface Pools {
   readonly execution?: InstancePoolOptions;
   readonly queries?: InstancePoolOptions;
+  readonly slices?: Partial<SliceLimits>;
 }
 
 export function newMachine(config: Partial<SubnetConfig> = {}, pools: Pools = {}, { isEmpty = false } = {}): Machine {
@@ -68,6 +76,7 @@ export function newMachine(config: Partial<SubnetConfig> = {}, pools: Pools = {}
     fees,
     crypto: { sha256 },
     rootKey: new Uint8Array(133).fill(7),
+    long: new LongExecutions(pools.slices),
     tree: new CanonicalTree(),
     memoryTotals: new Map(),
   };
@@ -85,6 +94,12 @@ export function round(m: Machine, ingress: readonly IngressMessage[] = [], secon
   m.last = processBatch(m.machine, { height: m.height, time: m.time, randomness, ingress: [...ingress] });
   m.queries.apply(m.last.delta);
   return m.last;
+}
+
+/** One batch after the slice that comes before it, for executions that take many rounds. */
+export async function roundAfterSlice(m: Machine, ingress: readonly IngressMessage[] = []): Promise<RoundOutput> {
+  await m.machine.long.runSlice();
+  return round(m, ingress);
 }
 
 /** Rounds until nothing is left to do. */

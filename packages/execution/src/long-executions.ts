@@ -1,0 +1,164 @@
+// Deterministic time slicing: an execution that needs more instructions than a slice has goes on round after round,
+// while other canisters run in between. The first attempt is a plain call; at the end of its slice it is undone and
+// begun again on a Wasm stack that can be suspended (docs/decisions/0007). Between two rounds one suspended execution
+// runs one slice: that is when the engine lets a stack go on. Which one is decided by the state alone.
+import type { LongRun } from "@atoll/embedder";
+import { type CanisterState, type PendingExecution, touch } from "@atoll/state";
+import { type CanisterId, invariant, MAX_INSTRUCTIONS_PER_SLICE, MAX_PAUSED_EXECUTIONS } from "@atoll/types";
+import type { Round } from "./round.ts";
+
+/** What an execution does besides running Wasm, as one function that waits where the Wasm does not end in its slice. */
+export type Steps<T> = Generator<LongRun, T, void>;
+
+/** Makes the steps of an execution; `isLong`: it is known to take more than a slice. */
+export type BeginSteps = (isLong: boolean) => Steps<void>;
+
+interface Paused {
+  readonly steps: Steps<void>;
+  run: LongRun;
+  slices: number;
+  /** Of `run`, in the slices that were counted. */
+  counted: number;
+}
+
+export interface SliceLimits {
+  /** Instructions of one slice. */
+  readonly slice: number;
+  /** Executions suspended at a time. */
+  readonly maxPaused: number;
+}
+
+export class LongExecutions {
+  /** Instructions that an execution may take at once. */
+  readonly slice: number;
+  readonly #maxPaused: number;
+  readonly #paused = new Map<CanisterId, Paused>();
+  #due: CanisterId | undefined;
+  /** Settles when the slice of `#due` has run. */
+  #slice: Promise<void> | undefined;
+  #hasRun = false;
+
+  constructor(limits: Partial<SliceLimits> = {}) {
+    this.slice = limits.slice ?? MAX_INSTRUCTIONS_PER_SLICE;
+    this.#maxPaused = limits.maxPaused ?? MAX_PAUSED_EXECUTIONS;
+  }
+
+  get size(): number {
+    return this.#paused.size;
+  }
+
+  get hasRoom(): boolean {
+    return this.#paused.size < this.#maxPaused;
+  }
+
+  has(id: CanisterId): boolean {
+    return this.#paused.has(id);
+  }
+
+  /** Runs the slice that must run before the next round; undefined: there is none. */
+  runSlice(): Promise<void> | undefined {
+    const paused = this.#due === undefined ? undefined : this.#paused.get(this.#due);
+    if (paused === undefined) return undefined;
+    this.#slice ??= paused.run.runSlice().then(() => {
+      this.#hasRun = true;
+    });
+    return this.#slice;
+  }
+
+  /** Keeps an execution that stopped at the end of a slice; false: there are too many of them. */
+  keep(id: CanisterId, steps: Steps<void>, run: LongRun): boolean {
+    if (!this.hasRoom) return false;
+    this.#paused.set(id, { steps, run, slices: 0, counted: 0 });
+    return true;
+  }
+
+  /** The execution whose slice has run since the last round, with the instructions it took. */
+  takeDue(): { readonly id: CanisterId; readonly paused: Paused; readonly instructions: number } | undefined {
+    const id = this.#due;
+    const paused = id === undefined ? undefined : this.#paused.get(id);
+    if (id === undefined || paused === undefined) return undefined;
+    invariant(this.#hasRun, "a round began before the slice that is due had run");
+    this.#forgetSlice();
+    const instructions = paused.run.instructions - paused.counted;
+    paused.counted = paused.run.instructions;
+    paused.slices++;
+    return { id, paused, instructions };
+  }
+
+  forget(id: CanisterId): void {
+    this.#paused.delete(id);
+  }
+
+  /**
+   * Chooses whose slice is next: in turns the oldest execution, so that each ends at some time, and the one that had the
+   * fewest slices, so that a short one need not wait for one of minutes.
+   */
+  choose(round: Round): void {
+    const waiting = [...this.#paused].map(([id, { slices }]) => ({ id, slices, since: sinceOf(round, id) }));
+    const byAge = (a: (typeof waiting)[0], b: typeof a): number => a.since - b.since || (a.id < b.id ? -1 : 1);
+    waiting.sort(round.state.height % 2 === 0 ? byAge : (a, b) => a.slices - b.slices || byAge(a, b));
+    this.#due = waiting[0]?.id;
+  }
+
+  /** Unwinds all suspended stacks. Their executions begin again from what the state holds of them. */
+  abortAll(): void {
+    for (const { run } of this.#paused.values()) run.abort();
+    this.#paused.clear();
+    this.#forgetSlice();
+  }
+
+  #forgetSlice(): void {
+    this.#due = undefined;
+    this.#slice = undefined;
+    this.#hasRun = false;
+  }
+}
+
+/** Begins an execution; `pending` is what the state keeps of it should it take more than a slice. */
+export function beginExecution(
+  round: Round,
+  canister: CanisterState,
+  pending: () => PendingExecution,
+  begin: BeginSteps,
+): void {
+  const steps = begin(false);
+  const first = steps.next();
+  if (first.done === true) return;
+  canister.pendingExecution = pending();
+  touch(round.state, canister);
+  if (!round.long.keep(canister.id, steps, first.value)) first.value.abort();
+}
+
+/** Begins an execution again that is known to be long. */
+export function beginAgain(round: Round, canister: CanisterState, begin: BeginSteps): void {
+  const steps = begin(true);
+  const first = steps.next();
+  if (first.done === true) end(round, canister);
+  else if (!round.long.keep(canister.id, steps, first.value)) first.value.abort();
+}
+
+/** Takes up the execution whose slice has run, if it has come to its end. */
+export function continueLongExecution(round: Round): void {
+  const due = round.long.takeDue();
+  const canister = due && round.state.canisters.get(due.id);
+  if (due === undefined || canister === undefined) return;
+  round.instructionsLeft -= due.instructions;
+  if (due.paused.run.result === undefined) return;
+  const next = due.paused.steps.next();
+  if (next.done === true) {
+    round.long.forget(due.id);
+    end(round, canister);
+  } else {
+    due.paused.run = next.value;
+    due.paused.counted = 0;
+  }
+}
+
+function end(round: Round, canister: CanisterState): void {
+  canister.pendingExecution = undefined;
+  touch(round.state, canister);
+}
+
+function sinceOf(round: Round, id: CanisterId): number {
+  return round.state.canisters.get(id)?.pendingExecution?.since ?? 0;
+}
