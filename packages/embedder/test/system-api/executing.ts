@@ -51,9 +51,9 @@ export const CONTEXTS: Readonly<Record<string, readonly Context[]>> = {
 };
 
 /** rdmx6-jaaaa-aaaaa-aaadq-cai. */
-export const SELF = canisterIdFromIndex(7n);
+const SELF = canisterIdFromIndex(7n);
 export const CALLER = "0a0b0c" as PrincipalId;
-export const SUBNET = "5a5a5a5a" as PrincipalId;
+const SUBNET = "5a5a5a5a" as PrincipalId;
 export const LIMIT = 1_000_000_000;
 const NO_PAGES = { wasmPages: 0, read: () => undefined, pages: () => [] };
 
