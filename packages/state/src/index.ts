@@ -7,6 +7,7 @@ export * from "./cycles-account.ts";
 export * from "./fifo.ts";
 export * from "./hash-tree.ts";
 export * from "./ingress-history.ts";
+export * from "./message-memory.ts";
 export * from "./module-store.ts";
 export * from "./page-store.ts";
 export * from "./paged-memory.ts";

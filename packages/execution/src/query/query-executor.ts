@@ -17,7 +17,7 @@ import {
 import type { GlobalValue } from "@atoll/state";
 import { type CanisterId, invariant, OS_PAGE_BYTES } from "@atoll/types";
 import type { FeeSchedule } from "../fees.ts";
-import { applyStateDelta, type QueryCanister, type QueryState, type StateDelta } from "./query-state.ts";
+import { applyStateDelta, type QueryCanister, type QueryState, queryCanister, type StateDelta } from "./query-state.ts";
 
 export class QueryExecutor {
   readonly state: QueryState;
@@ -54,7 +54,7 @@ export class QueryExecutor {
    * the middle of a query, which this one must not see.
    */
   session(id: CanisterId, options: { fresh?: boolean } = {}): QuerySession | undefined {
-    const canister = this.state.canisters.get(id);
+    const canister = queryCanister(this.state, id);
     if (canister?.view.moduleHash === undefined) return undefined;
     const module = this.state.modules.get(canister.view.moduleHash);
     invariant(module !== undefined, "a canister's module is missing on the query side");
