@@ -14,6 +14,7 @@ import {
   type RunResult,
   runFunction,
   StableMemory,
+  type StablePages,
   toUserError,
 } from "@atoll/embedder";
 import {
@@ -156,7 +157,12 @@ function begin(
   };
 }
 
-const NO_MEMORY: MemoryPages = { wasmPages: 0, read: () => undefined, pages: () => [] };
+const NO_MEMORY: StablePages = {
+  wasmPages: 0,
+  read: () => undefined,
+  copyTo: (target, at, _offset, size) => void target.fill(0, at, at + size),
+  pages: () => [],
+};
 
 function unchanged(memory: MemoryPages): ChangedHeap {
   return {

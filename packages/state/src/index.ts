@@ -9,6 +9,7 @@ export * from "./hash-tree.ts";
 export * from "./ingress-history.ts";
 export * from "./message-memory.ts";
 export * from "./module-store.ts";
+export { copyBytes, copyRange } from "./page-copy.ts";
 export * from "./page-store.ts";
 export * from "./paged-memory.ts";
 export { BatchLog } from "./store/batch-log.ts";

@@ -13,6 +13,7 @@ import {
   rollBack,
   runFunction,
   StableMemory,
+  type StablePages,
 } from "@atoll/embedder";
 import type { GlobalValue } from "@atoll/state";
 import { type CanisterId, invariant, OS_PAGE_BYTES } from "@atoll/types";
@@ -140,18 +141,30 @@ export class QuerySession {
 }
 
 /** Committed pages with those of earlier executions of the same query above. */
-class LayeredPages implements MemoryPages {
+class LayeredPages implements StablePages {
   wasmPages: number;
   readonly written = new Map<number, Uint8Array>();
-  readonly #base: MemoryPages;
+  readonly #base: StablePages;
 
-  constructor(base: MemoryPages) {
+  constructor(base: StablePages) {
     this.#base = base;
     this.wasmPages = base.wasmPages;
   }
 
   read(page: number): Uint8Array | undefined {
     return this.written.get(page) ?? this.#base.read(page);
+  }
+
+  copyTo(target: Uint8Array, at: number, offset: number, size: number): void {
+    this.#base.copyTo(target, at, offset, size);
+    if (this.written.size === 0) return;
+    let length: number;
+    for (let done = 0; done < size; done += length) {
+      const within = (offset + done) % OS_PAGE_BYTES;
+      length = Math.min(OS_PAGE_BYTES - within, size - done);
+      const page = this.written.get(Math.floor((offset + done) / OS_PAGE_BYTES));
+      if (page !== undefined) target.set(page.subarray(within, within + length), at + done);
+    }
   }
 
   *pages(): Generator<[number, Uint8Array]> {

@@ -2,12 +2,13 @@
 // on another thread than the state itself; it is told after each round what changed (`StateDelta`) and shares the
 // memory pages, which are never overwritten while a reader may look at them.
 
-import type { MemoryPages } from "@atoll/embedder";
+import type { StablePages } from "@atoll/embedder";
 import {
   allocationCost,
   type CanisterSettings,
   type CanisterState,
   type ConsumedCycles,
+  copyRange,
   type GlobalValue,
   type IdleBurn,
   type LogRecord,
@@ -73,7 +74,7 @@ export interface StateDelta {
   readonly goneModules: readonly string[];
 }
 
-export class MemoryView implements MemoryPages {
+export class MemoryView implements StablePages {
   wasmPages = 0;
   #table = new PageTable();
   readonly #reader: PageReader;
@@ -84,6 +85,10 @@ export class MemoryView implements MemoryPages {
 
   read(page: number): Uint8Array | undefined {
     return readSlot(this.#reader, this.#table.get(page));
+  }
+
+  copyTo(target: Uint8Array, at: number, offset: number, size: number): void {
+    copyRange(this.#reader, this.#table, target, at, offset, size);
   }
 
   *pages(): Generator<[number, Uint8Array]> {
