@@ -298,7 +298,7 @@ test("a checkpoint in the midst of long executions loses nothing but time", asyn
   assert.equal(m.machine.long.size, 0);
   const store = CheckpointStore.open(new MemoryStorage(), {});
   new Checkpoints(store).save(m.machine.state);
-  const restored = newMachine({}, { slices: { slice: SLICE } });
+  const restored = newMachine(TIME_IS_FREE, { slices: { slice: SLICE } });
   restored.machine.state.canisters.clear();
   new Checkpoints(store).load(restored.machine.state);
   restored.height = m.height;
