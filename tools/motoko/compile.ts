@@ -18,6 +18,10 @@ export interface MotokoOptions {
   readonly publicMetadata?: readonly string[];
   /** Garbage collector of classical persistence; 64-bit modules always have the incremental one. */
   readonly gc?: "copying" | "compacting" | "generational" | "incremental";
+  /** Collect garbage after every message, for tests of the collector. */
+  readonly forceGc?: boolean;
+  /** Variables of the compiler's environment, e.g. `MOC_UNLOCK_PRIM` for programs that import `mo:prim`. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** Further flags of moc's type checker, e.g. `--hide-warnings`. */
   readonly flags?: readonly string[];
   /** Files that exist only for this compilation, by absolute path (generated modules, blobs to embed as text). */
@@ -46,6 +50,8 @@ export interface CompilerInput {
   readonly publicMetadata: readonly string[];
   readonly gc: string | null;
   readonly flags: readonly string[];
+  readonly forceGc?: true;
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** A program that does not compile. `message` has one line per diagnostic, `file:line:column: text`. */
@@ -81,7 +87,10 @@ function compilerInput(request: CompileRequest, sources: SourceSet): CompilerInp
     publicMetadata: options.publicMetadata ?? DEFAULT_PUBLIC_METADATA,
     gc: options.gc ?? null,
     flags: options.flags ?? [],
-  };
+    // Named only when they are used: the input is the key under which results are kept.
+    ...(options.forceGc === true && { forceGc: true as const }),
+    ...(Object.keys(options.environment ?? {}).length > 0 && { environment: options.environment }),
+  } as CompilerInput;
 }
 
 /** A compiler takes a core and 400 MB for some seconds: at most two at once, the rest wait in order. */
@@ -104,6 +113,7 @@ function runCompiler(input: CompilerInput): Promise<CompiledFiles> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [...PROCESS_FLAGS, COMPILER_PROCESS], {
       stdio: ["pipe", "pipe", "pipe"],
+      env: { ...process.env, ...input.environment },
     });
     const output: Uint8Array[] = [];
     const errors: Uint8Array[] = [];

@@ -43,6 +43,7 @@ function compile(moc: Moc, input: CompilerInput): void {
   for (const [path, content] of Object.entries(input.files)) moc.saveFile(path, content);
   moc.gcFlags(input.width === 64 ? "enhancedOP" : "classicOP");
   if (input.gc !== null) moc.gcFlags(input.gc);
+  if (input.forceGc === true) moc.gcFlags("force");
   if (input.flags.length > 0) moc.setExtraFlags(input.flags);
   moc.setPublicMetadata(input.publicMetadata);
   const result = moc.compileWasm("ic", input.main);

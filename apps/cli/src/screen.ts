@@ -1,5 +1,6 @@
 // What a person sees in the terminal: where the network is, what canisters print, why calls failed. With --json
 // standard output carries one line when ready, and everything else goes to standard error.
+import type { RoundEvent } from "@atoll/execution";
 import type { ExecutedRound } from "@atoll/replica";
 import { type LogPort, principalToText } from "@atoll/types";
 import type { StartOptions } from "./options.ts";
@@ -16,21 +17,24 @@ interface ReadyFacts {
 export interface Screen {
   readonly log: LogPort;
   showRound(round: ExecutedRound): void;
+  showQueryEvents(events: readonly RoundEvent[]): void;
   showReady(facts: ReadyFacts): void;
 }
 
 export function createScreen({ json }: Pick<StartOptions, "json">): Screen {
   const out = (line: string): void => void (json ? process.stderr : process.stdout).write(`${line}\n`);
   const decoder = new TextDecoder();
+  const show = (events: readonly RoundEvent[], when: string): void => {
+    for (const event of events) {
+      const where = `[${principalToText(event.canister)} ${event.method} ${when}]`;
+      const what = event.kind === "canister-log" ? decoder.decode(event.text) : `failed: ${event.message}`;
+      out(`${where} ${printable(what)}`);
+    }
+  };
   return {
     log: { log: (level, message) => level !== "debug" && process.stderr.write(`atoll: ${level}: ${message}\n`) },
-    showRound(round) {
-      for (const event of round.events) {
-        const where = `[${principalToText(event.canister)} ${event.method} @${round.height}]`;
-        const what = event.kind === "canister-log" ? decoder.decode(event.text) : `failed: ${event.message}`;
-        out(`${where} ${printable(what)}`);
-      }
-    },
+    showRound: ({ events, height }) => show(events, `@${height}`),
+    showQueryEvents: (events) => show(events, "query"),
     showReady(facts) {
       if (json) {
         const line = { gateway_url: facts.url, root_key: facts.rootKey, state_dir: facts.stateDir, pid: process.pid };

@@ -42,7 +42,11 @@ export async function start(options: StartOptions, version: string, ending: Endi
     onCrash: fatal,
   });
   const ports = { clock: nodeClock, entropy: nodeEntropy, crypto, log };
-  const replica = new Replica({ ...replicaOptions, onRound: screen.showRound }, ports, executor);
+  const replica = new Replica(
+    { ...replicaOptions, onRound: screen.showRound, onQueryEvents: screen.showQueryEvents },
+    ports,
+    executor,
+  );
   const apiHandler = createHttpHandler(replica.backend, {
     timer,
     log,

@@ -160,9 +160,11 @@ export class Execution {
     return subtractCycles(this.effects.cycles, this.input.fees.freezingThreshold(this.memoryBytes()));
   }
 
-  /** Accepts up to `max` of the incoming cycles and returns how many. */
+  /**
+   * Accepts up to `max` of the incoming cycles and returns how many. An answer given earlier in this execution does not
+   * matter: what is left goes back when the execution ends.
+   */
   acceptCycles(max: Cycles): Cycles {
-    if (this.input.responded || this.effects.answer !== undefined) return 0n;
     const accepted = max < this.available ? max : this.available;
     this.available -= accepted;
     this.effects.cyclesAccepted += accepted;
@@ -203,8 +205,7 @@ export function unsigned(value: Value): bigint {
 }
 
 function asNumber(value: Value): number {
-  if (typeof value === "number") return value >>> 0;
-  return Number(value >= 0n ? value : BigInt.asUintN(64, value));
+  return typeof value === "number" ? value >>> 0 : Number(BigInt.asUintN(64, value));
 }
 
 /** A contract violation of `name` unless [at, at + size) lies within `length` bytes. */

@@ -185,8 +185,10 @@ function refusalOf(target: MethodTarget | UserError, canister: CanisterState): U
 
 function findMethod(round: Round, canister: CanisterState, name: string): MethodTarget | UserError {
   const id = (): string => principalToText(canister.id);
-  if (canister.status.kind === "stopped") return userError(ErrorCode.CanisterStopped, `Canister ${id()} is stopped`);
-  if (canister.status.kind === "stopping") return userError(ErrorCode.CanisterStopping, `Canister ${id()} is stopping`);
+  if (canister.status.kind === "stopped")
+    return userError(ErrorCode.CanisterStopped, `Canister ${id()} is not running`);
+  if (canister.status.kind === "stopping")
+    return userError(ErrorCode.CanisterStopping, `Canister ${id()} is not running`);
   if (canister.execution === undefined) return fail(canister, { kind: "no-module" });
   const found = findRunnable(round, canister, name);
   if (found !== undefined) return found;

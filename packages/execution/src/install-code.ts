@@ -14,7 +14,6 @@ import {
   type RunResult,
   runFunction,
   StableMemory,
-  type StablePages,
   toUserError,
 } from "@atoll/embedder";
 import {
@@ -22,7 +21,6 @@ import {
   type ExecutionState,
   type InstallMode,
   newMemory,
-  noteConsumption,
   type PagedMemory,
   touch,
 } from "@atoll/state";
@@ -70,7 +68,6 @@ interface Transaction {
   readonly cyclesBefore: Cycles;
   /** Balance without them, as the phases change it. */
   cycles: Cycles;
-  burned: Cycles;
   instructions: number;
   certifiedData: Uint8Array | undefined;
   globalTimer: bigint;
@@ -112,10 +109,7 @@ export function* installCode(
     invariant(error !== UNFINISHED, "an installation in slices ended before its end");
   }
   for (const [entry, result] of transaction.printed) collectLogs(round, canister, entry, result);
-  if (error === undefined) {
-    changeBalance(canister, transaction.cycles - transaction.cyclesBefore);
-    noteConsumption(round.state, canister, "burnedCycles", transaction.burned);
-  }
+  if (error === undefined) changeBalance(canister, transaction.cycles - transaction.cyclesBefore);
   charge(round, canister, transaction.instructions, is64);
   return error === undefined ? undefined : toUserError(error, canister.id);
 }
@@ -148,7 +142,6 @@ function begin(
     prepaid,
     cyclesBefore: canister.cycles - prepaid,
     cycles: canister.cycles - prepaid,
-    burned: 0n,
     instructions: COMPILE_BASE + perOperator * module.compiledOperators,
     certifiedData: undefined,
     globalTimer: 0n,
@@ -157,12 +150,7 @@ function begin(
   };
 }
 
-const NO_MEMORY: StablePages = {
-  wasmPages: 0,
-  read: () => undefined,
-  copyTo: (target, at, _offset, size) => void target.fill(0, at, at + size),
-  pages: () => [],
-};
+const NO_MEMORY: MemoryPages = { wasmPages: 0, read: () => undefined, pages: () => [] };
 
 function unchanged(memory: MemoryPages): ChangedHeap {
   return {
@@ -174,12 +162,8 @@ function unchanged(memory: MemoryPages): ChangedHeap {
 }
 
 function charge(round: Round, canister: CanisterState, instructions: number, is64: boolean): void {
-  const billed = Math.min(instructions, MAX_INSTRUCTIONS_PER_INSTALL);
-  const cost = round.fees.execution(billed, is64);
-  const paid = cost < canister.cycles ? cost : canister.cycles;
-  canister.cycles -= paid;
-  const nominal = paid < cost ? paid : round.fees.nominal.execution(billed, is64);
-  noteConsumption(round.state, canister, "instructions", nominal);
+  const cost = round.fees.execution(Math.min(instructions, MAX_INSTRUCTIONS_PER_INSTALL), is64);
+  canister.cycles -= cost < canister.cycles ? cost : canister.cycles;
 }
 
 function* runPhases(transaction: Transaction): Steps<Failure | undefined> {
@@ -335,7 +319,6 @@ function* runPhase(
   if (phase.entry !== undefined) transaction.printed.push([phase.entry, result]);
   if (result.error === undefined) {
     transaction.cycles = result.effects.cycles;
-    transaction.burned += result.effects.cyclesBurned;
     transaction.certifiedData = result.effects.certifiedData ?? transaction.certifiedData;
     if (phase.mode !== Mode.preUpgrade) transaction.globalTimer = result.effects.globalTimer ?? transaction.globalTimer;
   }

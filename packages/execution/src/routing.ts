@@ -54,12 +54,12 @@ function refusalOf(round: Round, id: CanisterId, request: Request): { code: Reje
   }
   return {
     code: RejectCode.CANISTER_ERROR,
-    message: `IC05${canister.status.kind === "stopped" ? "08" : "09"}: Canister ${principalToText(id)} is ${canister.status.kind}`,
+    message: `Canister ${principalToText(id)} is ${canister.status.kind}`,
   };
 }
 
 function notFound(round: Round, id: CanisterId): string {
   return isInRanges(round.state.config, id)
-    ? `IC0301: Canister ${principalToText(id)} not found`
+    ? `Canister ${principalToText(id)} not found`
     : `No route to canister ${principalToText(id)}`;
 }

@@ -44,6 +44,7 @@ async function machines(): Promise<StateMachine[]> {
     rootKey,
     tree: new CanonicalTree(),
     long: new LongExecutions(),
+    memoryTotals: new Map(),
   }));
 }
 

@@ -1,8 +1,8 @@
 // Where execution happens. The replica hands batches down and gets back what a round changed; whether that is a
 // call on the same thread (tests, simulator, browser) or a message to another one (a node) is the driver's choice.
-import type { QueryCall } from "@atoll/execution";
+import type { QueryCall, QueryOutcome } from "@atoll/execution";
 import type { RoundOutput } from "@atoll/messaging";
-import type { Batch, Height, IngressMessage, QueryResult, UserError } from "@atoll/types";
+import type { Batch, Height, IngressMessage, UserError } from "@atoll/types";
 
 /** A round as the replica sees it; what queries run on stays with the executor. */
 export type ExecutedRound = Omit<RoundOutput, "delta">;
@@ -15,7 +15,7 @@ export interface Executor {
   /** Queries see the state of `height` from now on: it is certified. */
   advance(height: Height): void;
   /** Runs on the state last advanced to. */
-  query(call: QueryCall): Promise<QueryResult>;
+  query(call: QueryCall): Promise<QueryOutcome>;
   /** The checks on a message before it enters a block; undefined lets it in. */
   filter(message: IngressMessage): Promise<UserError | undefined>;
   /** Writes a checkpoint and ends. */

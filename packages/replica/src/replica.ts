@@ -2,6 +2,7 @@
 // out, and answers the HTTP interface from what is certified. It owns no timer, socket or file: a driver calls
 // `step` when `step` asked for it or when something came in, and serves `backend` over HTTP.
 import { certify, type NodeShare, signShare } from "@atoll/consensus";
+import type { RoundEvent } from "@atoll/execution";
 import type { SubnetConfig } from "@atoll/state";
 import {
   type CanisterId,
@@ -40,6 +41,8 @@ export interface ReplicaOptions {
   readonly trustedRootKeys?: readonly Uint8Array[];
   /** Told of each round, for screens and logs. */
   readonly onRound?: (round: ExecutedRound) => void;
+  /** Told what canisters print in queries, likewise. */
+  readonly onQueryEvents?: (events: readonly RoundEvent[]) => void;
 }
 
 /** What the replica itself answers about a canister of its certified state. */
@@ -228,7 +231,7 @@ export class Replica {
 
   async #query(query: QueryRequest, style: DelegationStyle): ReturnType<ReplicaBackend["query"]> {
     const certified = this.#certified;
-    const result = await this.#executor.query({
+    const { events, ...result } = await this.#executor.query({
       sender: query.sender,
       receiver: query.receiver,
       methodName: query.methodName,
@@ -239,6 +242,7 @@ export class Replica {
           dataCertificate: this.#dataCertificate(certified, query.receiver, style),
         }),
     });
+    if (events !== undefined) this.#options.onQueryEvents?.(events);
     return { result, time: certified?.time ?? 0n };
   }
 

@@ -5,7 +5,6 @@ import { type CanisterId, decodeState, encodeState, InvariantViolation, invarian
 import type { CanisterState, ExecutionState, InputItem } from "./canister-state.ts";
 import { Fifo } from "./fifo.ts";
 import type { IngressRecord } from "./ingress-history.ts";
-import { inputBytes } from "./message-memory.ts";
 import type { StoredModule } from "./module-store.ts";
 import { PagedMemory } from "./paged-memory.ts";
 import type { CheckpointStore } from "./store/checkpoint-store.ts";
@@ -187,7 +186,7 @@ export class Checkpoints {
         heap: this.#loadMemory(state, execution.heap),
         stable: this.#loadMemory(state, execution.stable),
       },
-      input: new Fifo(input, inputBytes),
+      input: new Fifo(input),
       chunkStore: new Map(chunks.map((hash) => [hash, bytesOf(this.#store, `chunk/${record.id}/${hash}`)])),
     };
     state.canisters.set(canister.id, canister);

@@ -1,21 +1,12 @@
 // A queue with constant-time ends: canister queues may hold thousands of messages, and an array's shift() is
-// linear in its length. It knows the bytes of what is in it at any time.
-import type { MessageBytes } from "./message-memory.ts";
+// linear in its length.
 
 export class Fifo<T> {
   #items: T[] = [];
   #head = 0;
-  #guaranteed = 0;
-  #bestEffort = 0;
-  readonly #bytesOf: ((item: T) => MessageBytes) | undefined;
 
-  constructor(items: Iterable<T> = [], bytesOf?: (item: T) => MessageBytes) {
-    this.#bytesOf = bytesOf;
+  constructor(items: Iterable<T> = []) {
     for (const item of items) this.push(item);
-  }
-
-  get bytes(): MessageBytes {
-    return { guaranteed: this.#guaranteed, bestEffort: this.#bestEffort };
   }
 
   get length(): number {
@@ -24,7 +15,6 @@ export class Fifo<T> {
 
   push(item: T): void {
     this.#items.push(item);
-    this.#count(item, 1);
   }
 
   peek(): T | undefined {
@@ -33,8 +23,7 @@ export class Fifo<T> {
 
   shift(): T | undefined {
     if (this.length === 0) return undefined;
-    const item = this.#items[this.#head] as T;
-    this.#count(item, -1);
+    const item = this.#items[this.#head];
     this.#head++;
     if (this.#head > 64 && this.#head * 2 > this.#items.length) {
       this.#items = this.#items.slice(this.#head);
@@ -47,21 +36,10 @@ export class Fifo<T> {
   extract(test: (item: T) => boolean): T[] {
     const out: T[] = [];
     const rest: T[] = [];
-    for (const item of this) {
-      const isOut = test(item);
-      if (isOut) this.#count(item, -1);
-      (isOut ? out : rest).push(item);
-    }
+    for (const item of this) (test(item) ? out : rest).push(item);
     this.#items = rest;
     this.#head = 0;
     return out;
-  }
-
-  #count(item: T, change: 1 | -1): void {
-    const bytes = this.#bytesOf?.(item);
-    if (bytes === undefined) return;
-    this.#guaranteed += change * bytes.guaranteed;
-    this.#bestEffort += change * bytes.bestEffort;
   }
 
   *[Symbol.iterator](): Generator<T> {

@@ -3,9 +3,10 @@
 import { totalmem } from "node:os";
 import { setFlagsFromString } from "node:v8";
 import { MessageChannel, Worker } from "node:worker_threads";
+import type { QueryOutcome } from "@atoll/execution";
 import type { ExecutedRound, Executor } from "@atoll/replica";
 import type { SubnetConfig } from "@atoll/state";
-import { EnvironmentError, type LogPort, type QueryResult, type UserError } from "@atoll/types";
+import { EnvironmentError, type LogPort, type UserError } from "@atoll/types";
 import type {
   ExecutionThreadData,
   FromExecution,
@@ -56,7 +57,7 @@ export function createThreadExecutor(options: ThreadExecutorOptions): Executor {
     start: () => rounds({ kind: "start" }) as Promise<ExecutedRound>,
     execute: (batch) => rounds({ kind: "execute", batch }) as Promise<ExecutedRound>,
     advance: (height) => queries.tell({ kind: "advance", height }),
-    query: (call) => queries.ask((id) => ({ kind: "query", id, call })) as Promise<QueryResult>,
+    query: (call) => queries.ask((id) => ({ kind: "query", id, call })) as Promise<QueryOutcome>,
     filter: (message) => queries.ask((id) => ({ kind: "filter", id, message })) as Promise<UserError | undefined>,
     async stop() {
       await rounds({ kind: "stop" });
@@ -109,11 +110,11 @@ function roundCalls(thread: Worker, log: LogPort): (message: ToExecution) => Pro
 
 interface QueryCalls {
   tell(message: ToQuery): void;
-  ask(message: (id: number) => ToQuery): Promise<QueryResult | UserError | undefined>;
+  ask(message: (id: number) => ToQuery): Promise<QueryOutcome | UserError | undefined>;
 }
 
 function queryCalls(thread: Worker): QueryCalls {
-  const waiting = new Map<number, (answer: QueryResult | UserError | undefined) => void>();
+  const waiting = new Map<number, (answer: QueryOutcome | UserError | undefined) => void>();
   let outgoing: ToQuery[] = [];
   let nextId = 0;
   thread.on("message", (answers: readonly FromQuery[]) => {

@@ -2,11 +2,11 @@
 // executes, one that answers queries. Memory pages are shared; everything else is copied in these messages.
 
 import type { MessagePort } from "node:worker_threads";
-import type { QueryCall, StateDelta } from "@atoll/execution";
+import type { QueryCall, QueryOutcome, StateDelta } from "@atoll/execution";
 import type { ExecutedRound } from "@atoll/replica";
 import type { DurableStateOptions } from "@atoll/replica/durable-state";
 import type { SubnetConfig } from "@atoll/state";
-import type { Batch, Height, IngressMessage, LogLevel, QueryResult, UserError } from "@atoll/types";
+import type { Batch, Height, IngressMessage, LogLevel, UserError } from "@atoll/types";
 
 export interface ExecutionThreadData {
   readonly config: SubnetConfig;
@@ -49,5 +49,5 @@ export type ToQuery =
   | { readonly kind: "filter"; readonly id: number; readonly message: IngressMessage };
 
 export type FromQuery =
-  | { readonly kind: "result"; readonly id: number; readonly result: QueryResult }
+  | { readonly kind: "result"; readonly id: number; readonly result: QueryOutcome }
   | { readonly kind: "filtered"; readonly id: number; readonly error: UserError | undefined };

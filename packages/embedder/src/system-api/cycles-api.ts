@@ -24,12 +24,12 @@ const MINTING = Mode.update | Mode.reply | Mode.reject | Mode.task;
 const CYCLES_MINTING_CANISTER = canisterIdFromIndex(4n);
 
 export const cyclesApi: ApiTable = {
-  msg_cycles_available: { modes: INCOMING, cost: 500, run: (x) => x.cycles64(available(x)) },
+  msg_cycles_available: { modes: INCOMING, cost: 500, run: (x) => x.cycles64(x.available) },
   msg_cycles_available128: {
     modes: INCOMING,
     heap: true,
     cost: 500,
-    run: (x, target) => write(x, "msg_cycles_available128", target, available(x)),
+    run: (x, target) => write(x, "msg_cycles_available128", target, x.available),
   },
   msg_cycles_refunded: { modes: REFUNDED, cost: 500, run: (x) => x.cycles64(x.input.cyclesRefunded) },
   msg_cycles_refunded128: {
@@ -155,10 +155,6 @@ function mint(x: Execution, amount: Cycles): Cycles {
   const before = x.effects.cycles;
   x.effects.cycles = addCycles(before, amount);
   return x.effects.cycles - before;
-}
-
-function available(x: Execution): bigint {
-  return x.input.responded || x.effects.answer !== undefined ? 0n : x.available;
 }
 
 function amount128(high: Value | undefined, low: Value | undefined): bigint {

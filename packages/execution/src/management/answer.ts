@@ -2,7 +2,7 @@
 // to the calling canister with whatever cycles the method did not use.
 
 import type { ManagementCaller } from "@atoll/state";
-import { errorCodeText, type ResponsePayload, rejectCodeOf, type UserError } from "@atoll/types";
+import { type ResponsePayload, rejectCodeOf, type UserError } from "@atoll/types";
 import { deliverResponse, responseTo } from "../responses.ts";
 import type { Round } from "../round.ts";
 
@@ -24,12 +24,9 @@ export function answerManagementCall(round: Round, caller: ManagementCaller, res
     return;
   }
   const used = result.ok ? (result.cyclesUsed ?? 0n) : 0n;
+  // The text alone: unlike the failures of a callee that is a canister, these carry no IC code.
   const payload: ResponsePayload = result.ok
     ? { kind: "reply", data: result.reply }
-    : {
-        kind: "reject",
-        code: rejectCodeOf(result.error.code),
-        message: `${errorCodeText(result.error.code)}: ${result.error.message}`,
-      };
+    : { kind: "reject", code: rejectCodeOf(result.error.code), message: result.error.message };
   deliverResponse(round, responseTo(caller.request, payload, caller.request.payment - used));
 }

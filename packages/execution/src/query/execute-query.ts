@@ -5,7 +5,6 @@ import {
   type CallerInfo,
   type CanisterId,
   ErrorCode,
-  errorCodeText,
   INSTRUCTIONS_PER_COMPOSITE_CALL,
   MANAGEMENT_CANISTER,
   MAX_COMPOSITE_QUERY_DEPTH,
@@ -21,10 +20,11 @@ import {
   type UserError,
   userError,
 } from "@atoll/types";
+import type { RoundEvent } from "../round.ts";
 import { executeManagementQuery } from "./management-query.ts";
 import type { QueryExecutor, QuerySession } from "./query-executor.ts";
 import { queryInput } from "./query-input.ts";
-import { queryCanister, queryFreezingThreshold } from "./query-state.ts";
+import { memoryBytesOf } from "./query-state.ts";
 
 export interface QueryCall {
   readonly sender: PrincipalId;
@@ -35,6 +35,12 @@ export interface QueryCall {
   readonly dataCertificate?: Uint8Array | undefined;
 }
 
+/** The answer, with what the canisters of the call graph printed: for the person at the terminal, nothing keeps it. */
+export type QueryOutcome = QueryResult & { readonly events?: readonly RoundEvent[] };
+
+/** Of text in the events of one query. */
+const MAX_EVENT_BYTES = 256 * 1024;
+
 /** What a whole call graph shares. */
 interface Graph {
   readonly executor: QueryExecutor;
@@ -44,15 +50,30 @@ interface Graph {
   failure: UserError | undefined;
   /** Canisters with a query under way, outermost first. */
   readonly stack: CanisterId[];
+  readonly events: RoundEvent[];
+  eventBytes: number;
 }
 
-export function executeQuery(executor: QueryExecutor, call: QueryCall): QueryResult {
+export function executeQuery(executor: QueryExecutor, call: QueryCall): QueryOutcome {
   const { dataCertificate } = call;
   if (call.receiver === MANAGEMENT_CANISTER) return executeManagementQuery(call.methodName, { executor, ...call });
   const instructionsLeft = MAX_INSTRUCTIONS_PER_QUERY;
-  const graph: Graph = { executor, dataCertificate, instructionsLeft, failure: undefined, stack: [] };
-  const outcome = runQuery(graph, call);
-  if (graph.failure !== undefined) return { kind: "rejected", error: graph.failure };
+  const events: RoundEvent[] = [];
+  const graph: Graph = {
+    executor,
+    dataCertificate,
+    instructionsLeft,
+    failure: undefined,
+    stack: [],
+    events,
+    eventBytes: 0,
+  };
+  const result = resultOf(graph, runQuery(graph, call));
+  return events.length === 0 ? result : { ...result, events };
+}
+
+function resultOf({ failure }: Graph, outcome: Outcome): QueryResult {
+  if (failure !== undefined) return { kind: "rejected", error: failure };
   if (outcome.kind === "reply") return { kind: "replied", reply: outcome.data };
   return { kind: "rejected", error: outcome.error };
 }
@@ -77,13 +98,13 @@ function runQuery(graph: Graph, call: QueryCall): Outcome {
 
 function checkCanister(graph: Graph, id: CanisterId): UserError | undefined {
   const { state, fees } = graph.executor;
-  const canister = queryCanister(state, id);
+  const canister = state.canisters.get(id);
   const text = (): string => principalToText(id);
   if (canister === undefined) return userError(ErrorCode.CanisterNotFound, `Canister ${text()} not found`);
   if (canister.view.status === "stopped") return userError(ErrorCode.CanisterStopped, `Canister ${text()} is stopped`);
   if (canister.view.status === "stopping")
     return userError(ErrorCode.CanisterStopping, `Canister ${text()} is stopping`);
-  if (canister.view.cycles < queryFreezingThreshold(fees, canister)) {
+  if (canister.view.cycles < fees.freezingThreshold(canister.view, memoryBytesOf(canister))) {
     return userError(
       ErrorCode.CanisterOutOfCycles,
       `Canister ${text()} is unable to process query calls because it's frozen. Please top up the canister with cycles and try again.`,
@@ -140,6 +161,7 @@ function execute(
   graph.instructionsLeft -= result.instructions;
   conversation.spent += result.instructions;
   conversation.failure = result.error;
+  tell(conversation, result.effects.log.kept());
   if (result.error !== undefined) return false;
   const { answer, calls } = result.effects;
   if (answer !== undefined) {
@@ -150,6 +172,15 @@ function execute(
   }
   conversation.calls.push(...calls);
   return true;
+}
+
+function tell({ graph, call }: Conversation, lines: readonly Uint8Array[]): void {
+  for (const text of lines) {
+    graph.eventBytes += text.length;
+    if (graph.eventBytes > MAX_EVENT_BYTES) return;
+    const { receiver: canister, methodName: method } = call;
+    graph.events.push({ kind: "canister-log", canister, method, time: graph.executor.state.time, text });
+  }
 }
 
 /** Performs the calls one by one, with the callbacks of each, until there is an answer: what is left cannot change it. */
@@ -210,14 +241,14 @@ function callPayload({ graph, session }: Conversation, call: OutgoingCall): Resp
   if (outcome.kind === "reply") return outcome;
   const { code, message } = outcome.error;
   if (code === ErrorCode.CanisterRejectedMessage) return { kind: "reject", code: RejectCode.CANISTER_REJECT, message };
-  return { kind: "reject", code: rejectCodeOf(code), message: `${errorCodeText(code)}: ${message}` };
+  return { kind: "reject", code: rejectCodeOf(code), message };
 }
 
 /** What the management canister answers, as a canister gets it. */
 function payloadOf(result: QueryResult): ResponsePayload {
   if (result.kind === "replied") return { kind: "reply", data: result.reply };
   const { code, message } = result.error;
-  return { kind: "reject", code: rejectCodeOf(code), message: `${errorCodeText(code)}: ${message}` };
+  return { kind: "reject", code: rejectCodeOf(code), message };
 }
 
 function inputOf({ graph, session, call, answer, spent }: Conversation): ExecutionInput {

@@ -18,23 +18,25 @@ import { outOfCycles } from "../prepayment.ts";
 import { freezingThreshold, type Round } from "../round.ts";
 import type { QueryExecutor } from "./query-executor.ts";
 import { queryInput } from "./query-input.ts";
-import { queryCanister, queryFreezingThreshold } from "./query-state.ts";
+import { memoryBytesOf } from "./query-state.ts";
 
 /** The filter for calls to canisters; undefined lets the message in. */
 export function filterCanisterIngress(executor: QueryExecutor, message: IngressMessage): UserError | undefined {
   const { state, fees } = executor;
-  const canister = queryCanister(state, message.receiver);
+  const canister = state.canisters.get(message.receiver);
   const id = (): string => principalToText(message.receiver);
   if (canister === undefined) return userError(ErrorCode.CanisterNotFound, `Canister ${id()} not found`);
   const { view } = canister;
-  const required = queryFreezingThreshold(fees, canister) + fees.ingress(message.byteSize);
+  const required = fees.freezingThreshold(view, memoryBytesOf(canister)) + fees.ingress(message.byteSize);
   if (view.cycles < required) {
     return outOfCycles(view, required, message.sender);
   }
   if (view.status === "stopping") return userError(ErrorCode.CanisterStopping, `Canister ${id()} is stopping`);
   if (view.status === "stopped") return userError(ErrorCode.CanisterStopped, `Canister ${id()} is stopped`);
   const session = executor.session(message.receiver);
-  if (session === undefined) return toUserError({ kind: "no-module" }, message.receiver);
+  if (session === undefined) {
+    return userError(ErrorCode.CanisterWasmModuleNotFound, "Requested canister has no wasm module");
+  }
   try {
     const { methods, entryPoints } = session.live.description;
     if (methods.compositeQuery.includes(message.methodName)) {

@@ -133,7 +133,7 @@ describe("creation", () => {
     assert.equal(response?.refund, 499_999_999_999n);
     assert.ok(response.payload.kind === "reject");
     assert.equal(response.payload.code, 4);
-    assert.match(response.payload.message, /^IC0403: Creating a canister requires a fee of 500_000_000_000 that is/);
+    assert.match(response.payload.message, /^Creating a canister requires a fee of 500_000_000_000 that is/);
     assert.equal(subnet.state.canisters.size, 1);
   });
 
@@ -156,7 +156,7 @@ describe("creation", () => {
     callAsCanister(subnet, parent, "create_canister", { settings: [], sender_canister_version: [666n] }, T);
     const [response] = takeResponses(parent);
     assert.ok(response?.payload.kind === "reject");
-    assert.match(response.payload.message, /^IC0504: .*includes sender canister version 666 that does not match/);
+    assert.match(response.payload.message, /^[^:]*includes sender canister version 666 that does not match/);
     assert.equal(response.refund, T);
   });
 });
@@ -179,7 +179,7 @@ describe("cycles", () => {
     const [response] = takeResponses(giver);
     assert.equal(response?.refund, 7n);
     assert.ok(response.payload.kind === "reject" && response.payload.code === 3);
-    assert.match(response.payload.message, /^IC0301: Canister \S+ not found/);
+    assert.match(response.payload.message, /^Canister \S+ not found/);
   });
 
   test("users cannot call what only canisters may", () => {
@@ -496,7 +496,7 @@ describe("stopping, starting, deleting", () => {
     );
     const [response] = takeResponses(canister);
     assert.ok(response?.payload.kind === "reject");
-    assert.match(response.payload.message, /^IC0512: Canister \S+ cannot delete itself/);
+    assert.match(response.payload.message, /^Canister \S+ cannot delete itself/);
     assertError(
       callError(subnet, BOB, "delete_canister", ids(canister)),
       ErrorCode.CanisterInvalidController,

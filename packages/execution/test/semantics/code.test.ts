@@ -283,6 +283,6 @@ describe("stopping, uninstalling, deleting", () => {
       caller,
       u.call({ callee: s.idBytes(id), method: "x", onReject: u.reply(u.rejectMessage()) }),
     );
-    assert.match(told, /^IC0301: Canister \S+ not found$/);
+    assert.match(told, /^Canister \S+ not found$/);
   });
 });

@@ -92,6 +92,14 @@ describe("inspect_message", () => {
     assert.equal(inspect(u.acceptMessage(), "composite_query")?.code, s.ErrorCode.CompositeQueryCalledInReplicatedMode);
   });
 
+  test("a canister without code takes nothing, and the filter has its own words for it", () => {
+    const empty = s.createCanister(m);
+    assert.deepEqual(filterCanisterIngress(m.queries, s.message(m, empty, "update", u.bytes(""))), {
+      code: s.ErrorCode.CanisterWasmModuleNotFound,
+      message: "Requested canister has no wasm module",
+    });
+  });
+
   test("has 200 million instructions", () => {
     assert.equal(
       inspect(u.seq(u.spin(100_000_000), u.acceptMessage()))?.code,

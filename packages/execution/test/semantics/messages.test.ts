@@ -123,10 +123,44 @@ describe("who is answered what", () => {
     assert.equal(s.updateText(m, a, program), "second");
   });
 
-  test("cycles cannot be accepted once the call is answered", () => {
-    const callee = u.seq(u.reply(u.concat(u.cyclesAvailable())), u.cyclesAccept(BILLION), u.op("drop"), u.op("drop"));
+  // The specification's formal part has them gone with the answer; the replica settles when the execution ends, and
+  // the one-way methods of Motoko, which answer before their body runs, count on it.
+  test("in the execution that answers, cycles are still there and can be accepted", () => {
+    const accept = u.seq(u.cyclesAccept(BILLION / 4n), u.op("drop"), u.op("drop"));
+    const callee = u.seq(u.reply(), accept, u.debugPrint(u.cyclesAvailable()));
+    const report = u.reply(u.cyclesRefunded());
+    assert.equal(s.numberOf(s.update(m, a, callTo(b, callee, { cycles: BILLION, onReply: report }))), 750_000_000n);
+    const printed = s.canisterOf(m, b).logs.records.at(-1)?.content ?? new Uint8Array();
+    assert.equal(s.numberOf(printed), 750_000_000n);
+  });
+
+  test("in a callback after the answer there are no cycles left", () => {
+    const later = u.seq(u.cyclesAccept(BILLION), u.op("drop"), u.op("drop"), u.debugPrint(u.cyclesAvailable()));
+    const callee = u.seq(u.reply(), callTo(a, u.reply(), { onReply: later }));
     const report = u.reply(u.cyclesRefunded());
     assert.equal(s.numberOf(s.update(m, a, callTo(b, callee, { cycles: BILLION, onReply: report }))), BILLION);
+    s.settleAll(m);
+    const printed = s.canisterOf(m, b).logs.records.at(-1)?.content ?? new Uint8Array();
+    assert.equal(s.numberOf(printed), 0n);
+  });
+
+  test("a call that finds its callee stopped or gone is told so without an IC code", () => {
+    const id = s.newUniversal(m);
+    const told = (): string => s.updateText(m, a, callTo(id, u.reply(), { onReject: u.reply(u.rejectMessage()) }));
+    s.replyOf(s.manage(m, "stop_canister", id, s.onCanister(id)));
+    assert.match(told(), /^Canister \S+ is stopped$/);
+    s.replyOf(s.manage(m, "delete_canister", id, s.onCanister(id)));
+    assert.match(told(), /^Canister \S+ not found$/);
+  });
+
+  test("the management canister tells a canister no IC code", () => {
+    const call = u.call({
+      callee: s.MANAGEMENT,
+      method: "start_canister",
+      arg: u.bytes(s.candid("start_canister", s.onCanister(b))),
+      onReject: u.reply(u.rejectMessage()),
+    });
+    assert.match(s.updateText(m, a, call), /^Only the controllers of the canister \S+ can control it/);
   });
 
   test("an answer is given once: the second is a contract violation", () => {

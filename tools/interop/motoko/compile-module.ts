@@ -1,0 +1,34 @@
+// The modules of a case, compiled with the flags its headers ask for, as far as the compiler of the npm package has
+// them. Results are kept by content (tools/motoko), so that only the first run of the suite waits for the compiler.
+
+import { compileMotoko, MotokoError, type MotokoOptions } from "../../motoko/compile.ts";
+import type { ModuleRequest, Persistence } from "./test-case.ts";
+
+export interface CompiledModule {
+  readonly wasm: Uint8Array;
+  readonly persistence: Persistence;
+}
+
+/** The compiler's complaint, when it does not take a module. */
+export class NotCompiled extends Error {
+  override readonly name = "NotCompiled";
+}
+
+export async function compileModule(request: ModuleRequest): Promise<CompiledModule> {
+  const { source, text, persistence, gc, forceGc, environment } = request;
+  const options: MotokoOptions = {
+    flags: ["--legacy-actors", "--hide-warnings"],
+    files: new Map([[source, text]]),
+    environment,
+    forceGc,
+    publicMetadata: [],
+    ...(gc !== null && { gc }),
+  };
+  try {
+    const { wasm } = await compileMotoko({ source, width: persistence === "enhanced" ? 64 : 32, options });
+    return { wasm, persistence };
+  } catch (error) {
+    if (error instanceof MotokoError) throw new NotCompiled(error.message, { cause: error });
+    throw error;
+  }
+}
