@@ -34,7 +34,10 @@ export class DirtyMap {
   /** Marks the pages of [offset, offset + size). */
   mark(offset: number, size: number): void {
     if (size <= 0) return;
-    this.#marks.fill(1, Math.floor(offset / OS_PAGE_BYTES), Math.floor((offset + size - 1) / OS_PAGE_BYTES) + 1);
+    const first = Math.floor(offset / OS_PAGE_BYTES);
+    const last = Math.floor((offset + size - 1) / OS_PAGE_BYTES);
+    if (first === last) this.#marks[first] = 1;
+    else this.#marks.fill(1, first, last + 1);
   }
 
   /** The marked pages below `pages`, ascending; all marks are cleared. */

@@ -205,7 +205,8 @@ export function unsigned(value: Value): bigint {
 }
 
 function asNumber(value: Value): number {
-  return typeof value === "number" ? value >>> 0 : Number(BigInt.asUintN(64, value));
+  if (typeof value === "number") return value >>> 0;
+  return Number(value >= 0n ? value : BigInt.asUintN(64, value));
 }
 
 /** A contract violation of `name` unless [at, at + size) lies within `length` bytes. */

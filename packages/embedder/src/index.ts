@@ -8,4 +8,4 @@ export { LOG_RECORD_BYTES } from "./log-delta.ts";
 export * from "./modes.ts";
 export * from "./prepared-module.ts";
 export * from "./run-function.ts";
-export { type MemoryPages, StableMemory } from "./stable-memory.ts";
+export { type MemoryPages, StableMemory, type StablePages } from "./stable-memory.ts";

@@ -17,6 +17,7 @@ import {
   userError,
 } from "@atoll/types";
 import { finishStopping } from "./lifecycle.ts";
+import { countUnanswered } from "./message-memory.ts";
 import { cutMiddle, deliverResponse, responseTo } from "./responses.ts";
 import type { Round } from "./round.ts";
 
@@ -37,6 +38,7 @@ export function openCallContext(
     startedAt: round.state.time,
   };
   canister.callContexts.set(context.id, context);
+  countUnanswered(canister, context, 1);
   return context;
 }
 
@@ -95,6 +97,8 @@ function respond(
 ): void {
   if (context.responded) return;
   const refund = context.availableCycles;
+  const respondent = context.origin.kind === "canister" && round.state.canisters.get(context.origin.request.receiver);
+  if (respondent) countUnanswered(respondent, context, -1);
   context.responded = true;
   context.availableCycles = 0n;
   const { origin } = context;

@@ -1,7 +1,14 @@
 // Runs the reply or reject callback that waited for a response, and the cleanup callback if that one traps.
 // The callback's execution was paid for when the call was made. Specification, "Callbacks"; checklist 6.2.
 import { type EntryPoint, type ExecutionError, type ExecutionInput, Mode, type RunResult } from "@atoll/embedder";
-import { type Callback, type CallContext, type CanisterState, type PendingExecution, touch } from "@atoll/state";
+import {
+  type Callback,
+  type CallContext,
+  type CanisterState,
+  noteConsumption,
+  type PendingExecution,
+  touch,
+} from "@atoll/state";
 import {
   addCycles,
   type CallerInfo,
@@ -161,4 +168,6 @@ function refundTransport(round: Round, canister: CanisterState, callback: Callba
   const bytes = response.payload.kind === "reply" ? response.payload.data.length : utf8Length(response.payload.message);
   const cost = round.fees.responseBytes(bytes);
   if (callback.prepaidResponse > cost) canister.cycles = addCycles(canister.cycles, callback.prepaidResponse - cost);
+  const nominal = round.fees.nominal.responseBytes(bytes);
+  noteConsumption(round.state, canister, "requestAndResponseTransmission", nominal);
 }

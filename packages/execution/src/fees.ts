@@ -1,7 +1,7 @@
 // The fee schedule: what everything costs, in cycles. Figures are those of a 13-node subnet, scaled by the number
-// of nodes; execution on system subnets is free. Checklist 5.1; the storage fee differs between the public
-// documentation (127,000) and the replica (317,500), so it is a named setting.
-import type { CanisterSettings, SubnetConfig } from "@atoll/state";
+// of nodes with one division for each component; execution on system subnets is free. Checklist 5.1; the storage fee,
+// on which documentation and replica differ, is a setting of the subnet.
+import { type CanisterSettings, type IdleBurn, resourcesOf, type SubnetConfig } from "@atoll/state";
 import {
   type Cycles,
   MAX_INSTRUCTIONS_PER_UPDATE,
@@ -19,7 +19,6 @@ export const FEES_13_NODES = {
   callByte: 1_000n,
   ingressFixed: 1_200_000n,
   ingressByte: 2_000n,
-  gibPerSecond: 127_000n,
   signature: 10_000_000_000n,
 } as const;
 
@@ -37,26 +36,37 @@ const SECONDS_PER_DAY = 86_400n;
 const KEY_NAMES = ["key_1", "test_key_1", "dfx_test_key"];
 
 export class FeeSchedule {
+  /** What everything would cost if it were not free: for the figures of what was consumed. */
+  readonly nominal: FeeSchedule;
   readonly #nodes: bigint;
-  readonly #free: boolean;
+  readonly #gibPerSecond: Cycles;
+  readonly #isSystem: boolean;
+  readonly #isFree: boolean;
 
-  constructor(config: Pick<SubnetConfig, "feeNodes" | "type">) {
+  constructor(config: Pick<SubnetConfig, "feeNodes" | "type" | "costSchedule" | "resources">) {
     this.#nodes = BigInt(config.feeNodes);
-    this.#free = config.type === "system";
+    this.#gibPerSecond = resourcesOf(config).gibPerSecond;
+    this.#isSystem = config.type === "system";
+    this.#isFree = config.costSchedule === "free";
+    this.nominal = this.#isFree ? new FeeSchedule({ ...config, costSchedule: "normal" }) : this;
   }
 
   execution(instructions: number, is64: boolean): Cycles {
-    const rate = is64 ? FEES_13_NODES.instruction64 : FEES_13_NODES.instruction32;
-    return this.#scale(FEES_13_NODES.executionBase) + this.#scale(rate * BigInt(instructions));
+    return this.#scale(FEES_13_NODES.executionBase + instructionFee(instructions, is64));
+  }
+
+  /** What comes back for instructions that were paid for and not executed. */
+  unusedExecution(instructions: number, is64: boolean): Cycles {
+    return this.#scale(instructionFee(instructions, is64));
   }
 
   /** Work of the management canister that is billed as instructions, without the base fee. */
   managementInstructions(instructions: number): Cycles {
-    return this.#scale(FEES_13_NODES.instruction32 * BigInt(instructions));
+    return this.#scale(instructionFee(instructions, false));
   }
 
   ingress(bytes: number): Cycles {
-    return this.#scale(FEES_13_NODES.ingressFixed) + this.#scale(FEES_13_NODES.ingressByte * BigInt(bytes));
+    return this.#scale(FEES_13_NODES.ingressFixed) + this.#scale(FEES_13_NODES.ingressByte) * BigInt(bytes);
   }
 
   canisterCreation(): Cycles {
@@ -83,13 +93,13 @@ export class FeeSchedule {
   }
 
   httpRequest(requestBytes: bigint, maxResponseBytes: bigint): Cycles {
-    if (this.#free) return 0n;
+    if (this.#isFree || this.#isSystem) return 0n;
     return (3_000_000n + 60_000n * this.#nodes + 400n * requestBytes + 800n * maxResponseBytes) * this.#nodes;
   }
 
   /** What an outcall costs by what it really did. */
   httpRequestV2(parts: HttpRequestParts): Cycles {
-    if (this.#free) return 0n;
+    if (this.#isFree || this.#isSystem) return 0n;
     const n = this.#nodes;
     const outcall = 1_000_000n + 140_000n * n + 800n * n * n + 50n * parts.request_bytes;
     const answer = 50n * parts.raw_response_bytes + 300n * parts.http_roundtrip_time_ms;
@@ -99,28 +109,52 @@ export class FeeSchedule {
 
   /** Signing is charged on system subnets too. */
   signature(keyName: string): Cycles | undefined {
-    return KEY_NAMES.includes(keyName) ? (FEES_13_NODES.signature * this.#nodes) / 13n : undefined;
+    if (!KEY_NAMES.includes(keyName)) return undefined;
+    return this.#isFree ? 0n : (FEES_13_NODES.signature * this.#nodes) / 13n;
   }
 
-  idleBurnPerDay(memoryBytes: number, memoryAllocation: bigint, computeAllocation: number): Cycles {
-    const used = BigInt(memoryBytes);
-    const bytes = used > memoryAllocation ? used : memoryAllocation;
-    const storage = (this.#scale(FEES_13_NODES.gibPerSecond) * bytes * SECONDS_PER_DAY) / GIB;
-    const compute = this.#scale(FEES_13_NODES.computePercentPerSecond) * BigInt(computeAllocation) * SECONDS_PER_DAY;
-    return storage + compute;
+  storage(bytes: bigint, seconds: bigint): Cycles {
+    return this.#scale((bytes * this.#gibPerSecond * seconds) / GIB);
   }
 
-  /** Balance below which a canister that uses `memoryBytes` is frozen. */
-  freezingThreshold(
-    canister: { readonly settings: CanisterSettings; readonly reservedCycles: Cycles },
+  /** What a canister costs in a day in which nothing happens. */
+  idleBurn(
     memoryBytes: number,
+    { memoryAllocation, computeAllocation }: Pick<CanisterSettings, "memoryAllocation" | "computeAllocation">,
+    messageBytes: number,
+  ): IdleBurn {
+    const used = BigInt(memoryBytes);
+    return {
+      memory: this.storage(used > memoryAllocation ? used : memoryAllocation, SECONDS_PER_DAY),
+      messageMemory: this.storage(BigInt(messageBytes), SECONDS_PER_DAY),
+      compute: this.#scale(FEES_13_NODES.computePercentPerSecond * SECONDS_PER_DAY * BigInt(computeAllocation)),
+    };
+  }
+
+  idleBurnPerDay(
+    memoryBytes: number,
+    settings: Pick<CanisterSettings, "memoryAllocation" | "computeAllocation">,
+    messageBytes: number,
   ): Cycles {
-    const { memoryAllocation, computeAllocation, freezingThreshold } = canister.settings;
-    const perDay = this.idleBurnPerDay(memoryBytes, memoryAllocation, computeAllocation);
-    return subtractCycles((perDay * freezingThreshold) / SECONDS_PER_DAY, canister.reservedCycles);
+    const { memory, messageMemory, compute } = this.idleBurn(memoryBytes, settings, messageBytes);
+    return memory + messageMemory + compute;
+  }
+
+  /** Balance below which a canister with this much memory in use is frozen. */
+  freezingThreshold(
+    { settings, reservedCycles }: { readonly settings: CanisterSettings; readonly reservedCycles: Cycles },
+    memoryBytes: number,
+    messageBytes: number,
+  ): Cycles {
+    const perDay = this.idleBurnPerDay(memoryBytes, settings, messageBytes);
+    return subtractCycles((perDay * settings.freezingThreshold) / SECONDS_PER_DAY, reservedCycles);
   }
 
   #scale(cost13: Cycles): Cycles {
-    return this.#free ? 0n : (cost13 * this.#nodes) / 13n;
+    return this.#isFree || this.#isSystem ? 0n : (cost13 * this.#nodes) / 13n;
   }
+}
+
+function instructionFee(instructions: number, is64: boolean): Cycles {
+  return (is64 ? FEES_13_NODES.instruction64 : FEES_13_NODES.instruction32) * BigInt(instructions);
 }

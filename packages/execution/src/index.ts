@@ -2,6 +2,7 @@
 // What other packages may use of it; everything else stays inside.
 
 export { expireCalls } from "./call-deadlines.ts";
+export { chargeAllocations } from "./charge-allocations.ts";
 export { FeeSchedule } from "./fees.ts";
 export { expireStopCalls, nextStopTimeout } from "./lifecycle.ts";
 export { continueLongExecution, LongExecutions, type SliceLimits } from "./long-executions.ts";
@@ -15,5 +16,6 @@ export { filterIngress } from "./query/filter-ingress.ts";
 export { admitsAnyIngress, filterCanisterIngress } from "./query/inspect-message.ts";
 export { QueryExecutor } from "./query/query-executor.ts";
 export * from "./query/query-state.ts";
+export { measureUsage } from "./resource-usage.ts";
 export * from "./round.ts";
 export { executeRound } from "./scheduler.ts";

@@ -14,6 +14,7 @@ import {
   type RunResult,
   runFunction,
   StableMemory,
+  type StablePages,
   toUserError,
 } from "@atoll/embedder";
 import {
@@ -21,6 +22,7 @@ import {
   type ExecutionState,
   type InstallMode,
   newMemory,
+  noteConsumption,
   type PagedMemory,
   touch,
 } from "@atoll/state";
@@ -68,6 +70,7 @@ interface Transaction {
   readonly cyclesBefore: Cycles;
   /** Balance without them, as the phases change it. */
   cycles: Cycles;
+  burned: Cycles;
   instructions: number;
   certifiedData: Uint8Array | undefined;
   globalTimer: bigint;
@@ -109,7 +112,10 @@ export function* installCode(
     invariant(error !== UNFINISHED, "an installation in slices ended before its end");
   }
   for (const [entry, result] of transaction.printed) collectLogs(round, canister, entry, result);
-  if (error === undefined) changeBalance(canister, transaction.cycles - transaction.cyclesBefore);
+  if (error === undefined) {
+    changeBalance(canister, transaction.cycles - transaction.cyclesBefore);
+    noteConsumption(round.state, canister, "burnedCycles", transaction.burned);
+  }
   charge(round, canister, transaction.instructions, is64);
   return error === undefined ? undefined : toUserError(error, canister.id);
 }
@@ -142,6 +148,7 @@ function begin(
     prepaid,
     cyclesBefore: canister.cycles - prepaid,
     cycles: canister.cycles - prepaid,
+    burned: 0n,
     instructions: COMPILE_BASE + perOperator * module.compiledOperators,
     certifiedData: undefined,
     globalTimer: 0n,
@@ -150,7 +157,12 @@ function begin(
   };
 }
 
-const NO_MEMORY: MemoryPages = { wasmPages: 0, read: () => undefined, pages: () => [] };
+const NO_MEMORY: StablePages = {
+  wasmPages: 0,
+  read: () => undefined,
+  copyTo: (target, at, _offset, size) => void target.fill(0, at, at + size),
+  pages: () => [],
+};
 
 function unchanged(memory: MemoryPages): ChangedHeap {
   return {
@@ -162,8 +174,12 @@ function unchanged(memory: MemoryPages): ChangedHeap {
 }
 
 function charge(round: Round, canister: CanisterState, instructions: number, is64: boolean): void {
-  const cost = round.fees.execution(Math.min(instructions, MAX_INSTRUCTIONS_PER_INSTALL), is64);
-  canister.cycles -= cost < canister.cycles ? cost : canister.cycles;
+  const billed = Math.min(instructions, MAX_INSTRUCTIONS_PER_INSTALL);
+  const cost = round.fees.execution(billed, is64);
+  const paid = cost < canister.cycles ? cost : canister.cycles;
+  canister.cycles -= paid;
+  const nominal = paid < cost ? paid : round.fees.nominal.execution(billed, is64);
+  noteConsumption(round.state, canister, "instructions", nominal);
 }
 
 function* runPhases(transaction: Transaction): Steps<Failure | undefined> {
@@ -319,6 +335,7 @@ function* runPhase(
   if (phase.entry !== undefined) transaction.printed.push([phase.entry, result]);
   if (result.error === undefined) {
     transaction.cycles = result.effects.cycles;
+    transaction.burned += result.effects.cyclesBurned;
     transaction.certifiedData = result.effects.certifiedData ?? transaction.certifiedData;
     if (phase.mode !== Mode.preUpgrade) transaction.globalTimer = result.effects.globalTimer ?? transaction.globalTimer;
   }

@@ -21,12 +21,23 @@ interface Totals {
   readonly unanswered: TimerIndex<CallbackKey>;
 }
 
-const byCanister = new WeakMap<CanisterState["callbacks"], Map<CanisterId, number>>();
+interface OpenCalls {
+  readonly byReceiver: Map<CanisterId, number>;
+  /** Those whose response must be delivered. */
+  guaranteed: number;
+}
+
+const byCanister = new WeakMap<CanisterState["callbacks"], OpenCalls>();
 const bySubnet = new WeakMap<SubnetState["canisters"], Totals>();
 
 /** Calls of `canister` to `receiver` that are not answered yet. */
 export function openCallsTo({ callbacks }: CanisterState, receiver: CanisterId): number {
-  return receiversOf(callbacks).get(receiver) ?? 0;
+  return openCallsOf(callbacks).byReceiver.get(receiver) ?? 0;
+}
+
+/** Calls of `canister` whose response must be delivered and has not been read yet. */
+export function guaranteedCallsOf({ callbacks }: CanisterState): number {
+  return openCallsOf(callbacks).guaranteed;
 }
 
 /** Calls that the subnet has room for. */
@@ -39,18 +50,14 @@ export function addCallback(state: SubnetState, { id, callbacks }: CanisterState
   const totals = totalsOf(state);
   count(totals, callback, 1);
   if (callback.deadlineSeconds !== 0) totals.unanswered.set(keyOf(id, callback.id), expiryOf(callback));
-  const receivers = receiversOf(callbacks);
-  receivers.set(callback.receiver, (receivers.get(callback.receiver) ?? 0) + 1);
+  countOpen(openCallsOf(callbacks), callback, 1);
   callbacks.set(callback.id, callback);
 }
 
 export function removeCallback(state: SubnetState, { id, callbacks }: CanisterState, callback: Callback): void {
   count(totalsOf(state), callback, -1);
   noteAnswered(state, id, callback.id);
-  const receivers = receiversOf(callbacks);
-  const left = (receivers.get(callback.receiver) ?? 0) - 1;
-  if (left > 0) receivers.set(callback.receiver, left);
-  else receivers.delete(callback.receiver);
+  countOpen(openCallsOf(callbacks), callback, -1);
   callbacks.delete(callback.id);
 }
 
@@ -85,14 +92,21 @@ function expiryOf({ deadlineSeconds }: Callback): Time {
   return BigInt(deadlineSeconds) * SECOND_NS + 1n;
 }
 
-function receiversOf(callbacks: CanisterState["callbacks"]): Map<CanisterId, number> {
-  let receivers = byCanister.get(callbacks);
-  if (receivers === undefined) {
-    receivers = new Map();
-    for (const { receiver } of callbacks.values()) receivers.set(receiver, (receivers.get(receiver) ?? 0) + 1);
-    byCanister.set(callbacks, receivers);
+function openCallsOf(callbacks: CanisterState["callbacks"]): OpenCalls {
+  let open = byCanister.get(callbacks);
+  if (open === undefined) {
+    open = { byReceiver: new Map(), guaranteed: 0 };
+    for (const callback of callbacks.values()) countOpen(open, callback, 1);
+    byCanister.set(callbacks, open);
   }
-  return receivers;
+  return open;
+}
+
+function countOpen(open: OpenCalls, { receiver, deadlineSeconds }: Callback, change: 1 | -1): void {
+  const left = (open.byReceiver.get(receiver) ?? 0) + change;
+  if (left > 0) open.byReceiver.set(receiver, left);
+  else open.byReceiver.delete(receiver);
+  if (deadlineSeconds === 0) open.guaranteed += change;
 }
 
 function totalsOf({ canisters }: SubnetState): Totals {

@@ -1,7 +1,7 @@
 // Paying for an execution: the most that it can cost is taken off the balance before it runs, what it did not use
 // comes back. So no canister can run on cycles that it does not have. Checklist 5.1, 5.2.
 import { groupedCycles, type RunResult } from "@atoll/embedder";
-import type { CanisterState } from "@atoll/state";
+import { type CanisterState, noteConsumption, payCharges } from "@atoll/state";
 import {
   addCycles,
   type Cycles,
@@ -21,6 +21,7 @@ export function prepay(
   instructionLimit: number,
   caller: PrincipalId,
 ): Cycles | UserError {
+  payCharges(round.state, canister);
   const cost = round.fees.execution(instructionLimit, isWasm64(round, canister));
   const threshold = freezingThreshold(round, canister);
   if (canister.cycles < threshold + cost) return outOfCycles(canister, threshold + cost, caller);
@@ -30,7 +31,10 @@ export function prepay(
 
 /** Settles an execution that was prepaid: what it spent and accepted if it succeeded, and the unused part back. */
 export function settle(round: Round, canister: CanisterState, result: RunResult, prepaid: Cycles): void {
-  if (result.error === undefined) changeBalance(canister, result.balanceChange);
+  if (result.error === undefined) {
+    changeBalance(canister, result.balanceChange);
+    noteConsumption(round.state, canister, "burnedCycles", result.effects.cyclesBurned);
+  }
   refundUnused(round, canister, result.instructions, prepaid);
 }
 
@@ -41,8 +45,10 @@ export function changeBalance(canister: CanisterState, change: bigint): void {
 
 /** Gives back what was prepaid for instructions that were not executed; never the charge for executing at all. */
 export function refundUnused(round: Round, canister: CanisterState, instructions: number, prepaid: Cycles): void {
-  const cost = round.fees.execution(instructions, isWasm64(round, canister));
+  const is64 = isWasm64(round, canister);
+  const cost = round.fees.execution(instructions, is64);
   if (prepaid > cost) canister.cycles = addCycles(canister.cycles, prepaid - cost);
+  noteConsumption(round.state, canister, "instructions", round.fees.nominal.execution(instructions, is64));
 }
 
 /** How much is missing is told to controllers only. */

@@ -42,7 +42,10 @@ export function cutMiddle(text: string, limit: number): string {
 /** Puts a response into its receiver's queue; the refund is lost with a canister that is gone. */
 export function deliverResponse(round: Round, response: Response): void {
   const receiver = round.state.canisters.get(response.originator);
-  if (receiver === undefined) return;
+  if (receiver === undefined) {
+    round.state.metrics.consumedCycles += response.refund;
+    return;
+  }
   receiver.input.push({ kind: "response", response });
   if (response.deadlineSeconds !== 0) noteAnswered(round.state, receiver.id, response.callbackId);
   touch(round.state, receiver);

@@ -5,6 +5,7 @@ import type { CanisterState, ManagementCaller, SubnetState } from "@atoll/state"
 import type { CanisterId, CryptoPort, Time } from "@atoll/types";
 import type { FeeSchedule } from "./fees.ts";
 import type { LongExecutions } from "./long-executions.ts";
+import { messageMemory } from "./message-memory.ts";
 
 export type RoundEvent =
   | {
@@ -71,13 +72,15 @@ export function memoryMetrics(state: SubnetState, canister: CanisterState): Memo
   return { ...parts, total };
 }
 
-/** Cycles below which the canister is frozen, for the memory it uses now or would use. */
+/** Cycles below which the canister is frozen, for the memory (messages apart) that it uses now or would use. */
 export function freezingThreshold(
   round: Pick<Round, "fees" | "state">,
   canister: CanisterState,
   memoryBytes?: number,
 ): bigint {
-  return round.fees.freezingThreshold(canister, memoryBytes ?? memoryMetrics(round.state, canister).total);
+  const { guaranteed, bestEffort } = messageMemory(canister);
+  const bytes = memoryBytes ?? memoryMetrics(round.state, canister).total;
+  return round.fees.freezingThreshold(canister, bytes, guaranteed + bestEffort);
 }
 
 export type { ManagementCaller };

@@ -1,7 +1,7 @@
 // The calls that a successful execution made leave the canister: callbacks first, then the requests.
 // Checklist 3.4, 6.1.
 import type { OutgoingCall } from "@atoll/embedder";
-import type { CallContext, CanisterState } from "@atoll/state";
+import { type CallContext, type CanisterState, noteConsumption } from "@atoll/state";
 import type { Request } from "@atoll/types";
 import { addCallback } from "./open-calls.ts";
 import type { Round } from "./round.ts";
@@ -31,6 +31,8 @@ export function sendCalls(
       deadlineSeconds: call.deadlineSeconds,
     });
     context.outstandingCalls++;
+    const fee = round.fees.nominal.call(utf8Length(call.methodName), call.arg.length, false).request;
+    noteConsumption(round.state, canister, "requestAndResponseTransmission", fee);
     requests.push({
       kind: "request",
       sender: canister.id,
@@ -44,4 +46,8 @@ export function sendCalls(
     });
   }
   for (const request of requests) sendRequest(round, request);
+}
+
+function utf8Length(text: string): number {
+  return new TextEncoder().encode(text).length;
 }

@@ -8,8 +8,9 @@ import {
   type Round,
   submitManagementCall,
 } from "@atoll/execution";
-import { type CanisterState, touch } from "@atoll/state";
+import { type CanisterState, noteConsumption, touch } from "@atoll/state";
 import {
+  type Cycles,
   ErrorCode,
   type IngressMessage,
   MANAGEMENT_CANISTER,
@@ -61,20 +62,26 @@ function inductManagementCall(round: Round, message: IngressMessage): UserError 
     message.expiry,
   );
   if (payer !== undefined && chargesLater) {
-    const cost = round.fees.ingress(message.byteSize);
-    payer.cycles -= cost < payer.cycles ? cost : payer.cycles;
     touch(round.state, payer);
+    const cost = round.fees.ingress(message.byteSize);
+    payInduction(round, payer, message, cost < payer.cycles ? cost : payer.cycles);
   }
   return undefined;
 }
 
 function chargeInduction(round: Round, canister: CanisterState, message: IngressMessage): UserError | undefined {
+  touch(round.state, canister);
   const cost = round.fees.ingress(message.byteSize);
   const required = freezingThreshold(round, canister) + cost;
   if (canister.cycles < required) {
     return outOfCycles(canister, required, message.sender);
   }
-  canister.cycles -= cost;
-  touch(round.state, canister);
+  payInduction(round, canister, message, cost);
   return undefined;
+}
+
+function payInduction(round: Round, canister: CanisterState, message: IngressMessage, cost: Cycles): void {
+  canister.cycles -= cost;
+  const nominal = cost === 0n ? round.fees.nominal.ingress(message.byteSize) : cost;
+  noteConsumption(round.state, canister, "ingressInduction", nominal);
 }

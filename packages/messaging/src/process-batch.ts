@@ -3,13 +3,14 @@
 import {
   admitsAnyIngress,
   answerRandomness,
+  chargeAllocations,
   continueLongExecution,
   executeRound,
   expireCalls,
   expireStopCalls,
   type FeeSchedule,
   type LongExecutions,
-  memoryMetrics,
+  measureUsage,
   nextDeadline,
   nextStopTimeout,
   type Round,
@@ -42,8 +43,6 @@ export interface StateMachine {
   readonly rootKey: Uint8Array;
   readonly long: LongExecutions;
   readonly tree: CanonicalTree;
-  /** Bytes in use by canister, for the subnet's metrics; an index. */
-  readonly memoryTotals: Map<CanisterId, number>;
 }
 
 /** Who may read what on the HTTP interface, as far as this round changed it. Not part of the certified tree. */
@@ -111,6 +110,7 @@ function runBatch(machine: StateMachine, batch: Batch): Round {
   expireCalls(round);
   for (const message of batch.ingress) inductIngress(round, message);
   executeRound(round);
+  chargeAllocations(round);
   if (batch.isCheckpoint === true) machine.long.abortAll();
   state.ingressHistory.prune(state.time);
   state.ingressHistory.dropAnswersAbove(MAX_INGRESS_ANSWER_BYTES);
@@ -145,7 +145,7 @@ function takeOutput(
   { whole } = { whole: false },
 ): RoundOutput {
   const { state } = machine;
-  updateMemoryTotals(machine);
+  measureUsage(machine);
   const requests = state.ingressHistory.takeChanges();
   const output: RoundOutput = {
     height: state.height,
@@ -165,16 +165,6 @@ function takeOutput(
   };
   state.touched.clear();
   return output;
-}
-
-function updateMemoryTotals({ state, memoryTotals }: StateMachine): void {
-  for (const id of state.touched) {
-    const canister = state.canisters.get(id);
-    const now = canister === undefined ? 0 : memoryMetrics(state, canister).total;
-    state.metrics.canisterStateBytes += now - (memoryTotals.get(id) ?? 0);
-    if (canister === undefined) memoryTotals.delete(id);
-    else memoryTotals.set(id, now);
-  }
 }
 
 function accessChanges({ state, fees }: StateMachine, requests: Iterable<RequestId>): AccessChanges {

@@ -44,7 +44,6 @@ async function machines(): Promise<StateMachine[]> {
     rootKey,
     tree: new CanonicalTree(),
     long: new LongExecutions(),
-    memoryTotals: new Map(),
   }));
 }
 

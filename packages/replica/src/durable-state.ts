@@ -96,7 +96,6 @@ export class DurableState {
       rootKey: options.rootKey,
       long: new LongExecutions(),
       tree: new CanonicalTree(),
-      memoryTotals: new Map(),
     };
     if (this.#checkpoints.height === undefined) this.#begin(state);
     else this.#checkpoints.load(state);

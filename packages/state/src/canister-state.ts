@@ -20,6 +20,7 @@ import {
   DEFAULT_WASM_MEMORY_LIMIT,
 } from "@atoll/types";
 import { Fifo } from "./fifo.ts";
+import { inputBytes } from "./message-memory.ts";
 import type { PagedMemory } from "./paged-memory.ts";
 
 export type Visibility =
@@ -310,7 +311,7 @@ export function newCanister(
     history: { total: 0, entries: [] },
     logs: { nextIndex: 0n, records: [] },
     queryStats: NO_QUERY_STATS,
-    input: new Fifo(),
+    input: new Fifo([], inputBytes),
     pendingExecution: undefined,
     callContexts: new Map(),
     nextCallContextId: 1,

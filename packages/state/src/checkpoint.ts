@@ -5,6 +5,7 @@ import { type CanisterId, decodeState, encodeState, InvariantViolation, invarian
 import type { CanisterState, ExecutionState, InputItem } from "./canister-state.ts";
 import { Fifo } from "./fifo.ts";
 import type { IngressRecord } from "./ingress-history.ts";
+import { inputBytes } from "./message-memory.ts";
 import type { StoredModule } from "./module-store.ts";
 import { PagedMemory } from "./paged-memory.ts";
 import type { CheckpointStore } from "./store/checkpoint-store.ts";
@@ -186,7 +187,7 @@ export class Checkpoints {
         heap: this.#loadMemory(state, execution.heap),
         stable: this.#loadMemory(state, execution.stable),
       },
-      input: new Fifo(input),
+      input: new Fifo(input, inputBytes),
       chunkStore: new Map(chunks.map((hash) => [hash, bytesOf(this.#store, `chunk/${record.id}/${hash}`)])),
     };
     state.canisters.set(canister.id, canister);

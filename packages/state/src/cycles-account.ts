@@ -2,7 +2,7 @@
 // of subnet time all canisters are charged at once, but that moment is only noted (`charges`): a canister pays for all
 // of them when it is next touched, at the rate of the time when it last changed. The amounts are the same as if it
 // had paid each time, and ten thousand idle canisters cost a round nothing. Reserved cycles pay first. Checklist 5.2.
-import { type Cycles, NS_PER_SECOND, subtractCycles, type Time } from "@atoll/types";
+import { type Cycles, NS_PER_SECOND, type Time } from "@atoll/types";
 import type { CanisterState, ConsumedCycles, IdleBurn } from "./canister-state.ts";
 import type { SubnetState } from "./subnet-state.ts";
 
@@ -53,37 +53,25 @@ function periods(charges: readonly Time[], chargedAt: Time): Map<bigint, bigint>
 }
 
 /**
- * Pays what the canister owes for storage and compute. False: it has not enough; then all that it has is taken. Waits for
- * the end of an execution of many rounds, which may have spent what the balance still shows.
+ * Pays what the canister owes for storage and compute. False: it has not enough and still owes it; the next charge takes
+ * its code away. Waits for the end of an execution of many rounds, which may have spent what the balance still shows.
  */
 export function settleCharges(state: SubnetState, canister: CanisterState): boolean {
   const last = state.charges.at(-1);
   if (last === undefined || last <= canister.chargedAt || canister.pendingExecution !== undefined) return true;
   const { storage, compute } = allocationCost(state.charges, canister.chargedAt, canister.idleBurn);
+  const cost = state.config.costSchedule === "free" ? 0n : storage + compute;
+  if (cost > canister.cycles + canister.reservedCycles) return false;
+  takeReservedFirst(canister, cost);
+  noteConsumption(state, canister, "memory", storage);
+  noteConsumption(state, canister, "computeAllocation", compute);
   canister.chargedAt = last;
-  const paysStorage = payAllocation(state, canister, "memory", storage);
-  return payAllocation(state, canister, "computeAllocation", compute) && paysStorage;
+  return true;
 }
 
-function payAllocation(
-  state: SubnetState,
-  canister: CanisterState,
-  useCase: "memory" | "computeAllocation",
-  cost: Cycles,
-): boolean {
-  const real = state.config.costSchedule === "free" ? 0n : cost;
-  const isEnough = real <= canister.cycles + canister.reservedCycles;
-  const paid = takeReservedFirst(canister, real);
-  noteConsumption(state, canister, useCase, isEnough ? cost : paid);
-  return isEnough;
-}
-
-/** Takes `amount` off the reserved balance, then off the main one; gives what there was. */
-export function takeReservedFirst(canister: Pick<CanisterState, "cycles" | "reservedCycles">, amount: Cycles): Cycles {
+/** Takes `amount`, which there must be, off the reserved balance and then off the main one. */
+export function takeReservedFirst(canister: Pick<CanisterState, "cycles" | "reservedCycles">, amount: Cycles): void {
   const reserved = amount < canister.reservedCycles ? amount : canister.reservedCycles;
-  const rest = amount - reserved;
-  const main = rest < canister.cycles ? rest : canister.cycles;
   canister.reservedCycles -= reserved;
-  canister.cycles = subtractCycles(canister.cycles, main);
-  return reserved + main;
+  canister.cycles -= amount - reserved;
 }

@@ -4,7 +4,7 @@
 // free again as soon as every reader has moved on to h.
 import { type Height, invariant, OS_PAGE_BYTES } from "@atoll/types";
 
-const SLOTS_PER_SLAB = 4096;
+export const SLOTS_PER_SLAB = 4096;
 const SLAB_BYTES = SLOTS_PER_SLAB * OS_PAGE_BYTES;
 const MAX_READERS = 16;
 
@@ -100,13 +100,13 @@ export function copySlot(reader: PageReader, slot: Slot, target: Uint8Array, off
   else target.set(page, offset);
 }
 
-function slabOf(reader: PageReader, slot: Slot): Uint8Array {
+export function slabOf(reader: PageReader, slot: Slot): Uint8Array {
   const slab = reader.slabs[Math.floor(slot / SLOTS_PER_SLAB)];
   invariant(slab !== undefined, `page slot ${slot} lies outside the store`);
   return slab;
 }
 
-function offsetOf(slot: Slot): number {
+export function offsetOf(slot: Slot): number {
   return (slot % SLOTS_PER_SLAB) * OS_PAGE_BYTES;
 }
 

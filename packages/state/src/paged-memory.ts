@@ -2,6 +2,7 @@
 // successful message left; a message that fails simply never writes here. It also knows which pages changed in
 // this round (for readers) and since the last checkpoint (for the disk), so neither ever scans a memory.
 import { type Height, OS_PAGE_BYTES, WASM_PAGE_BYTES } from "@atoll/types";
+import { copyRange } from "./page-copy.ts";
 import { type PageReader, type PageStore, readSlot, type Slot } from "./page-store.ts";
 
 const LEAF_PAGES = 64;
@@ -96,6 +97,11 @@ export class PagedMemory {
   /** The bytes of a page, or undefined when it is all zeros. The view must not be kept. */
   read(page: number): Uint8Array | undefined {
     return readSlot(this.#store, this.table.get(page));
+  }
+
+  /** Copies the bytes [offset, offset + size) to `target` at `at`. */
+  copyTo(target: Uint8Array, at: number, offset: number, size: number): void {
+    copyRange(this.#store, this.table, target, at, offset, size);
   }
 
   /** All pages that are not zeros. The views must not be kept. */

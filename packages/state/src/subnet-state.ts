@@ -57,18 +57,27 @@ export interface SubnetResources {
   readonly installInstructionsPerRound: number;
 }
 
-/** Bytes (allocated: at least what was promised) and percent of compute. */
-interface CanisterUsage {
+/** Bytes (allocated: at least what was promised), percent of compute, bytes of messages of the two kinds. */
+export interface CanisterUsage {
   readonly bytes: number;
   readonly allocatedBytes: number;
   readonly computeAllocation: number;
+  readonly guaranteedMessages: number;
+  readonly bestEffortMessages: number;
 }
 
 export interface ResourceUsage {
-  allocatedBytes: number;
-  computeAllocation: number;
+  readonly total: { -readonly [Part in keyof CanisterUsage]: CanisterUsage[Part] };
   readonly canisters: Map<CanisterId, CanisterUsage>;
 }
+
+export const NO_USAGE: CanisterUsage = {
+  bytes: 0,
+  allocatedBytes: 0,
+  computeAllocation: 0,
+  guaranteedMessages: 0,
+  bestEffortMessages: 0,
+};
 
 const GIB = 1024 ** 3;
 /** No limit: more than any canister does in a lifetime. */
@@ -187,7 +196,7 @@ export function newSubnetState(config: SubnetConfig, modules: ModuleStore, pages
     withTimer: new TimerIndex(),
     stopping: new Set(),
     stopTimeouts: new TimerIndex(),
-    usage: { allocatedBytes: 0, computeAllocation: 0, canisters: new Map() },
+    usage: { total: { ...NO_USAGE }, canisters: new Map() },
     unmeasured: new Set(),
     paymentsDue: new TimerIndex(),
     withDebit: new Set(),
@@ -204,6 +213,12 @@ export function newSubnetState(config: SubnetConfig, modules: ModuleStore, pages
 export function touch(state: SubnetState, canister: CanisterState): void {
   settleCharges(state, canister);
   indexCanister(state, canister);
+}
+
+/** For those who only look at a balance: makes it what it is now. */
+export function payCharges(state: SubnetState, canister: CanisterState): void {
+  const last = state.charges.at(-1);
+  if (last !== undefined && canister.chargedAt < last) touch(state, canister);
 }
 
 /** Brings the indexes up to date with the canister. */

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { type CanisterState, newCanister } from "../src/canister-state.ts";
-import { settleCharges, takeReservedFirst } from "../src/cycles-account.ts";
+import { settleCharges } from "../src/cycles-account.ts";
 import { newSubnetState, type SubnetState, touch } from "../src/subnet-state.ts";
 import { ALICE, CONFIG, emptyState, idAt, TIME } from "./full-state.ts";
 
@@ -61,13 +61,13 @@ describe("charges for storage and compute", () => {
     assert.deepEqual([canister.reservedCycles, canister.cycles], [0n, 1_000_000n - 50_019n]);
   });
 
-  test("take all that there is when it is too little, and say so", () => {
+  test("are not paid when there is too little", () => {
     const state = emptyState();
     const canister = withCanister(state, 99_000n, 1_000n);
     state.charges.push(TIME + 10n * SECOND);
     assert.equal(settleCharges(state, canister), false);
-    assert.deepEqual([canister.reservedCycles, canister.cycles], [0n, 0n]);
-    assert.equal(canister.consumed.memory + canister.consumed.computeAllocation, 100_000n);
+    assert.deepEqual([canister.reservedCycles, canister.cycles], [1_000n, 99_000n]);
+    assert.equal(canister.chargedAt, TIME, "it still owes them");
   });
 
   test("are only counted where nothing costs anything", () => {
@@ -85,11 +85,4 @@ describe("charges for storage and compute", () => {
     assert.ok(settleCharges(state, canister));
     assert.equal(canister.cycles, 5n);
   });
-});
-
-test("what is taken is what there was", () => {
-  const canister = { cycles: 5n, reservedCycles: 3n };
-  assert.equal(takeReservedFirst(canister, 7n), 7n);
-  assert.deepEqual(canister, { cycles: 1n, reservedCycles: 0n });
-  assert.equal(takeReservedFirst(canister, 7n), 1n);
 });

@@ -12,7 +12,7 @@ import { agentOf } from "../../../apps/cli/test/recorder.ts";
 import { canister } from "../../../packages/execution/test/canisters/build.ts";
 import { withCustomSection } from "../../../packages/execution/test/canisters/custom-section.ts";
 import { createCanister, deploy } from "../../../packages/replica/test/network.ts";
-import { Icp, unsupported } from "./icp.ts";
+import { ALICE, BOB, Icp, unsupported } from "./icp.ts";
 
 describe("icp", { skip: unsupported }, () => {
   const folder = temporaryFolder();
@@ -26,9 +26,8 @@ describe("icp", { skip: unsupported }, () => {
   before(async () => {
     network = await startNetwork({ stateDir: temporaryFolder() });
     icp = new Icp(folder, network.gatewayUrl);
-    // The seed of the identity that the agent uses, so that both are one controller.
-    people.set("alice", await icp.addIdentity("alice", new Uint8Array(32).fill(1)));
-    people.set("bob", await icp.addIdentity("bob", new Uint8Array(32).fill(2)));
+    people.set("alice", await icp.addIdentity("alice", ALICE));
+    people.set("bob", await icp.addIdentity("bob", BOB));
     agent = agentOf(network);
     assert.equal(people.get("alice"), (await agent.getPrincipal()).toText());
     ({ wasm } = await canister("rust-counter"));
@@ -137,6 +136,29 @@ describe("icp", { skip: unsupported }, () => {
     assert.match(stderr, /IC0512/);
   });
 
+  test("logs: what a canister printed and why it trapped, whole and in part, for whom the settings name", async () => {
+    const quiet = (await deploy(agent, wasm)).toText();
+    for (let i = 0; i < 3; i++) await icp.canister("call", "alice", [quiet, "trap_after_change", "()"]);
+    const lines = (await icp.on("logs", "alice", [quiet])).trim().split("\n");
+    assert.equal(lines.length, 3);
+    for (const [i, line] of lines.entries()) {
+      assert.match(line, new RegExp(`^\\[${i}\\. 20.*Z\\]: \\[TRAP\\]: trapped after the change$`));
+    }
+    const records = async (...args: string[]) =>
+      JSON.parse(await icp.on("logs", "alice", [quiet, "--json", ...args])).log_records as { index: number }[];
+    const indices = async (...args: string[]) => (await records(...args)).map(({ index }) => index);
+    assert.deepEqual(await indices(), [0, 1, 2]);
+    assert.deepEqual(await indices("--since-index", "1"), [1, 2]);
+    assert.deepEqual(await indices("--since-index", "1", "--until-index", "2"), [1]);
+    assert.deepEqual(await indices("--since", "2020-01-01T00:00:00Z"), [0, 1, 2]);
+    assert.deepEqual(await indices("--until", "2020-01-01T00:00:00Z"), []);
+    const { code, stderr } = await icp.canister("logs", "bob", [quiet]);
+    assert.equal(code, 1);
+    assert.match(stderr, /is not allowed to access canister logs/);
+    await icp.on("settings update", "alice", [quiet, "--set-log-viewer", people.get("bob") as string]);
+    assert.equal((await icp.on("logs", "bob", [quiet])).trim().split("\n").length, 3);
+  });
+
   test("stop and start", async () => {
     await icp.on("stop", "alice", [id]);
     assert.match(await icp.on("status", "alice", [id]), /Status: Stopped/);
@@ -173,6 +195,28 @@ describe("icp", { skip: unsupported }, () => {
     assert.match(await icp.expect(["message", "send", file, "--yes"]), new RegExp(`\\(${before + 1} : nat\\)`));
   });
 
+  test("deploy: a project's canister, created by a call and linked, is installed with its settings and upgraded", async () => {
+    const create = ["aaaaa-aa", "provisional_create_canister_with_cycles", "(record {})"];
+    const [created] = /(?<=principal ")[^"]+/.exec(await icp.on("call", "alice", create)) ?? [];
+    assert.ok(created);
+    writeFileSync(join(folder, "fixture.wasm"), wasm);
+    writeFileSync(join(folder, "icp.yaml"), manifest(network.gatewayUrl));
+    const environment = ["--environment", "atoll"];
+    await icp.expect(["canister", "link", ...environment, "fixture", created]);
+    const deploy = ["deploy", ...environment, "--identity", "alice", "--yes", "--no-create"];
+    await icp.expect(deploy);
+    const ask = (...args: string[]) =>
+      icp.expect(["canister", "call", ...environment, "--identity", "alice", "fixture", ...args]);
+    assert.equal((await ask("greet", '("you")', "--query")).trim(), '("salut, you!")');
+    await ask("inc", "()");
+    await icp.expect(deploy);
+    assert.equal((await ask("get", "()", "--query")).trim(), "(1 : nat)", "an upgrade");
+    const shown = await icp.on("settings show", "alice", [created]);
+    for (const line of ["Compute allocation: 1\n", "COLOUR: blue\n", `PUBLIC_CANISTER_ID:fixture: ${created}\n`]) {
+      assert.ok(shown.includes(line), `"${line}" in ${shown}`);
+    }
+  });
+
   test("delete: the canister is gone", async () => {
     const doomed = (await deploy(agent, wasm)).toText();
     await icp.on("stop", "alice", [doomed]);
@@ -181,3 +225,27 @@ describe("icp", { skip: unsupported }, () => {
     assert.match(stderr, /was not found/);
   });
 });
+
+/** A project of one canister on a network that it does not start itself. */
+function manifest(url: string): string {
+  return `canisters:
+  - name: fixture
+    init_args: '(opt "salut")'
+    settings:
+      compute_allocation: 1
+      environment_variables:
+        COLOUR: blue
+    build:
+      steps:
+        - type: pre-built
+          path: fixture.wasm
+networks:
+  - name: atoll
+    mode: connected
+    url: ${url}
+    root-key: fetch
+environments:
+  - name: atoll
+    network: atoll
+`;
+}

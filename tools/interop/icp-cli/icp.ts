@@ -17,6 +17,10 @@ export const unsupported: string | undefined =
 /** What stands before the 32 bytes of the seed (RFC 8410). */
 const PKCS8_ED25519 = Buffer.from("302e020100300506032b657004220420", "hex");
 
+/** Seeds of the identities in these tests. Alice's is the one that the agent of the tests signs with. */
+export const ALICE = new Uint8Array(32).fill(1);
+export const BOB = new Uint8Array(32).fill(2);
+
 export interface Outcome {
   readonly code: number;
   readonly stdout: string;

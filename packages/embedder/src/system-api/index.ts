@@ -2,6 +2,7 @@
 // Each call is charged first, then checked against the module and the kind of execution, then run.
 import type { Execution, Value } from "../execution.ts";
 import { contractViolation } from "../execution-error.ts";
+import { systemApiSignatures } from "../wasm/system-api.ts";
 import type { ApiTable } from "./api-function.ts";
 import { callApi } from "./call-api.ts";
 import { canisterApi } from "./canister-api.ts";
@@ -10,6 +11,9 @@ import { messageApi } from "./message-api.ts";
 import { stableApi } from "./stable-api.ts";
 
 export const systemApi: ApiTable = { ...messageApi, ...callApi, ...cyclesApi, ...canisterApi, ...stableApi };
+
+/** How many parameters a call has is the same for both widths of pointers. */
+const SIGNATURES = systemApiSignatures(false);
 
 export type ImportedFunction = (...args: Value[]) => Value | undefined;
 
@@ -20,13 +24,23 @@ export function systemImports(names: readonly string[], current: () => Execution
     const api = systemApi[name];
     if (api === undefined) continue;
     const { modes, cost, heap, run } = api;
-    imports[name] = (...args) => {
-      const execution = current();
-      execution.charge(typeof cost === "number" ? cost : cost(execution, ...args));
+    const admit = (execution: Execution, instructions: number): void => {
+      execution.charge(instructions);
       if (heap && !execution.heap.hasMemory) throw contractViolation("WebAssembly module must define memory");
       execution.require(name, modes);
+    };
+    const any: ImportedFunction = (...args) => {
+      const execution = current();
+      admit(execution, typeof cost === "number" ? cost : cost(execution, ...args));
       return run(execution, ...args);
     };
+    // Calls that canisters make for every few bytes that they move have three parameters: no list is made for those.
+    const three: ImportedFunction = (a, b, c) => {
+      const execution = current();
+      admit(execution, typeof cost === "number" ? cost : cost(execution, a as Value, b as Value, c as Value));
+      return run(execution, a as Value, b as Value, c as Value);
+    };
+    imports[name] = SIGNATURES.get(name)?.params.length === 3 ? three : any;
   }
   return imports;
 }

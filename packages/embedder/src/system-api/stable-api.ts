@@ -17,8 +17,16 @@ export const stableApi: ApiTable = {
     cost: 100,
     run: (x, pages) => BigInt(grow(x, Number(BigInt.asUintN(64, pages as bigint)), MAX_STABLE_PAGES)),
   },
-  stable64_read: { modes: EVERY, cost: copyCost, run: (x, ...args) => read(x, args) },
-  stable64_write: { modes: EVERY, cost: copyCost, run: (x, ...args) => write(x, args) },
+  stable64_read: {
+    modes: EVERY,
+    cost: copyCost,
+    run: (x, target, offset, size) => read(x, target as Value, offset as Value, size as Value),
+  },
+  stable64_write: {
+    modes: EVERY,
+    cost: copyCost,
+    run: (x, offset, source, size) => write(x, offset as Value, source as Value, size as Value),
+  },
   stable_size: { modes: EVERY, cost: 0, run: (x) => smallPages(x) },
   stable_grow: {
     modes: EVERY,
@@ -31,34 +39,35 @@ export const stableApi: ApiTable = {
   stable_read: {
     modes: EVERY,
     cost: copyCost,
-    run: (x, ...args) => {
+    run: (x, target, offset, size) => {
       // Of the four, only this one lets an empty access through whatever the size of the memory.
-      if (x.size(args[2] as Value) > 0) smallPages(x);
-      return read(x, args);
+      if (x.size(size as Value) > 0) smallPages(x);
+      return read(x, target as Value, offset as Value, size as Value);
     },
   },
   stable_write: {
     modes: EVERY,
     cost: copyCost,
-    run: (x, ...args) => {
+    run: (x, offset, source, size) => {
       smallPages(x);
       // Unlike the other three, this one checks the offset of an empty write.
-      checkStable(x, x.size(args[0] as Value), 0);
-      return write(x, args);
+      checkStable(x, x.size(offset as Value), 0);
+      return write(x, offset as Value, source as Value, size as Value);
     },
   },
 };
 
 /** In 64 bits, as the replica adds: a size of nearly 2^64 wraps around and is then refused by its bounds, not its cost. */
-function copyCost(x: Execution, ...args: Value[]): number {
-  const size = args[2] as Value;
+function copyCost(x: Execution, _to: Value, _from: Value, size: Value): number {
   if (typeof size === "number" || x.size(size) < Number.MAX_SAFE_INTEGER) return 20 + x.size(size);
   return Math.max(0, Number(BigInt.asIntN(64, size + 20n)));
 }
 
-/** Arguments (target in the heap, offset in stable memory, size). */
-function read(x: Execution, args: readonly Value[]): undefined {
-  const [target, offset, size] = args.map((arg) => x.size(arg)) as [number, number, number];
+/** `to` is in the heap, `from` in stable memory. */
+function read(x: Execution, to: Value, from: Value, bytes: Value): undefined {
+  const target = x.size(to);
+  const offset = x.size(from);
+  const size = x.size(bytes);
   if (size === 0) return undefined;
   checkStable(x, offset, size);
   checkAddress(x, target, size);
@@ -69,14 +78,17 @@ function read(x: Execution, args: readonly Value[]): undefined {
   return undefined;
 }
 
-/** Arguments (offset in stable memory, source in the heap, size). Newly written pages are charged before the copy. */
-function write(x: Execution, args: readonly Value[]): undefined {
-  const [offset, source, size] = args.map((arg) => x.size(arg)) as [number, number, number];
+/** `to` is in stable memory, `from` in the heap. Newly written pages are charged before the copy. */
+function write(x: Execution, to: Value, from: Value, bytes: Value): undefined {
+  const offset = x.size(to);
+  const source = x.size(from);
+  const size = x.size(bytes);
   if (size === 0) return undefined;
   checkStable(x, offset, size);
   checkAddress(x, source, size);
   x.stable.access(offset, size);
-  x.charge(INSTRUCTIONS_PER_DIRTY_PAGE * x.stable.pagesToDirty(offset, size));
+  const newPages = x.stable.pagesToDirty(offset, size);
+  if (newPages > 0) x.charge(INSTRUCTIONS_PER_DIRTY_PAGE * newPages);
   checkHeap(x, source, size);
   x.stable.write(x.heap.bytes(), source, offset, size);
   return undefined;

@@ -109,6 +109,10 @@ export interface Ran extends RunResult {
 
 const sha256 = (bytes: Uint8Array): Uint8Array => new Uint8Array(createHash("sha256").update(bytes).digest());
 
+const zeros = (target: Uint8Array, at: number, _offset: number, size: number): void => {
+  target.fill(0, at, at + size);
+};
+
 /** A module in the text format whose export `go` is run. */
 export function runnable(text: string): Runnable {
   const prepared = prepareModule(assemble(text), { sha256 });
@@ -121,7 +125,7 @@ export function runnable(text: string): Runnable {
   return {
     run: (given, { limit = given.stablePageLimit, pages = 0 } = {}) => {
       for (const { offset, bytes } of module.dataSegments) live.bytes().set(bytes, offset);
-      const stable = new StableMemory({ ...NO_PAGES, wasmPages: pages }, limit);
+      const stable = new StableMemory({ ...NO_PAGES, wasmPages: pages, copyTo: zeros }, limit);
       const result = runFunction(live, { kind: "export", name: "canister_update go" }, given, stable, NO_PAGES);
       const { error } = result;
       const told = error === undefined ? "" : `IC0${codeOf(error)} ${toUserError(error, SELF).message}`;

@@ -3,11 +3,12 @@
 import type { CanisterSettings, CanisterState, QueryStats, Visibility } from "@atoll/state";
 import { type CanisterId, type Cycles, fromHex, invariant, type PrincipalId, principalFromText } from "@atoll/types";
 import type { FeeSchedule } from "../fees.ts";
+import { messageMemory } from "../message-memory.ts";
 import { type MemoryMetrics, memoryMetrics } from "../round.ts";
 import type { MethodResult } from "./answer.ts";
 import { candidPrincipal, decodeArgument, encodeReply } from "./candid-argument.ts";
 import { type CanisterIdArg, CanisterIdRecord, CanisterStatusRecord } from "./candid-types.ts";
-import { failed, statusError } from "./managed-canister.ts";
+import { existingCanister, failed, statusError } from "./managed-canister.ts";
 import { canisterNotFound } from "./management-errors.ts";
 import type { ManagementCall } from "./method.ts";
 
@@ -17,15 +18,17 @@ const SEVERAL_CONTROLLERS = named("ifxlm-aqaaa-multi-pleco-ntrol-lersa-h3ae");
 export function canisterStatus({ round, arg, sender }: ManagementCall): MethodResult {
   const decoded = decodeArgument<CanisterIdArg>(CanisterIdRecord, arg);
   if (!decoded.ok) return decoded;
-  const canister = round.state.canisters.get(decoded.value.canister_id);
+  const canister = existingCanister({ round }, decoded.value.canister_id);
   if (canister === undefined) return failed(canisterNotFound(decoded.value.canister_id));
   const refusal = statusError(canister, round.state.config.subnetAdmins, sender);
   if (refusal !== undefined) return failed(refusal);
+  const messages = messageMemory(canister);
   const facts = {
     ...canister,
     status: canister.status.kind,
     moduleHash: canister.execution?.moduleHash,
     memory: memoryMetrics(round.state, canister),
+    messageBytes: messages.guaranteed + messages.bestEffort,
     readyForMigration: isReadyForMigration(canister),
   };
   return { ok: true, reply: statusReply(round.fees, facts) };
@@ -41,6 +44,7 @@ export interface StatusFacts {
   readonly reservedCycles: Cycles;
   readonly moduleHash: string | undefined;
   readonly memory: MemoryMetrics;
+  readonly messageBytes: number;
   readonly readyForMigration: boolean;
   readonly queryStats: QueryStats;
 }
@@ -77,11 +81,7 @@ export function statusReply(fees: FeeSchedule, facts: StatusFacts): Uint8Array {
     balance: [[Uint8Array.of(0), facts.cycles]],
     cycles: facts.cycles,
     reserved_cycles: facts.reservedCycles,
-    idle_cycles_burned_per_day: fees.idleBurnPerDay(
-      memory.total,
-      settings.memoryAllocation,
-      settings.computeAllocation,
-    ),
+    idle_cycles_burned_per_day: fees.idleBurnPerDay(memory.total, settings, facts.messageBytes),
     query_stats: {
       num_calls_total: queryStats.calls,
       num_instructions_total: queryStats.instructions,

@@ -1,6 +1,6 @@
 // create_canister: a canister pays for a new one out of the cycles it attaches; what is left of them is the balance
 // of the new canister. The admins of a subnet, where there are any, create canisters without paying. Specification, "IC method create_canister"; checklist 5.1.
-import { type CanisterState, newCanister, nextCanisterId, touch } from "@atoll/state";
+import { type CanisterState, newCanister, nextCanisterId, noteConsumption, touch } from "@atoll/state";
 import { type CanisterId, type Cycles, MAX_CANISTERS, type UserError } from "@atoll/types";
 import type { MethodResult } from "./answer.ts";
 import { candidPrincipal, decodeArgument, encodeReply, isEmptyTuple } from "./candid-argument.ts";
@@ -33,6 +33,7 @@ export function createCanister(call: ManagementCall): MethodResult {
   if (call.payment < fee) return failed(tooFewCyclesToCreate(call.payment, fee));
   const canister = addCanister(call, decoded.value, call.payment - fee, undefined);
   if (isUserError(canister)) return failed(canister);
+  noteConsumption(call.round.state, canister, "canisterCreation", call.round.fees.nominal.canisterCreation());
   return created(canister, call.payment);
 }
 

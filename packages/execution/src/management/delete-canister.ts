@@ -1,6 +1,6 @@
 // delete_canister: removes a stopped canister for good; its cycles are gone with it. Specification, "IC method
 // delete_canister"; checklist 4.4.
-import { forgetCanister } from "@atoll/state";
+import { forgetCanister, touch } from "@atoll/state";
 import { EMPTY_REPLY, type MethodResult } from "./answer.ts";
 import { decodeArgument } from "./candid-argument.ts";
 import { type CanisterIdArg, CanisterIdRecord } from "./candid-types.ts";
@@ -19,6 +19,8 @@ export function deleteCanister(call: ManagementCall): MethodResult {
   if (isUserError(canister)) return failed(canister);
   if (canister.status.kind !== "stopped") return failed(canisterNotStopped(id));
   if (canister.input.length > 0) return failed(canisterQueueNotEmpty(id));
+  touch(round.state, canister);
+  round.state.metrics.consumedCycles += canister.cycles + canister.reservedCycles;
   discardCode(round, canister);
   forgetCanister(round.state, id);
   return { ok: true, reply: EMPTY_REPLY };

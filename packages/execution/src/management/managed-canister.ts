@@ -1,7 +1,13 @@
 // The canister that a call is about, and who may act on it: its controllers, for some methods the canister itself, the
 // admins of the subnet, or whom its settings name. Specification, "The IC management canister"; checklist 4.1, Who.
 
-import type { CanisterSettings, CanisterState, HistoryEntry, Visibility } from "@atoll/state";
+import {
+  type CanisterSettings,
+  type CanisterState,
+  type HistoryEntry,
+  payCharges,
+  type Visibility,
+} from "@atoll/state";
 import { type CanisterId, ErrorCode, type PrincipalId, type UserError, userError } from "@atoll/types";
 import type { MethodResult } from "./answer.ts";
 import type { Opt } from "./candid-argument.ts";
@@ -13,23 +19,30 @@ export function failed(error: UserError): MethodResult {
   return { ok: false, error };
 }
 
+/** The canister as it is now, if there is one. */
+export function existingCanister({ round }: Pick<ManagementCall, "round">, id: CanisterId): CanisterState | undefined {
+  const canister = round.state.canisters.get(id);
+  if (canister !== undefined) payCharges(round.state, canister);
+  return canister;
+}
+
 /** The canister, if there is one and the caller controls it. */
 export function controlledCanister(call: ManagementCall, id: CanisterId): CanisterState | UserError {
-  const canister = call.round.state.canisters.get(id);
+  const canister = existingCanister(call, id);
   if (canister === undefined) return canisterNotFound(id);
   return controllerError(canister, call.sender) ?? canister;
 }
 
 /** As `controlledCanister`, but the canister may also act on itself. */
 export function controlledOrOwnCanister(call: ManagementCall, id: CanisterId): CanisterState | UserError {
-  const canister = call.round.state.canisters.get(id);
+  const canister = existingCanister(call, id);
   return canister !== undefined && call.sender === id ? canister : controlledCanister(call, id);
 }
 
 /** As `controlledCanister`, but the admins of the subnet may act on all of its canisters. */
 export function controlledOrAdministeredCanister(call: ManagementCall, id: CanisterId): CanisterState | UserError {
   const { state } = call.round;
-  const canister = state.canisters.get(id);
+  const canister = existingCanister(call, id);
   if (canister === undefined) return canisterNotFound(id);
   return controllerOrAdminError(canister, state.config.subnetAdmins, call.sender) ?? canister;
 }

@@ -1,6 +1,6 @@
 // upload_chunk: one piece of a module too large for a single message, found again by its hash. Each piece counts as
 // a full MiB of memory, whatever its size. Specification, "IC method upload_chunk"; checklist 4.4.
-import { touch } from "@atoll/state";
+import { noteConsumption, touch } from "@atoll/state";
 import { MAX_WASM_CHUNKS, toHex, WASM_CHUNK_BYTES } from "@atoll/types";
 import { outOfCycles } from "../prepayment.ts";
 import { freezingThreshold, memoryMetrics } from "../round.ts";
@@ -29,6 +29,8 @@ export function uploadChunk(call: ManagementCall): MethodResult {
   }
   // Charged even if the chunk is there already: finding that out takes hashing it.
   canister.cycles -= cost;
+  const nominal = round.fees.nominal.managementInstructions(UPLOAD_INSTRUCTIONS);
+  noteConsumption(round.state, canister, "instructions", nominal);
   round.instructionsLeft -= UPLOAD_INSTRUCTIONS;
   touch(round.state, canister);
   const hash = round.crypto.sha256(chunk);

@@ -24,7 +24,7 @@ import type { RoundEvent } from "../round.ts";
 import { executeManagementQuery } from "./management-query.ts";
 import type { QueryExecutor, QuerySession } from "./query-executor.ts";
 import { queryInput } from "./query-input.ts";
-import { memoryBytesOf } from "./query-state.ts";
+import { queryCanister, queryFreezingThreshold } from "./query-state.ts";
 
 export interface QueryCall {
   readonly sender: PrincipalId;
@@ -98,13 +98,13 @@ function runQuery(graph: Graph, call: QueryCall): Outcome {
 
 function checkCanister(graph: Graph, id: CanisterId): UserError | undefined {
   const { state, fees } = graph.executor;
-  const canister = state.canisters.get(id);
+  const canister = queryCanister(state, id);
   const text = (): string => principalToText(id);
   if (canister === undefined) return userError(ErrorCode.CanisterNotFound, `Canister ${text()} not found`);
   if (canister.view.status === "stopped") return userError(ErrorCode.CanisterStopped, `Canister ${text()} is stopped`);
   if (canister.view.status === "stopping")
     return userError(ErrorCode.CanisterStopping, `Canister ${text()} is stopping`);
-  if (canister.view.cycles < fees.freezingThreshold(canister.view, memoryBytesOf(canister))) {
+  if (canister.view.cycles < queryFreezingThreshold(fees, canister)) {
     return userError(
       ErrorCode.CanisterOutOfCycles,
       `Canister ${text()} is unable to process query calls because it's frozen. Please top up the canister with cycles and try again.`,

@@ -5,7 +5,7 @@ import { filterManagementIngress, type ManagementFacts } from "../management/ing
 import { outOfCycles } from "../prepayment.ts";
 import { filterCanisterIngress } from "./inspect-message.ts";
 import type { QueryExecutor } from "./query-executor.ts";
-import { memoryBytesOf } from "./query-state.ts";
+import { queryCanister, queryFreezingThreshold } from "./query-state.ts";
 
 /** Undefined lets the message in. */
 export function filterIngress(executor: QueryExecutor, message: IngressMessage): UserError | undefined {
@@ -17,10 +17,10 @@ function managementFacts({ state, fees }: QueryExecutor): ManagementFacts {
   return {
     canister: (id) => state.canisters.get(id)?.view,
     unpaid: (id, { byteSize, sender }) => {
-      const canister = state.canisters.get(id);
+      const canister = queryCanister(state, id);
       if (canister === undefined) return undefined;
       const { view } = canister;
-      const required = fees.freezingThreshold(view, memoryBytesOf(canister)) + fees.ingress(byteSize);
+      const required = queryFreezingThreshold(fees, canister) + fees.ingress(byteSize);
       return view.cycles < required ? outOfCycles(view, required, sender) : undefined;
     },
     provisional: state.config.provisional,

@@ -18,16 +18,16 @@ import { outOfCycles } from "../prepayment.ts";
 import { freezingThreshold, type Round } from "../round.ts";
 import type { QueryExecutor } from "./query-executor.ts";
 import { queryInput } from "./query-input.ts";
-import { memoryBytesOf } from "./query-state.ts";
+import { queryCanister, queryFreezingThreshold } from "./query-state.ts";
 
 /** The filter for calls to canisters; undefined lets the message in. */
 export function filterCanisterIngress(executor: QueryExecutor, message: IngressMessage): UserError | undefined {
   const { state, fees } = executor;
-  const canister = state.canisters.get(message.receiver);
+  const canister = queryCanister(state, message.receiver);
   const id = (): string => principalToText(message.receiver);
   if (canister === undefined) return userError(ErrorCode.CanisterNotFound, `Canister ${id()} not found`);
   const { view } = canister;
-  const required = fees.freezingThreshold(view, memoryBytesOf(canister)) + fees.ingress(message.byteSize);
+  const required = queryFreezingThreshold(fees, canister) + fees.ingress(message.byteSize);
   if (view.cycles < required) {
     return outOfCycles(view, required, message.sender);
   }

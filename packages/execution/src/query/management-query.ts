@@ -23,7 +23,7 @@ import { logsReply } from "../management/fetch-canister-logs.ts";
 import { controllerOrAdminError, failed, statusError } from "../management/managed-canister.ts";
 import { canisterNotFound, notASubnetAdmin } from "../management/management-errors.ts";
 import type { QueryExecutor } from "./query-executor.ts";
-import type { QueryCanister } from "./query-state.ts";
+import { type QueryCanister, queryCanister } from "./query-state.ts";
 
 interface ManagementQuery {
   readonly executor: QueryExecutor;
@@ -55,7 +55,7 @@ function canisterStatus({ executor, sender, arg }: ManagementQuery): MethodResul
   const { state, fees } = executor;
   const decoded = decodeArgument<CanisterIdArg>(CanisterIdRecord, arg);
   if (!decoded.ok) return decoded;
-  const canister = state.canisters.get(decoded.value.canister_id);
+  const canister = queryCanister(state, decoded.value.canister_id);
   if (canister === undefined) return failed(canisterNotFound(decoded.value.canister_id));
   const refusal = statusError(canister.view, state.config.subnetAdmins, sender);
   return refusal === undefined ? { ok: true, reply: statusReply(fees, canister.view) } : failed(refusal);
@@ -65,7 +65,7 @@ function canisterMetrics({ executor, sender, arg }: ManagementQuery): MethodResu
   const { state } = executor;
   const decoded = decodeArgument<CanisterIdArg>(CanisterIdRecord, arg);
   if (!decoded.ok) return decoded;
-  const canister = state.canisters.get(decoded.value.canister_id);
+  const canister = queryCanister(state, decoded.value.canister_id);
   if (canister === undefined) return failed(canisterNotFound(decoded.value.canister_id));
   const refusal = controllerOrAdminError(canister.view, state.config.subnetAdmins, sender);
   return refusal === undefined ? { ok: true, reply: metricsReply(canister.view.consumed) } : failed(refusal);

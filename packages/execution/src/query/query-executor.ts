@@ -13,11 +13,12 @@ import {
   rollBack,
   runFunction,
   StableMemory,
+  type StablePages,
 } from "@atoll/embedder";
 import type { GlobalValue } from "@atoll/state";
 import { type CanisterId, invariant, OS_PAGE_BYTES } from "@atoll/types";
 import type { FeeSchedule } from "../fees.ts";
-import { applyStateDelta, type QueryCanister, type QueryState, type StateDelta } from "./query-state.ts";
+import { applyStateDelta, type QueryCanister, type QueryState, queryCanister, type StateDelta } from "./query-state.ts";
 
 export class QueryExecutor {
   readonly state: QueryState;
@@ -54,7 +55,7 @@ export class QueryExecutor {
    * the middle of a query, which this one must not see.
    */
   session(id: CanisterId, options: { fresh?: boolean } = {}): QuerySession | undefined {
-    const canister = this.state.canisters.get(id);
+    const canister = queryCanister(this.state, id);
     if (canister?.view.moduleHash === undefined) return undefined;
     const module = this.state.modules.get(canister.view.moduleHash);
     invariant(module !== undefined, "a canister's module is missing on the query side");
@@ -140,18 +141,30 @@ export class QuerySession {
 }
 
 /** Committed pages with those of earlier executions of the same query above. */
-class LayeredPages implements MemoryPages {
+class LayeredPages implements StablePages {
   wasmPages: number;
   readonly written = new Map<number, Uint8Array>();
-  readonly #base: MemoryPages;
+  readonly #base: StablePages;
 
-  constructor(base: MemoryPages) {
+  constructor(base: StablePages) {
     this.#base = base;
     this.wasmPages = base.wasmPages;
   }
 
   read(page: number): Uint8Array | undefined {
     return this.written.get(page) ?? this.#base.read(page);
+  }
+
+  copyTo(target: Uint8Array, at: number, offset: number, size: number): void {
+    this.#base.copyTo(target, at, offset, size);
+    if (this.written.size === 0) return;
+    let length: number;
+    for (let done = 0; done < size; done += length) {
+      const within = (offset + done) % OS_PAGE_BYTES;
+      length = Math.min(OS_PAGE_BYTES - within, size - done);
+      const page = this.written.get(Math.floor((offset + done) / OS_PAGE_BYTES));
+      if (page !== undefined) target.set(page.subarray(within, within + length), at + done);
+    }
   }
 
   *pages(): Generator<[number, Uint8Array]> {

@@ -4,7 +4,7 @@ import type { ExecutionInput } from "@atoll/embedder";
 import { Mode } from "@atoll/embedder";
 import { httpRequestCost } from "../http-request-cost.ts";
 import type { QueryExecutor, QuerySession } from "./query-executor.ts";
-import { otherMemoryBytesOf } from "./query-state.ts";
+import { otherMemoryBytesOf, queryFreezingThreshold } from "./query-state.ts";
 
 const STATUS = { running: 1, stopping: 2, stopped: 3 } as const;
 
@@ -59,7 +59,7 @@ export function queryInput(executor: QueryExecutor, session: QuerySession, varyi
       httpRequest: (requestBytes, maxResponseBytes) => fees.httpRequest(requestBytes, maxResponseBytes),
       httpRequestV2: (params) => httpRequestCost(fees, params),
       signature: (keyName) => fees.signature(keyName),
-      freezingThreshold: (memoryBytes) => fees.freezingThreshold(view, memoryBytes),
+      freezingThreshold: (memoryBytes) => queryFreezingThreshold(fees, session.canister, memoryBytes),
     },
     ...varying,
   };

@@ -2,12 +2,15 @@
 // on another thread than the state itself; it is told after each round what changed (`StateDelta`) and shares the
 // memory pages, which are never overwritten while a reader may look at them.
 
-import type { MemoryPages } from "@atoll/embedder";
+import type { StablePages } from "@atoll/embedder";
 import {
+  allocationCost,
   type CanisterSettings,
   type CanisterState,
   type ConsumedCycles,
+  copyRange,
   type GlobalValue,
+  type IdleBurn,
   type LogRecord,
   type MemoryDelta,
   type PageReader,
@@ -17,9 +20,12 @@ import {
   type StoredModule,
   type SubnetConfig,
   type SubnetState,
+  takeReservedFirst,
 } from "@atoll/state";
 import type { CanisterId, Cycles, Height, Time } from "@atoll/types";
+import type { FeeSchedule } from "../fees.ts";
 import { isReadyForMigration } from "../management/canister-status.ts";
+import { messageMemory } from "../message-memory.ts";
 import { type MemoryMetrics, memoryMetrics } from "../round.ts";
 
 /** What queries need to know of a canister. */
@@ -35,6 +41,9 @@ export interface CanisterView {
   readonly readyForMigration: boolean;
   readonly queryStats: QueryStats;
   readonly consumed: ConsumedCycles;
+  readonly messageBytes: number;
+  readonly chargedAt: Time;
+  readonly idleBurn: IdleBurn;
   readonly moduleHash: string | undefined;
   readonly globals: readonly GlobalValue[];
 }
@@ -59,11 +68,13 @@ export interface StateDelta {
   readonly height: Height;
   readonly time: Time;
   readonly canisters: readonly CanisterDelta[];
+  /** When storage and compute were charged lately. */
+  readonly charges: readonly Time[];
   readonly newModules: readonly StoredModule[];
   readonly goneModules: readonly string[];
 }
 
-export class MemoryView implements MemoryPages {
+export class MemoryView implements StablePages {
   wasmPages = 0;
   #table = new PageTable();
   readonly #reader: PageReader;
@@ -74,6 +85,10 @@ export class MemoryView implements MemoryPages {
 
   read(page: number): Uint8Array | undefined {
     return readSlot(this.#reader, this.#table.get(page));
+  }
+
+  copyTo(target: Uint8Array, at: number, offset: number, size: number): void {
+    copyRange(this.#reader, this.#table, target, at, offset, size);
   }
 
   *pages(): Generator<[number, Uint8Array]> {
@@ -96,7 +111,7 @@ export interface QueryCanister {
   readonly stable: MemoryView;
 }
 
-export function memoryBytesOf({ view }: QueryCanister): number {
+function memoryBytesOf({ view }: QueryCanister): number {
   return view.memory.total;
 }
 
@@ -110,19 +125,42 @@ export interface QueryState {
   readonly rootKey: Uint8Array;
   height: Height;
   time: Time;
+  charges: readonly Time[];
   readonly canisters: Map<CanisterId, QueryCanister>;
   readonly modules: Map<string, StoredModule>;
   readonly reader: PageReader;
 }
 
 export function newQueryState(config: SubnetConfig, rootKey: Uint8Array, reader: PageReader): QueryState {
-  return { config, rootKey, height: 0, time: 0n, canisters: new Map(), modules: new Map(), reader };
+  return { config, rootKey, height: 0, time: 0n, charges: [], canisters: new Map(), modules: new Map(), reader };
+}
+
+/** The canister as it is now: what it owes for storage and compute since it was last touched has been paid. */
+export function queryCanister(state: QueryState, id: CanisterId): QueryCanister | undefined {
+  const canister = state.canisters.get(id);
+  const last = state.charges.at(-1);
+  if (canister === undefined || last === undefined || canister.view.chargedAt >= last) return canister;
+  const { view } = canister;
+  const { storage, compute } = allocationCost(state.charges, view.chargedAt, view.idleBurn);
+  const balance = { cycles: view.cycles, reservedCycles: view.reservedCycles };
+  if (state.config.costSchedule !== "free") takeReservedFirst(balance, storage + compute);
+  const { memory, computeAllocation } = view.consumed;
+  const consumed = { ...view.consumed, memory: memory + storage, computeAllocation: computeAllocation + compute };
+  canister.view = { ...view, ...balance, consumed, chargedAt: last };
+  return canister;
+}
+
+/** Balance below which the canister is frozen. */
+export function queryFreezingThreshold(fees: FeeSchedule, canister: QueryCanister, memoryBytes?: number): Cycles {
+  const { view } = canister;
+  return fees.freezingThreshold(view, memoryBytes ?? memoryBytesOf(canister), view.messageBytes);
 }
 
 /** Brings the state to the height of `delta`. */
 export function applyStateDelta(state: QueryState, delta: StateDelta): void {
   state.height = delta.height;
   state.time = delta.time;
+  state.charges = delta.charges;
   for (const module of delta.newModules) state.modules.set(module.hash, module);
   for (const change of delta.canisters) {
     if (change.view === undefined) {
@@ -179,6 +217,7 @@ export function takeStateDelta(
     height: state.height,
     time: state.time,
     canisters,
+    charges: [...state.charges],
     // Nobody reads the uploaded bytes on the query side; they are as large as everything else together.
     newModules: present.flatMap(([, module]) => (module === undefined ? [] : [{ ...module, uploaded: NO_BYTES }])),
     goneModules: present.flatMap(([hash, module]) => (module === undefined ? [hash] : [])),
@@ -195,6 +234,7 @@ function logDelta({ nextIndex, records }: CanisterState["logs"], time: Time | un
 }
 
 function viewOf(canister: CanisterState, memory: MemoryMetrics): CanisterView {
+  const { guaranteed, bestEffort } = messageMemory(canister);
   return {
     id: canister.id,
     settings: canister.settings,
@@ -204,6 +244,9 @@ function viewOf(canister: CanisterState, memory: MemoryMetrics): CanisterView {
     version: canister.version,
     globalTimer: canister.globalTimer,
     memory,
+    messageBytes: guaranteed + bestEffort,
+    chargedAt: canister.chargedAt,
+    idleBurn: canister.idleBurn,
     readyForMigration: isReadyForMigration(canister),
     queryStats: canister.queryStats,
     // A copy: the state goes on counting.

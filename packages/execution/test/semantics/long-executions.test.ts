@@ -95,8 +95,11 @@ const BUSY = wat(`
 
 const u64 = (value: number): Uint8Array => new Uint8Array(new BigUint64Array([BigInt(value)]).buffer);
 
+/** What takes longer would cost more. */
+const TIME_IS_FREE = { resources: { gibPerSecond: 0n } };
+
 function sliced(options: { maxPaused?: number } = {}): Machine {
-  return newMachine({}, { slices: { slice: SLICE, ...options } });
+  return newMachine(TIME_IS_FREE, { slices: { slice: SLICE, ...options } });
 }
 
 function newBusy(m: Machine): CanisterId {
@@ -126,7 +129,7 @@ const spun = (status: IngressStatus | undefined): { instructions: bigint; done: 
 
 for (const method of ["spin", "spin_query", "callback"]) {
   test(`${method}: the same in slices and in one go`, async () => {
-    const [whole, parts] = [newMachine(), sliced()];
+    const [whole, parts] = [newMachine(TIME_IS_FREE), sliced()];
     const ids = [newBusy(whole), newBusy(parts)];
     const [one, other] = [
       message(whole, ids[0] as CanisterId, method, u64(40_000)),
@@ -295,7 +298,7 @@ test("a checkpoint in the midst of long executions loses nothing but time", asyn
   assert.equal(m.machine.long.size, 0);
   const store = CheckpointStore.open(new MemoryStorage(), {});
   new Checkpoints(store).save(m.machine.state);
-  const restored = newMachine({}, { slices: { slice: SLICE } });
+  const restored = newMachine(TIME_IS_FREE, { slices: { slice: SLICE } });
   restored.machine.state.canisters.clear();
   new Checkpoints(store).load(restored.machine.state);
   restored.height = m.height;

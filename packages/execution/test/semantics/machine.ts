@@ -17,6 +17,7 @@ import {
   ModuleStore,
   newSubnetState,
   PageStore,
+  payCharges,
   type SubnetConfig,
 } from "@atoll/state";
 import {
@@ -79,7 +80,6 @@ export function newMachine(config: Partial<SubnetConfig> = {}, pools: Pools = {}
     rootKey: new Uint8Array(133).fill(7),
     long: new LongExecutions(pools.slices),
     tree: new CanonicalTree(),
-    memoryTotals: new Map(),
   };
   const queries = new QueryExecutor(newQueryState(full, machine.rootKey, pages), fees, pools.queries);
   const made: Machine = { machine, queries, height: 0, time: 1_700_000_000n * SECOND_NS, last: undefined as never };
@@ -224,6 +224,27 @@ export function manage(m: Machine, method: MethodName, id: CanisterId, arg: obje
   round(m, [sent]);
   for (let i = 0; i < 20 && !isFinal(statusOf(m, sent)); i++) round(m);
   return statusOf(m, sent) as IngressStatus;
+}
+
+/** The status of a canister as its controller is told. */
+// biome-ignore lint/suspicious/noExplicitAny: results have the shape that the specification gives them.
+export function canisterStatus(m: Machine, id: CanisterId, sender = ALICE): any {
+  return decode("canister_status", replyOf(manage(m, "canister_status", id, onCanister(id), sender)));
+}
+
+/** What the canister has at this moment: what it owes for storage and compute is paid. */
+export function balanceOf(m: Machine, id: CanisterId): bigint {
+  const canister = canisterOf(m, id);
+  payCharges(m.machine.state, canister);
+  return canister.cycles;
+}
+
+/** Gives a canister another balance, as if it had always had it. */
+export function setBalance(m: Machine, id: CanisterId, cycles: bigint, reserved = 0n): void {
+  const canister = canisterOf(m, id);
+  payCharges(m.machine.state, canister);
+  Object.assign(canister, { cycles, reservedCycles: reserved });
+  m.machine.state.unmeasured.add(id);
 }
 
 export const onCanister = (id: CanisterId): { canister_id: Principal } => ({ canister_id: principal(id) });
