@@ -3,7 +3,7 @@
 export * from "./execution-error.ts";
 export * from "./execution-input.ts";
 export { InstancePool, type InstancePoolOptions, type InstanceSource } from "./instance-pool.ts";
-export type { LiveInstance } from "./live-instance.ts";
+export type { LiveInstance, SliceLimits } from "./live-instance.ts";
 export { LOG_RECORD_BYTES } from "./log-delta.ts";
 export * from "./modes.ts";
 export * from "./prepared-module.ts";

@@ -20,6 +20,14 @@ const { Suspending, promising } = WebAssembly as unknown as {
   promising(run: Export): (...args: (number | bigint)[]) => Promise<unknown>;
 };
 
+/** In instructions. */
+export interface SliceLimits {
+  /** What an execution may take before it is suspended. */
+  readonly slice: number;
+  /** What a single operation (a copy, a system call) may take at most: it cannot be suspended. */
+  readonly operation: number;
+}
+
 export class LiveInstance implements Heap {
   readonly description: ModuleDescription;
   readonly is64: boolean;
@@ -38,7 +46,7 @@ export class LiveInstance implements Heap {
   #counter: () => number;
   /** Instructions that the execution has beside those of the slice under way. */
   #reserve = 0;
-  #slice = 0;
+  #slices: SliceLimits = { slice: 0, operation: 0 };
   /** How far system calls have taken the counter below zero in this slice. */
   #overdrawn = 0;
   #suspension: Suspension | undefined;
@@ -86,12 +94,12 @@ export class LiveInstance implements Heap {
   }
 
   /**
-   * A system call has used up the slice. It cannot suspend the execution: the next loop head or function does. But it
-   * must not be larger than a slice itself.
+   * A system call has used up the slice. It cannot suspend the execution: the next loop head or function does. But
+   * alone it must not be too large.
    */
   #overdraw(instructions: number, left: number): void {
     const before = left + instructions;
-    const limit = this.#slice;
+    const limit = this.#slices.operation;
     if (instructions >= Math.max(before, 0) + limit) {
       throw new Trap({ kind: "slice-overrun", instructions: limit - left, limit });
     }
@@ -103,12 +111,12 @@ export class LiveInstance implements Heap {
     return this.#counter() + this.#reserve;
   }
 
-  /** Starts an execution that may run `slice` instructions at a time; `end` must follow. */
-  begin(execution: Execution, slice: number): void {
+  /** Starts an execution; `end` must follow. */
+  begin(execution: Execution, slices: SliceLimits): void {
     invariant(this.#execution === undefined, "two executions at once on one instance");
     this.#execution = execution;
-    this.#slice = slice;
-    const first = Math.min(slice, execution.input.instructionLimit);
+    this.#slices = slices;
+    const first = Math.min(slices.slice, execution.input.instructionLimit);
     this.#reserve = execution.input.instructionLimit - first;
     this.#overdrawn = 0;
     this.#reset(first);
@@ -147,7 +155,8 @@ export class LiveInstance implements Heap {
       return;
     }
     const owed = Math.max(0, -this.#counter());
-    const granted = Math.min(this.#slice * (1 + Math.floor(owed / this.#slice)), this.#reserve);
+    const { slice } = this.#slices;
+    const granted = Math.min(slice * (1 + Math.floor(owed / slice)), this.#reserve);
     this.#reserve -= granted;
     this.#overdrawn = 0;
     const counter = this.#instance.exports["canister counter_instructions"] as WebAssembly.Global<"i64">;
@@ -253,7 +262,7 @@ export class LiveInstance implements Heap {
   #outOfInstructions(execution: Execution): Error {
     const counter = this.#counter();
     if (counter + this.#reserve < 0) return execution.outOfInstructions();
-    const limit = this.#slice;
+    const limit = this.#slices.operation;
     if (counter + this.#overdrawn + limit <= 0)
       return new Trap({ kind: "slice-overrun", instructions: limit - counter, limit });
     return new SliceEnd();

@@ -6,7 +6,7 @@ import { type Height, InvariantViolation, OS_PAGE_BYTES } from "@atoll/types";
 import { Execution } from "./execution.ts";
 import { contractViolation, type ExecutionError, SliceEnd, Trap, type TrapCode } from "./execution-error.ts";
 import type { Effects, ExecutionInput } from "./execution-input.ts";
-import type { Export, LiveInstance } from "./live-instance.ts";
+import type { Export, LiveInstance, SliceLimits } from "./live-instance.ts";
 import { Mode } from "./modes.ts";
 import type { MemoryPages, StableMemory } from "./stable-memory.ts";
 import { utf8 } from "./system-api/api-function.ts";
@@ -34,17 +34,17 @@ export interface RunResult {
 /** Executions whose heap pages nobody needs to know: nothing that follows sees what they wrote. */
 const PAGES_NOT_CHARGED = Mode.replicatedQuery | Mode.query | Mode.transform | Mode.inspect;
 
-/** `committed` is the heap as it was before, for finding changed pages; `slice` the instructions it may run at once. */
+/** `committed` is the heap as it was before, for finding changed pages; without `slices` it runs to its end. */
 export function runFunction(
   live: LiveInstance,
   entry: EntryPoint,
   input: ExecutionInput,
   stable: StableMemory,
   committed: MemoryPages,
-  slice: number = input.instructionLimit,
+  slices: SliceLimits = { slice: input.instructionLimit, operation: input.instructionLimit },
 ): RunResult {
   const execution = new Execution(input, live, stable);
-  live.begin(execution, slice);
+  live.begin(execution, slices);
   let thrown: unknown;
   try {
     call(live, entry);
@@ -83,7 +83,7 @@ export class LongRun {
   readonly #entry: EntryPoint;
   readonly #execution: Execution;
   readonly #committed: MemoryPages;
-  readonly #slice: number;
+  readonly #slices: SliceLimits;
   #instructions = 0;
   #isStarted = false;
   #result: RunResult | undefined;
@@ -94,13 +94,13 @@ export class LongRun {
     input: ExecutionInput,
     stable: StableMemory,
     committed: MemoryPages,
-    slice: number,
+    slices: SliceLimits,
   ) {
     this.#live = live;
     this.#entry = entry;
     this.#execution = new Execution(input, live, stable);
     this.#committed = committed;
-    this.#slice = slice;
+    this.#slices = slices;
   }
 
   /** What it did, once it has ended. */
@@ -127,7 +127,7 @@ export class LongRun {
       }
       this.#isStarted = true;
       this.#onEnd = { resolve, reject };
-      this.#live.begin(this.#execution, this.#slice);
+      this.#live.begin(this.#execution, this.#slices);
       this.#start(onSuspend);
     });
   }

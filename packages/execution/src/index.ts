@@ -5,7 +5,7 @@ export { expireCalls } from "./call-deadlines.ts";
 export { chargeAllocations } from "./charge-allocations.ts";
 export { FeeSchedule } from "./fees.ts";
 export { expireStopCalls, nextStopTimeout } from "./lifecycle.ts";
-export { continueLongExecution, LongExecutions, type SliceLimits } from "./long-executions.ts";
+export { continueLongExecution, LongExecutions } from "./long-executions.ts";
 export { effectiveCanisterId, isChargedLater, isFree } from "./management/ingress-filter.ts";
 export { submitManagementCall } from "./management/management-queue.ts";
 export { answerRandomness } from "./management/raw-rand.ts";

@@ -350,9 +350,9 @@ function* execute(
   committed: MemoryPages,
 ): Steps<RunResult> {
   if (!isLong || entry.kind === "nothing") {
-    return runFunction(live, entry, input, stable, committed, round.long.slice);
+    return runFunction(live, entry, input, stable, committed, round.long.limits);
   }
-  const run = new LongRun(live, entry, input, stable, committed, round.long.slice);
+  const run = new LongRun(live, entry, input, stable, committed, round.long.limits);
   while (run.result === undefined) yield run;
   return run.result;
 }

@@ -2,9 +2,15 @@
 // while other canisters run in between. The first attempt is a plain call; at the end of its slice it is undone and
 // begun again on a Wasm stack that can be suspended (docs/decisions/0007). Between two rounds one suspended execution
 // runs one slice: that is when the engine lets a stack go on. Which one is decided by the state alone.
-import type { LongRun } from "@atoll/embedder";
+import type { LongRun, SliceLimits } from "@atoll/embedder";
 import { type CanisterState, type PendingExecution, touch } from "@atoll/state";
-import { type CanisterId, invariant, MAX_INSTRUCTIONS_PER_SLICE, MAX_PAUSED_EXECUTIONS } from "@atoll/types";
+import {
+  type CanisterId,
+  INSTRUCTIONS_PER_SLICE,
+  invariant,
+  MAX_INSTRUCTIONS_PER_OPERATION,
+  MAX_PAUSED_EXECUTIONS,
+} from "@atoll/types";
 import type { Round } from "./round.ts";
 
 /** What an execution does besides running Wasm, as one function that waits where the Wasm does not end in its slice. */
@@ -21,16 +27,8 @@ interface Paused {
   counted: number;
 }
 
-export interface SliceLimits {
-  /** Instructions of one slice. */
-  readonly slice: number;
-  /** Executions suspended at a time. */
-  readonly maxPaused: number;
-}
-
 export class LongExecutions {
-  /** Instructions that an execution may take at once. */
-  readonly slice: number;
+  readonly limits: SliceLimits;
   readonly #maxPaused: number;
   readonly #paused = new Map<CanisterId, Paused>();
   #due: CanisterId | undefined;
@@ -38,9 +36,9 @@ export class LongExecutions {
   #slice: Promise<void> | undefined;
   #hasRun = false;
 
-  constructor(limits: Partial<SliceLimits> = {}) {
-    this.slice = limits.slice ?? MAX_INSTRUCTIONS_PER_SLICE;
-    this.#maxPaused = limits.maxPaused ?? MAX_PAUSED_EXECUTIONS;
+  constructor(options: { slices?: SliceLimits; maxPaused?: number } = {}) {
+    this.limits = options.slices ?? { slice: INSTRUCTIONS_PER_SLICE, operation: MAX_INSTRUCTIONS_PER_OPERATION };
+    this.#maxPaused = options.maxPaused ?? MAX_PAUSED_EXECUTIONS;
   }
 
   get size(): number {

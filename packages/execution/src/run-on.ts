@@ -36,7 +36,7 @@ export function* runOn(
   if (!isLong) {
     const live = round.pool.get(canister.id, source);
     const stable = new StableMemory(execution.stable, input.stablePageLimit);
-    const result = runFunction(live, entry, input, stable, execution.heap, round.long.slice);
+    const result = runFunction(live, entry, input, stable, execution.heap, round.long.limits);
     round.instructionsLeft -= result.instructions + OVERHEAD_INSTRUCTIONS;
     const isKept = keepOrUndo(round, canister, execution, live, input, result);
     if (!isKept) round.pool.drop(canister.id);
@@ -55,7 +55,7 @@ function* runInSlices(
 ): Steps<RunResult> {
   const live = round.pool.takeSuspendable(canister.id, source);
   const stable = new StableMemory(execution.stable, input.stablePageLimit);
-  const run = new LongRun(live, entry, input, stable, execution.heap, round.long.slice);
+  const run = new LongRun(live, entry, input, stable, execution.heap, round.long.limits);
   while (run.result === undefined) yield run;
   const { result } = run;
   const isKept = keepOrUndo(round, canister, execution, live, input, result);

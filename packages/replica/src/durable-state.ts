@@ -42,9 +42,9 @@ const CHECKPOINT_BATCHES = 2000;
 const CHECKPOINT_LOG_BYTES = 32 * 1024 * 1024;
 /**
  * A checkpoint drops what executions of many rounds did so far, so while there are any it waits; but not for ever. After
- * this many batches at least the oldest has ended: it gets every other slice, and none takes more than 150.
+ * this many batches at least the oldest has ended: it gets every other slice, and none takes more than 600.
  */
-const CHECKPOINT_BATCHES_AT_MOST = 1000;
+const CHECKPOINT_BATCHES_AT_MOST = 2000;
 
 const MISSING_CHECKPOINT =
   "The checkpoint files (state-*) in the state folder are missing, and the batch log is not. Nothing was changed; " +

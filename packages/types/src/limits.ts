@@ -52,8 +52,13 @@ export const MAX_INSTRUCTIONS_PER_QUERY = 5_000_000_000;
 export const MAX_INSTRUCTIONS_PER_INSTALL = 300_000_000_000;
 export const MAX_INSTRUCTIONS_PER_INSPECT = 200_000_000;
 export const MAX_INSTRUCTIONS_PER_ROUND = 4_000_000_000;
-/** What one execution may take of a round; more goes on in the next one. */
-export const MAX_INSTRUCTIONS_PER_SLICE = 2_000_000_000;
+/**
+ * What one execution takes of a round; more goes on in the next one. The replica's slices are as large as the limit
+ * below; smaller ones (0.05 to 0.5 s) keep the rounds short for everybody else.
+ */
+export const INSTRUCTIONS_PER_SLICE = 500_000_000;
+/** What a single operation (a large copy, a system call) may take: the replica's slice. */
+export const MAX_INSTRUCTIONS_PER_OPERATION = 2_000_000_000;
 /** Executions between two slices at a time: each holds a heap and a stack. The replica keeps 40. */
 export const MAX_PAUSED_EXECUTIONS = 8;
 export const MAX_COMPOSITE_QUERY_DEPTH = 6;

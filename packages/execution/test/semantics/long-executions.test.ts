@@ -29,7 +29,7 @@ import {
   statusOf,
 } from "./machine.ts";
 
-const SLICE = 100_000;
+const SLICES = { slice: 100_000, operation: 100_000 };
 
 /** Counts `arg` (u64) down in a loop, adding to memory, stable memory and a global on the way. */
 const BUSY = wat(`
@@ -99,7 +99,7 @@ const u64 = (value: number): Uint8Array => new Uint8Array(new BigUint64Array([Bi
 const TIME_IS_FREE = { resources: { gibPerSecond: 0n } };
 
 function sliced(options: { maxPaused?: number } = {}): Machine {
-  return newMachine(TIME_IS_FREE, { slices: { slice: SLICE, ...options } });
+  return newMachine(TIME_IS_FREE, { long: { slices: SLICES, ...options } });
 }
 
 function newBusy(m: Machine): CanisterId {
@@ -298,7 +298,7 @@ test("a checkpoint in the midst of long executions loses nothing but time", asyn
   assert.equal(m.machine.long.size, 0);
   const store = CheckpointStore.open(new MemoryStorage(), {});
   new Checkpoints(store).save(m.machine.state);
-  const restored = newMachine(TIME_IS_FREE, { slices: { slice: SLICE } });
+  const restored = newMachine(TIME_IS_FREE, { long: { slices: SLICES } });
   restored.machine.state.canisters.clear();
   new Checkpoints(store).load(restored.machine.state);
   restored.height = m.height;

@@ -8,7 +8,6 @@ import {
   newQueryState,
   QueryExecutor,
   type QueryOutcome,
-  type SliceLimits,
 } from "@atoll/execution";
 import { processBatch, type RoundOutput, type StateMachine } from "@atoll/messaging";
 import {
@@ -56,7 +55,7 @@ export interface Machine {
 export interface Pools {
   readonly execution?: InstancePoolOptions;
   readonly queries?: InstancePoolOptions;
-  readonly slices?: Partial<SliceLimits>;
+  readonly long?: ConstructorParameters<typeof LongExecutions>[0];
 }
 
 export function newMachine(config: Partial<SubnetConfig> = {}, pools: Pools = {}, { isEmpty = false } = {}): Machine {
@@ -78,7 +77,7 @@ export function newMachine(config: Partial<SubnetConfig> = {}, pools: Pools = {}
     fees,
     crypto: { sha256 },
     rootKey: new Uint8Array(133).fill(7),
-    long: new LongExecutions(pools.slices),
+    long: new LongExecutions(pools.long),
     tree: new CanonicalTree(),
   };
   const queries = new QueryExecutor(newQueryState(full, machine.rootKey, pages), fees, pools.queries);
