@@ -1,7 +1,14 @@
 // The charge for storage and compute, every ten seconds of subnet time at the end of a round. It is noted for the whole
 // subnet; only canisters that it may leave without cycles, or that have not paid for long, pay at once. Who cannot pay
 // loses code, memory and allocations, and what cycles there were. Checklist 5.2.
-import { type CanisterState, indexCanister, noteConsumption, settleCharges, takeReservedFirst } from "@atoll/state";
+import {
+  type CanisterState,
+  indexCanister,
+  noteConsumption,
+  removeAllSnapshots,
+  settleCharges,
+  takeReservedFirst,
+} from "@atoll/state";
 import { NS_PER_SECOND } from "@atoll/types";
 import { uninstall } from "./management/uninstall-code.ts";
 import { CHARGES_KEPT_NS, measureUsage } from "./resource-usage.ts";
@@ -29,6 +36,7 @@ export function chargeAllocations(round: Round): void {
 
 function uninstallOutOfCycles(round: Round, canister: CanisterState): void {
   uninstall(round, canister);
+  removeAllSnapshots(round.state, canister);
   canister.settings = { ...canister.settings, computeAllocation: 0, memoryAllocation: 0n };
   canister.history = { total: canister.history.total, entries: [] };
   burnBalance(round, canister);

@@ -38,6 +38,7 @@ import {
   type UserError,
   userError,
 } from "@atoll/types";
+import { COMPILE_BASE, COMPILE_PER_OPERATOR, compilationCost } from "./compilation-cost.ts";
 import { commonInput } from "./execution-inputs.ts";
 import { collectLogs } from "./logs.ts";
 import type { Steps } from "./long-executions.ts";
@@ -52,9 +53,6 @@ export interface InstallRequest {
   readonly arg: Uint8Array;
   readonly sender: PrincipalId;
 }
-
-const COMPILE_BASE = 20_000_000;
-const COMPILE_PER_OPERATOR = 6_000;
 
 /** An installation under way: everything that it would change, kept apart from the canister. */
 interface Transaction {
@@ -135,8 +133,6 @@ function begin(
 ): Transaction {
   const { mode } = request;
   const old = mode.kind === "upgrade" ? canister.execution : undefined;
-  const known = round.state.modules.get(module.stored.hash) !== undefined;
-  const perOperator = known ? COMPILE_PER_OPERATOR / 100 : COMPILE_PER_OPERATOR;
   return {
     round,
     canister,
@@ -149,7 +145,7 @@ function begin(
     cyclesBefore: canister.cycles - prepaid,
     cycles: canister.cycles - prepaid,
     burned: 0n,
-    instructions: COMPILE_BASE + perOperator * module.compiledOperators,
+    instructions: compilationCost(round, module),
     certifiedData: undefined,
     globalTimer: 0n,
     isLong,

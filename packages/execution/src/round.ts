@@ -1,7 +1,7 @@
 // What the parts of one round of execution share: the state, the live instances, the fees, the messages that wait
 // to be routed, and what happened (for logs and screens; the core itself prints nothing).
 import type { InstancePool } from "@atoll/embedder";
-import type { CanisterState, ManagementCaller, SubnetState } from "@atoll/state";
+import type { CanisterState, ManagementCaller, StoredModule, SubnetState } from "@atoll/state";
 import type { CanisterId, CryptoPort, Time } from "@atoll/types";
 import type { FeeSchedule } from "./fees.ts";
 import type { LongExecutions } from "./long-executions.ts";
@@ -59,17 +59,26 @@ export function memoryMetrics(state: SubnetState, canister: CanisterState): Memo
     stableMemory: execution?.stable.bytes ?? 0,
     globals: (execution?.globals.length ?? 0) * 8,
     wasmBinary: module?.uploaded.length ?? 0,
-    customSections:
-      module?.summary.metadata.reduce((sum, each) => sum + each.name.length + each.content.length, 0) ?? 0,
+    customSections: module === undefined ? 0 : customSectionBytes(module),
     history: canister.history.entries.reduce(
       (sum, entry) => sum + 64 + ("controllers" in entry.change ? entry.change.controllers.length * 29 : 0),
       0,
     ),
     chunkStore: canister.chunkStore.size * 1024 * 1024,
-    snapshots: 0,
+    snapshots: snapshotBytes(canister),
   };
   const total = Object.values(parts).reduce((sum, each) => sum + each, 0);
   return { ...parts, total };
+}
+
+export function customSectionBytes({ summary }: StoredModule): number {
+  return summary.metadata.reduce((sum, each) => sum + each.name.length + each.content.length, 0);
+}
+
+function snapshotBytes({ snapshots }: CanisterState): number {
+  let sum = 0;
+  for (const snapshot of snapshots.values()) sum += snapshot.size;
+  return sum;
 }
 
 /** Cycles below which the canister is frozen, for the memory (messages apart) that it uses now or would use. */

@@ -19,6 +19,7 @@ import {
   DEFAULT_RESERVED_CYCLES_LIMIT,
   DEFAULT_WASM_MEMORY_LIMIT,
 } from "@atoll/types";
+import type { CanisterSnapshot, SnapshotSource } from "./canister-snapshot.ts";
 import { Fifo } from "./fifo.ts";
 import { inputBytes } from "./message-memory.ts";
 import type { PagedMemory } from "./paged-memory.ts";
@@ -228,7 +229,7 @@ export interface HistoryEntry {
         /** Of the canister when the snapshot was taken. */
         readonly canisterVersion: number;
         readonly takenAt: Time;
-        readonly source: "taken_from_canister" | "metadata_upload";
+        readonly source: SnapshotSource;
       }
     | { readonly kind: "controllers_change"; readonly controllers: readonly PrincipalId[] };
 }
@@ -259,6 +260,10 @@ export interface CanisterState {
   /** Number of memories made so far: names the next one. */
   memoriesMade: number;
   chunkStore: Map<string, Uint8Array>;
+  /** By id (hex), in the order in which they were made. */
+  snapshots: Map<string, CanisterSnapshot>;
+  /** Number of snapshots made so far: names the next one. */
+  snapshotsMade: number;
   history: { total: number; entries: HistoryEntry[] };
   logs: { nextIndex: bigint; records: LogRecord[] };
   queryStats: QueryStats;
@@ -308,6 +313,8 @@ export function newCanister(
     execution: undefined,
     memoriesMade: 0,
     chunkStore: new Map(),
+    snapshots: new Map(),
+    snapshotsMade: 0,
     history: { total: 0, entries: [] },
     logs: { nextIndex: 0n, records: [] },
     queryStats: NO_QUERY_STATS,

@@ -1,28 +1,30 @@
 // A state on disk and back: which record holds which part. A checkpoint writes what changed since the last one and
 // nothing else: changed canisters, changed pages, changed buckets of the ingress history, new modules.
 // Restart = load the last checkpoint, then execute the logged batches that came after it.
-import { type CanisterId, decodeState, encodeState, InvariantViolation, invariant, type RequestId } from "@atoll/types";
-import type { CanisterState, ExecutionState, InputItem } from "./canister-state.ts";
-import { Fifo } from "./fifo.ts";
+import {
+  type CanisterId,
+  decodeState,
+  encodeState,
+  InvariantViolation,
+  invariant,
+  OS_PAGE_BYTES,
+  type RequestId,
+} from "@atoll/types";
+import {
+  allChunks,
+  type CanisterRecord,
+  canisterOf,
+  type MemoryRecord,
+  memoriesOf,
+  recordOf,
+} from "./canister-record.ts";
+import type { CanisterState } from "./canister-state.ts";
 import type { IngressRecord } from "./ingress-history.ts";
-import { inputBytes } from "./message-memory.ts";
 import type { StoredModule } from "./module-store.ts";
+import type { PageSet } from "./page-set.ts";
 import { PagedMemory } from "./paged-memory.ts";
 import type { CheckpointStore } from "./store/checkpoint-store.ts";
 import { indexCanister, type PendingRandomness, type SubnetState, type WaitingManagementCall } from "./subnet-state.ts";
-
-interface MemoryRecord {
-  readonly id: string;
-  readonly wasmPages: number;
-}
-
-type CanisterRecord = Omit<CanisterState, "execution" | "input" | "chunkStore"> & {
-  readonly execution:
-    | (Omit<ExecutionState, "heap" | "stable"> & { heap: MemoryRecord; stable: MemoryRecord })
-    | undefined;
-  readonly input: InputItem[];
-  readonly chunks: readonly string[];
-};
 
 interface MetaRecord {
   readonly time: bigint;
@@ -51,7 +53,7 @@ interface OpenChanges {
   readonly modules: Set<string>;
   readonly buckets: Map<number, BucketRecords>;
   /** By memory id. */
-  readonly pages: Map<string, Set<number>>;
+  readonly pages: Map<string, PageSet>;
 }
 
 export class Checkpoints {
@@ -143,58 +145,56 @@ export class Checkpoints {
   #saveCanister(id: CanisterId, canister: CanisterState | undefined): SavedCanister | undefined {
     const store = this.#store;
     const saved = this.#saved.get(id) ?? { memories: [], chunks: [] };
-    const memories = canister?.execution === undefined ? [] : [canister.execution.heap, canister.execution.stable];
+    const memories = canister === undefined ? [] : memoriesOf(canister);
+    const chunks = canister === undefined ? new Map<string, Uint8Array>() : allChunks(canister);
     for (const memory of saved.memories) {
       if (!memories.some((current) => current.id === memory)) store.dropMemory(memory);
     }
-    const chunks = [...(canister?.chunkStore.keys() ?? [])];
-    for (const chunk of saved.chunks) if (!chunks.includes(chunk)) store.delete(`chunk/${id}/${chunk}`);
+    for (const chunk of saved.chunks) if (!chunks.has(chunk)) store.delete(`chunk/${id}/${chunk}`);
     if (canister === undefined) {
       store.delete(`canister/${id}`);
       return undefined;
     }
-    for (const chunk of chunks) {
-      if (!saved.chunks.includes(chunk))
-        store.put(`chunk/${id}/${chunk}`, canister.chunkStore.get(chunk) as Uint8Array);
+    for (const [hash, chunk] of chunks) {
+      if (!saved.chunks.includes(hash)) store.put(`chunk/${id}/${hash}`, chunk);
     }
-    for (const memory of memories) {
-      for (const page of this.#changedPages(memory)) {
-        const content = memory.read(page);
-        if (content !== undefined) store.putPage(memory.id, page, content);
-      }
-    }
-    store.put(`canister/${id}`, encodeState(recordOf(canister, chunks)));
-    return { memories: memories.map((memory) => memory.id), chunks };
+    for (const memory of memories) this.#saveMemory(memory, !saved.memories.includes(memory.id));
+    store.put(`canister/${id}`, encodeState(recordOf(canister)));
+    return { memories: memories.map((memory) => memory.id), chunks: [...chunks.keys()] };
   }
 
-  #changedPages(memory: PagedMemory): Iterable<number> {
+  #saveMemory(memory: PagedMemory, isNew: boolean): void {
+    const changes = this.#changedPages(memory);
+    // A memory that began as another one has pages that it never wrote.
+    const pages = isNew && memory.origin !== undefined ? [...memory.table.entries()].map(([page]) => page) : changes;
+    for (const page of pages) this.#store.putPage(memory.id, page, memory.read(page) ?? ZEROS);
+  }
+
+  #changedPages(memory: PagedMemory): PageSet {
     const pages = memory.takeCheckpointChanges();
     const open = this.#open.pages.get(memory.id);
     if (open === undefined) {
-      this.#open.pages.set(memory.id, new Set(pages));
+      this.#open.pages.set(memory.id, pages);
       return pages;
     }
-    for (const page of pages) open.add(page);
+    open.addAll(pages);
     return open;
   }
 
   #loadCanister(state: SubnetState, record: CanisterRecord): void {
-    const { input, chunks, execution, ...plain } = record;
-    const canister: CanisterState = {
-      ...plain,
-      execution: execution && {
-        ...execution,
-        heap: this.#loadMemory(state, execution.heap),
-        stable: this.#loadMemory(state, execution.stable),
-      },
-      input: new Fifo(input, inputBytes),
-      chunkStore: new Map(chunks.map((hash) => [hash, bytesOf(this.#store, `chunk/${record.id}/${hash}`)])),
-    };
+    const canister = canisterOf(record, {
+      memory: (memory) => this.#loadMemory(state, memory),
+      chunk: (hash) => bytesOf(this.#store, `chunk/${record.id}/${hash}`),
+    });
     state.canisters.set(canister.id, canister);
+    const { execution } = canister;
     if (execution !== undefined) loadModule(this.#store, state, execution.moduleHash, canister.id);
+    for (const { id, module } of canister.snapshots.values()) {
+      if (module.kind === "stored") loadModule(this.#store, state, module.hash, id);
+    }
     indexCanister(state, canister);
-    const memories = execution === undefined ? [] : [execution.heap.id, execution.stable.id];
-    this.#saved.set(canister.id, { memories, chunks });
+    const memories = memoriesOf(canister).map((memory) => memory.id);
+    this.#saved.set(canister.id, { memories, chunks: [...allChunks(canister).keys()] });
   }
 
   #loadMemory(state: SubnetState, record: MemoryRecord): PagedMemory {
@@ -205,23 +205,10 @@ export class Checkpoints {
   }
 }
 
+const ZEROS = new Uint8Array(OS_PAGE_BYTES);
+
 function noChanges(): OpenChanges {
   return { modules: new Set(), buckets: new Map(), pages: new Map() };
-}
-
-function recordOf(canister: CanisterState, chunks: readonly string[]): CanisterRecord {
-  const { execution, input, chunkStore: _, ...plain } = canister;
-  return {
-    ...plain,
-    input: [...input],
-    chunks,
-    execution: execution && {
-      moduleHash: execution.moduleHash,
-      globals: execution.globals,
-      heap: { id: execution.heap.id, wasmPages: execution.heap.wasmPages },
-      stable: { id: execution.stable.id, wasmPages: execution.stable.wasmPages },
-    },
-  };
 }
 
 function saveModule(store: CheckpointStore, hash: string, module: StoredModule | undefined): void {
@@ -229,7 +216,7 @@ function saveModule(store: CheckpointStore, hash: string, module: StoredModule |
   else store.put(`module/${hash}`, encodeState(module));
 }
 
-function loadModule(store: CheckpointStore, state: SubnetState, hash: string, user: CanisterId): void {
+function loadModule(store: CheckpointStore, state: SubnetState, hash: string, user: string): void {
   state.modules.use(state.modules.get(hash) ?? read<StoredModule>(store, `module/${hash}`), user);
 }
 

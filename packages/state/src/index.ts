@@ -1,5 +1,6 @@
 // One subnet's replicated state, its canonical tree, and what keeps it on disk.
 // `SubnetState` is the whole of it; execution changes it, checkpoints keep it.
+export * from "./canister-snapshot.ts";
 export * from "./canister-state.ts";
 export * from "./canonical-tree.ts";
 export * from "./checkpoint.ts";
@@ -11,6 +12,7 @@ export * from "./message-memory.ts";
 export * from "./module-store.ts";
 export { copyBytes, copyRange } from "./page-copy.ts";
 export * from "./page-store.ts";
+export { PageTable } from "./page-table.ts";
 export * from "./paged-memory.ts";
 export { BatchLog } from "./store/batch-log.ts";
 export { CheckpointStore } from "./store/checkpoint-store.ts";

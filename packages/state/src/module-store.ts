@@ -1,7 +1,6 @@
-// The Wasm modules installed on a subnet, once each however many canisters run them, by the hash of the uploaded
+// The Wasm modules installed on a subnet, once each however many canisters run them or snapshots hold them, by the hash of the uploaded
 // bytes. The prepared (rewritten) form lies beside the original: it is made once, at install time, and kept on
 // disk, because neither a restart nor a query thread should have to rewrite anything.
-import type { CanisterId } from "@atoll/types";
 
 /** What the state needs to know of a module without looking into its bytes. */
 export interface ModuleSummary {
@@ -22,7 +21,7 @@ export interface StoredModule {
 }
 
 export class ModuleStore {
-  readonly #modules = new Map<string, { module: StoredModule; users: Set<CanisterId> }>();
+  readonly #modules = new Map<string, { module: StoredModule; users: Set<string> }>();
   #changed = new Set<string>();
   #changedForReaders = new Set<string>();
 
@@ -34,14 +33,14 @@ export class ModuleStore {
     return this.get(hash)?.summary;
   }
 
-  /** `canister` runs `module` from now on. */
-  use(module: StoredModule, canister: CanisterId): void {
+  /** `user`, a canister or a snapshot by its id, needs `module` from now on. */
+  use(module: StoredModule, user: string): void {
     const entry = this.#modules.get(module.hash);
     if (entry !== undefined) {
-      entry.users.add(canister);
+      entry.users.add(user);
       return;
     }
-    this.#modules.set(module.hash, { module, users: new Set([canister]) });
+    this.#modules.set(module.hash, { module, users: new Set([user]) });
     this.#noteChange(module.hash);
   }
 
@@ -58,11 +57,11 @@ export class ModuleStore {
     this.#noteChange(module.hash);
   }
 
-  /** `canister` runs the module no longer; the last one to leave removes it. */
-  leave(hash: string, canister: CanisterId): void {
+  /** `user` needs the module no longer; the last one to leave removes it. */
+  leave(hash: string, user: string): void {
     const entry = this.#modules.get(hash);
     if (entry === undefined) return;
-    entry.users.delete(canister);
+    entry.users.delete(user);
     if (entry.users.size > 0) return;
     this.#modules.delete(hash);
     this.#noteChange(hash);

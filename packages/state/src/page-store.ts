@@ -25,6 +25,8 @@ export class PageStore implements PageReader {
   onNewSlab: ((slab: Uint8Array) => void) | undefined;
   readonly #shared: boolean;
   readonly #free: Slot[] = [];
+  /** How many tables hold a slot beside the first, by slab; none where no table shares anything. */
+  readonly #shares: (Uint32Array | undefined)[] = [];
   /** Slots waiting for readers, oldest first, with the height at which they were replaced. */
   #retired: { height: Height; slots: Slot[] }[] = [];
   #next: Slot = 1;
@@ -40,6 +42,11 @@ export class PageStore implements PageReader {
     return this.slabs.length * SLAB_BYTES;
   }
 
+  /** Slots that hold a page of some table, or wait for readers. */
+  get slotsInUse(): number {
+    return this.#next - 1 - this.#free.length;
+  }
+
   allocate(): Slot {
     const free = this.#free.pop();
     if (free !== undefined) return free;
@@ -51,14 +58,24 @@ export class PageStore implements PageReader {
     return this.#next++;
   }
 
-  /** Gives back a slot that no reader can have seen. */
-  release(slot: Slot): void {
-    if (slot !== 0) this.#free.push(slot);
+  /** One more table holds the slot: it is free when `retire` was called once more. */
+  retain(slot: Slot): void {
+    if (slot === 0) return;
+    const slab = Math.floor(slot / SLOTS_PER_SLAB);
+    this.#shares[slab] ??= new Uint32Array(SLOTS_PER_SLAB);
+    const shares = this.#shares[slab];
+    shares[slot % SLOTS_PER_SLAB] = (shares[slot % SLOTS_PER_SLAB] as number) + 1;
   }
 
   /** Gives back a slot that readers below `height` may still use. */
   retire(slot: Slot, height: Height): void {
     if (slot === 0) return;
+    const shares = this.#shares[Math.floor(slot / SLOTS_PER_SLAB)];
+    const others = shares?.[slot % SLOTS_PER_SLAB] ?? 0;
+    if (shares !== undefined && others > 0) {
+      shares[slot % SLOTS_PER_SLAB] = others - 1;
+      return;
+    }
     const last = this.#retired.at(-1);
     if (last?.height === height) last.slots.push(slot);
     else this.#retired.push({ height, slots: [slot] });

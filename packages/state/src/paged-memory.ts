@@ -3,63 +3,9 @@
 // this round (for readers) and since the last checkpoint (for the disk), so neither ever scans a memory.
 import { type Height, OS_PAGE_BYTES, WASM_PAGE_BYTES } from "@atoll/types";
 import { copyRange } from "./page-copy.ts";
+import { PageSet } from "./page-set.ts";
 import { type PageReader, type PageStore, readSlot, type Slot } from "./page-store.ts";
-
-const LEAF_PAGES = 64;
-
-/**
- * A sparse table from page index to slot; absent means zeros. Leaves are small, because most canisters use a few pages
- * here and there, and a page at the far end of 500 GiB costs one leaf like any other.
- */
-export class PageTable {
-  readonly #leaves = new Map<number, Uint32Array>();
-  /** The leaf used last: pages are mostly visited one after the other. */
-  #lastIndex = -1;
-  #last: Uint32Array | undefined;
-  #count = 0;
-
-  /** Number of pages that are not zeros. */
-  get count(): number {
-    return this.#count;
-  }
-
-  get(page: number): Slot {
-    return this.#leaf(Math.floor(page / LEAF_PAGES))?.[page % LEAF_PAGES] ?? 0;
-  }
-
-  set(page: number, slot: Slot): void {
-    const index = Math.floor(page / LEAF_PAGES);
-    let leaf = this.#leaf(index);
-    if (leaf === undefined) {
-      if (slot === 0) return;
-      leaf = new Uint32Array(LEAF_PAGES);
-      this.#leaves.set(index, leaf);
-      this.#last = leaf;
-    }
-    const at = page % LEAF_PAGES;
-    this.#count += Number(slot !== 0) - Number(leaf[at] !== 0);
-    leaf[at] = slot;
-  }
-
-  /** All pages that are not zeros, in ascending order. */
-  *entries(): Generator<[page: number, slot: Slot]> {
-    for (const index of [...this.#leaves.keys()].sort((a, b) => a - b)) {
-      const leaf = this.#leaves.get(index) as Uint32Array;
-      for (let at = 0; at < LEAF_PAGES; at++) {
-        const slot = leaf[at] as number;
-        if (slot !== 0) yield [index * LEAF_PAGES + at, slot];
-      }
-    }
-  }
-
-  #leaf(index: number): Uint32Array | undefined {
-    if (index !== this.#lastIndex) {
-      this.#last = this.#leaves.get(index);
-      this.#lastIndex = index;
-    }
-    return this.#last;
-  }
-}
+import { PageTable } from "./page-table.ts";
 
 /** What a reader is told of a memory after a round. */
 export interface MemoryDelta {
@@ -75,15 +21,24 @@ export class PagedMemory {
   readonly id: string;
   /** Size in Wasm pages of 64 KiB. */
   wasmPages = 0;
-  readonly table = new PageTable();
+  /** The memory that this one was the same as when it began; undefined when it began empty. */
+  readonly origin: string | undefined;
+  readonly #table: PageTable;
   readonly #store: PageStore;
-  readonly #changedThisRound = new Map<number, Slot>();
-  #changedSinceCheckpoint = new Set<number>();
+  readonly #retain: (slot: Slot) => void;
+  /** Pages that this memory wrote in this round, each to a slot that nothing else knows: these it may write again. */
+  readonly #written = new Map<number, Slot>();
+  /** Pages that changed in this round otherwise, or were shared since. */
+  readonly #changed = new Map<number, Slot>();
+  #changedSinceCheckpoint = new PageSet();
   #isNewToReaders = true;
 
-  constructor(id: string, store: PageStore) {
+  constructor(id: string, store: PageStore, start?: { readonly origin: string; readonly table: PageTable }) {
     this.id = id;
     this.#store = store;
+    this.#retain = (slot) => store.retain(slot);
+    this.origin = start?.origin;
+    this.#table = start?.table ?? new PageTable();
   }
 
   get bytes(): number {
@@ -94,64 +49,126 @@ export class PagedMemory {
     return this.#store;
   }
 
-  /** The bytes of a page, or undefined when it is all zeros. The view must not be kept. */
-  read(page: number): Uint8Array | undefined {
-    return readSlot(this.#store, this.table.get(page));
+  get table(): Pick<PageTable, "get" | "entries" | "count"> {
+    return this.#table;
   }
 
-  /** Copies the bytes [offset, offset + size) to `target` at `at`. */
-  copyTo(target: Uint8Array, at: number, offset: number, size: number): void {
-    copyRange(this.#store, this.table, target, at, offset, size);
+  /** The bytes of a page, or undefined when it is all zeros. The view must not be kept. */
+  read(page: number): Uint8Array | undefined {
+    return readSlot(this.#store, this.#table.get(page));
   }
 
   /** All pages that are not zeros. The views must not be kept. */
   *pages(): Generator<[page: number, bytes: Uint8Array]> {
-    for (const [page, slot] of this.table.entries()) yield [page, readSlot(this.#store, slot) as Uint8Array];
+    for (const [page, slot] of this.#table.entries()) yield [page, readSlot(this.#store, slot) as Uint8Array];
+  }
+
+  /** Copies the bytes [offset, offset + size) to `target` at `at`. */
+  copyTo(target: Uint8Array, at: number, offset: number, size: number): void {
+    copyRange(this.#store, this.#table, target, at, offset, size);
   }
 
   /** Stores new content for a page during the round that leads to `height`. */
   write(page: number, content: Uint8Array, height: Height): void {
-    let slot = this.#changedThisRound.get(page);
+    let slot = this.#written.get(page);
     if (slot === undefined) {
-      this.#store.retire(this.table.get(page), height);
+      const before = this.#table.get(page);
       slot = this.#store.allocate();
-      this.#changedThisRound.set(page, slot);
-      this.table.set(page, slot);
+      this.#table.set(page, slot, this.#retain);
+      this.#store.retire(before, height);
+      this.#written.set(page, slot);
     }
     // Not above: a checkpoint may have been taken since the first write of this round.
     this.#changedSinceCheckpoint.add(page);
     this.#store.write(slot, content);
   }
 
+  /** Stores bytes at any offset, as a user uploads them. */
+  writeBytes(offset: number, bytes: Uint8Array, height: Height): void {
+    for (let done = 0; done < bytes.length; ) {
+      const page = Math.floor((offset + done) / OS_PAGE_BYTES);
+      const within = (offset + done) % OS_PAGE_BYTES;
+      const length = Math.min(OS_PAGE_BYTES - within, bytes.length - done);
+      const content = new Uint8Array(OS_PAGE_BYTES);
+      const before = length < OS_PAGE_BYTES ? this.read(page) : undefined;
+      if (before !== undefined) content.set(before);
+      content.set(bytes.subarray(done, done + length), within);
+      this.write(page, content, height);
+      done += length;
+    }
+  }
+
+  readBytes(offset: number, size: number): Uint8Array {
+    const bytes = new Uint8Array(size);
+    this.copyTo(bytes, 0, offset, size);
+    return bytes;
+  }
+
   /** Puts a page back that came from a checkpoint: not a change. */
-  restore(page: number, content: Uint8Array): void {
+  restore(page: number, content: Uint8Array): Slot {
     const slot = this.#store.allocate();
     this.#store.write(slot, content);
-    this.table.set(page, slot);
+    this.#table.set(page, slot);
+    return slot;
+  }
+
+  /** As `restore`, for a page that another memory has too. */
+  restoreShared(page: number, slot: Slot): void {
+    this.#store.retain(slot);
+    this.#table.set(page, slot);
+  }
+
+  /** A memory of the same content, at the cost of a reference per 4 MiB: pages are shared until one of them writes. */
+  fork(id: string): PagedMemory {
+    for (const [page, slot] of this.#written) this.#changed.set(page, slot);
+    this.#written.clear();
+    const copy = new PagedMemory(id, this.#store, { origin: this.id, table: this.#table.fork() });
+    copy.wasmPages = this.wasmPages;
+    copy.#changedSinceCheckpoint = this.#changedSinceCheckpoint.copy();
+    return copy;
+  }
+
+  /** Takes the place of `before`: readers that know that one are told of the pages that differ, and of no others. */
+  replace(before: PagedMemory, height: Height): void {
+    this.#isNewToReaders = before.#isNewToReaders;
+    for (const changes of [before.#changed, before.#written]) {
+      for (const page of changes.keys()) this.#changed.set(page, this.#table.get(page));
+    }
+    for (const [page, slot] of this.#table.changesSince(before.#table)) this.#changed.set(page, slot);
+    before.discard(height);
+  }
+
+  /** Pages of which this memory may hold another content than `other`. */
+  *pagesUnlike(other: PagedMemory): Generator<number> {
+    for (const [page] of this.#table.changesSince(other.#table)) yield page;
   }
 
   /** Frees every page; the object must not be used afterwards. */
   discard(height: Height): void {
-    for (const [, slot] of this.table.entries()) this.#store.retire(slot, height);
+    this.#table.drop((slot) => this.#store.retire(slot, height));
   }
 
   get hasChangedThisRound(): boolean {
-    return this.#isNewToReaders || this.#changedThisRound.size > 0;
+    return this.#isNewToReaders || this.#written.size > 0 || this.#changed.size > 0;
   }
 
   /** Ends the round for this memory: what readers have to know. */
   takeDelta(): MemoryDelta {
     const replaced = this.#isNewToReaders;
-    const changes = replaced ? flatten(this.table.entries()) : flatten(this.#changedThisRound);
-    this.#changedThisRound.clear();
+    // Pages in both were shared and then written: the later slot counts.
+    const changes = replaced
+      ? flatten(this.#table.entries())
+      : flatten(this.#changed.size === 0 ? this.#written : new Map([...this.#changed, ...this.#written]));
+    this.#written.clear();
+    this.#changed.clear();
     this.#isNewToReaders = false;
     return { wasmPages: this.wasmPages, replaced, changes };
   }
 
-  /** Pages to write to the next checkpoint; the list starts again empty. */
-  takeCheckpointChanges(): readonly number[] {
-    const pages = [...this.#changedSinceCheckpoint].sort((a, b) => a - b);
-    this.#changedSinceCheckpoint = new Set();
+  /** Pages to write to the next checkpoint, ascending; the set starts again empty. */
+  takeCheckpointChanges(): PageSet {
+    const pages = this.#changedSinceCheckpoint;
+    this.#changedSinceCheckpoint = new PageSet();
     return pages;
   }
 }

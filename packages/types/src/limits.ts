@@ -70,6 +70,7 @@ export const MAX_CERTIFIED_DATA_BYTES = 32;
 export const MAX_WASM_MODULE_BYTES = 100 * MiB;
 export const WASM_CHUNK_BYTES = MiB;
 export const MAX_WASM_CHUNKS = 100;
+export const MAX_SNAPSHOTS = 10;
 export const MAX_CANISTERS = 120_000;
 export const MAX_HISTORY_ENTRIES = 20;
 export const MAX_GUARANTEED_CALLBACKS = 50;

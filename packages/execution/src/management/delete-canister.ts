@@ -1,6 +1,6 @@
 // delete_canister: removes a stopped canister for good; its cycles are gone with it. Specification, "IC method
 // delete_canister"; checklist 4.4.
-import { forgetCanister, touch } from "@atoll/state";
+import { forgetCanister, removeAllSnapshots, touch } from "@atoll/state";
 import { EMPTY_REPLY, type MethodResult } from "./answer.ts";
 import { decodeArgument } from "./candid-argument.ts";
 import { type CanisterIdArg, CanisterIdRecord } from "./candid-types.ts";
@@ -22,6 +22,7 @@ export function deleteCanister(call: ManagementCall): MethodResult {
   touch(round.state, canister);
   round.state.metrics.consumedCycles += canister.cycles + canister.reservedCycles;
   discardCode(round, canister);
+  removeAllSnapshots(round.state, canister);
   forgetCanister(round.state, id);
   return { ok: true, reply: EMPTY_REPLY };
 }

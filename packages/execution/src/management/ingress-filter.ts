@@ -12,7 +12,8 @@ import {
 } from "@atoll/types";
 import { IDL } from "@icp-sdk/core/candid";
 import { decodeArgument, isCandid, undecodable } from "./candid-argument.ts";
-import { type Access, controllerOrAdminError, isVisibleTo, statusError } from "./managed-canister.ts";
+import { snapshotsError } from "./canister-snapshots.ts";
+import { type Access, controllerOrAdminError, statusError } from "./managed-canister.ts";
 import { notASubnetAdmin } from "./management-errors.ts";
 import type { ManagementMethod, Openness } from "./method.ts";
 import { managementMethod } from "./methods.ts";
@@ -129,9 +130,7 @@ function accessError(
     case "status viewers":
       return statusError(canister, admins, sender);
     case "snapshot viewers":
-      return settings.controllers.includes(sender) || isVisibleTo(sender, settings.snapshotVisibility)
-        ? undefined
-        : refused(`Caller ${caller()} is not allowed to call ${methodName}`);
+      return snapshotsError(canister, sender, methodName);
     case "controllers":
       return settings.controllers.includes(sender)
         ? undefined

@@ -8,7 +8,7 @@ const INTERNAL =
   "This is an internal error on the IC. Please report it to IC devs on the forum: https://forum.dfinity.org";
 const TOP_UP = "Top up the canister with more cycles.";
 
-function advised(code: ErrorCode, sentence: string, advice: string, topic?: string): UserError {
+export function advised(code: ErrorCode, sentence: string, advice: string, topic?: string): UserError {
   const link = topic === undefined ? "" : ` See documentation: ${DOCUMENTATION}${topic}`;
   return userError(code, `${sentence}\n${advice}${link}`);
 }

@@ -16,11 +16,14 @@ import { canisterStatus } from "./canister-status.ts";
 import { clearChunkStore } from "./clear-chunk-store.ts";
 import { createCanister } from "./create-canister.ts";
 import { deleteCanister } from "./delete-canister.ts";
+import { deleteCanisterSnapshot } from "./delete-canister-snapshot.ts";
 import { depositCycles } from "./deposit-cycles.ts";
 import { fetchCanisterLogs } from "./fetch-canister-logs.ts";
 import { HttpRequestRecord, httpRequest } from "./http-request.ts";
 import { installChunkedCode } from "./install-chunked-code.ts";
 import { installCodeMethod } from "./install-code.ts";
+import { listCanisterSnapshots } from "./list-canister-snapshots.ts";
+import { loadCanisterSnapshot } from "./load-canister-snapshot.ts";
 import type { ManagementMethod, Openness } from "./method.ts";
 import { nodeMetricsHistory } from "./node-metrics-history.ts";
 import { notAvailable } from "./not-available.ts";
@@ -28,10 +31,12 @@ import { provisionalCreateCanisterWithCycles } from "./provisional-create-canist
 import { provisionalTopUpCanister } from "./provisional-top-up-canister.ts";
 import { rawRand } from "./raw-rand.ts";
 import { renameCanister } from "./rename-canister.ts";
+import * as snapshots from "./snapshot-candid.ts";
 import { startCanister } from "./start-canister.ts";
 import { stopCanister } from "./stop-canister.ts";
 import { storedChunks } from "./stored-chunks.ts";
 import { subnetInfo } from "./subnet-info.ts";
+import { takeCanisterSnapshot } from "./take-canister-snapshot.ts";
 import { ecdsaKeys, schnorrKeys, vetkdKeys } from "./threshold-keys.ts";
 import { uninstallCode } from "./uninstall-code.ts";
 import { updateSettings } from "./update-settings.ts";
@@ -68,10 +73,10 @@ export const managementMethods: Readonly<Record<string, ManagementMethod>> = {
   uninstall_code: method("controllers and admins", types.VersionedCanisterRecord, uninstallCode),
 
   // Snapshots.
-  take_canister_snapshot: notAvailable("take_canister_snapshot", forControllers),
-  load_canister_snapshot: notAvailable("load_canister_snapshot", forControllers),
-  list_canister_snapshots: notAvailable("list_canister_snapshots", forViewers),
-  delete_canister_snapshot: notAvailable("delete_canister_snapshot", forControllers),
+  take_canister_snapshot: method("controllers", snapshots.TakeSnapshotRecord, takeCanisterSnapshot),
+  load_canister_snapshot: method("controllers", snapshots.LoadSnapshotRecord, loadCanisterSnapshot),
+  list_canister_snapshots: method("snapshot viewers", types.CanisterIdRecord, listCanisterSnapshots),
+  delete_canister_snapshot: method("controllers", snapshots.SnapshotIdRecord, deleteCanisterSnapshot),
   read_canister_snapshot_metadata: notAvailable("read_canister_snapshot_metadata", forViewers),
   read_canister_snapshot_data: notAvailable("read_canister_snapshot_data", forViewers),
   upload_canister_snapshot_metadata: notAvailable("upload_canister_snapshot_metadata", forControllers),

@@ -520,9 +520,9 @@ describe("other methods", () => {
       return status.error;
     };
     assertError(
-      rejection("take_canister_snapshot"),
+      rejection("read_canister_snapshot_data"),
       406,
-      "take_canister_snapshot is not available in this version of Atoll",
+      "read_canister_snapshot_data is not available in this version of Atoll",
     );
     assertError(rejection("http_request"), 504, "http_request cannot be called by a user.");
     assertError(rejection("fetch_canister_logs"), 406, "only accessible to end users in non-replicated mode");

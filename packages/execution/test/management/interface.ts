@@ -1,6 +1,7 @@
 // The management canister as its Candid file in the specification (0.66) describes it: what a client encodes and
 // decodes. Written from ic.did, not from the implementation.
 import { IDL } from "@icp-sdk/core/candid";
+import { snapshotMethods } from "./snapshot-interface.ts";
 
 const { Nat, Nat64, Text, Null, Bool, Opt, Vec, Record, Variant, Principal } = IDL;
 const Blob = Vec(IDL.Nat8);
@@ -301,6 +302,7 @@ export const methods = {
     result: [IDL.Reserved],
   },
   bitcoin_send_transaction: { arg: [Record({ transaction: Blob, network })], result: [] },
+  ...snapshotMethods,
 } satisfies Record<string, Signature>;
 
 export type MethodName = keyof typeof methods;

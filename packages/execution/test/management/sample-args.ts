@@ -1,24 +1,11 @@
 // An argument for each method of the management canister that is right in itself, about one canister.
 import type { CanisterId } from "@atoll/types";
-import { IDL } from "@icp-sdk/core/candid";
 import type { MethodName } from "./interface.ts";
 import { encode, NO_SETTINGS, principal, SUBNET } from "./subnet.ts";
 
 const version = { sender_canister_version: [] };
 const blob = new Uint8Array(32);
 const mainnet = { network: { mainnet: null } };
-
-/** Methods whose types the management tests do not need in full: an argument with the id in it will do. */
-const BY_ID = [
-  "take_canister_snapshot",
-  "load_canister_snapshot",
-  "list_canister_snapshots",
-  "delete_canister_snapshot",
-  "read_canister_snapshot_metadata",
-  "read_canister_snapshot_data",
-  "upload_canister_snapshot_metadata",
-  "upload_canister_snapshot_data",
-];
 
 function typed(id: CanisterId): Record<MethodName, unknown> {
   const canister_id = principal(id);
@@ -84,12 +71,29 @@ function typed(id: CanisterId): Record<MethodName, unknown> {
     bitcoin_get_current_fee_percentiles: mainnet,
     bitcoin_get_block_headers: { start_height: 0, end_height: [], ...mainnet },
     bitcoin_send_transaction: { transaction: blob, ...mainnet },
+    take_canister_snapshot: { ...about, replace_snapshot: [], uninstall_code: [], ...version },
+    load_canister_snapshot: { ...about, snapshot_id: blob, ...version },
+    list_canister_snapshots: about,
+    delete_canister_snapshot: { ...about, snapshot_id: blob },
+    read_canister_snapshot_metadata: { ...about, snapshot_id: blob },
+    read_canister_snapshot_data: { ...about, snapshot_id: blob, kind: { wasm_chunk: { hash: blob } } },
+    upload_canister_snapshot_metadata: {
+      ...about,
+      replace_snapshot: [],
+      wasm_module_size: 8n,
+      globals: [],
+      wasm_memory_size: 0n,
+      stable_memory_size: 0n,
+      certified_data: blob,
+      global_timer: [],
+      on_low_wasm_memory_hook_status: [],
+    },
+    upload_canister_snapshot_data: { ...about, snapshot_id: blob, kind: { wasm_chunk: null }, chunk: blob },
   };
 }
 
 /** Encoded, by method. */
 export function sampleArgs(id: CanisterId): ReadonlyMap<string, Uint8Array> {
   const args = Object.entries(typed(id)).map(([name, arg]) => [name, encode(name as MethodName, arg)] as const);
-  const byId = IDL.encode([IDL.Record({ canister_id: IDL.Principal })], [{ canister_id: principal(id) }]);
-  return new Map([...args, ...BY_ID.map((name) => [name, byId] as const)]);
+  return new Map(args);
 }

@@ -79,6 +79,8 @@ const calls: Record<string, Rule<Canister>> = {
     who === "itself"
       ? [512, `Canister ${principalToText(facts.target)} cannot delete itself.`]
       : (calls.administrators as Rule<Canister>)(who, facts),
+  snapshotViewers: (who, { method, caller }) =>
+    who === "controlling" ? "ok" : [406, `Caller ${caller} is not allowed to call ${method}`],
   migration: (who, facts) =>
     who === "controlling" ? [406, "The caller is not authorized to call this method."] : notController(facts),
   queriesOnly: () => [406, "fetch_canister_logs API is only accessible to end users in non-replicated mode"],
@@ -141,12 +143,12 @@ const table: Record<string, readonly [keyof typeof ingress, keyof typeof calls, 
   list_canisters: ["unknown", "unknown", "admins"],
   provisional_create_canister_with_cycles: ["everybody", "everybody"],
   provisional_top_up_canister: ["everybody", "everybody"],
-  take_canister_snapshot: ["controllers", "elsewhere"],
-  load_canister_snapshot: ["controllers", "elsewhere"],
-  delete_canister_snapshot: ["controllers", "elsewhere"],
+  take_canister_snapshot: ["controllers", "controllers"],
+  load_canister_snapshot: ["controllers", "controllers"],
+  delete_canister_snapshot: ["controllers", "controllers"],
   upload_canister_snapshot_metadata: ["controllers", "elsewhere"],
   upload_canister_snapshot_data: ["controllers", "elsewhere"],
-  list_canister_snapshots: ["snapshotViewers", "elsewhere"],
+  list_canister_snapshots: ["snapshotViewers", "snapshotViewers"],
   read_canister_snapshot_metadata: ["snapshotViewers", "elsewhere"],
   read_canister_snapshot_data: ["snapshotViewers", "elsewhere"],
 };

@@ -213,7 +213,7 @@ export function candid(method: MethodName, arg?: unknown): Uint8Array {
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: results have the shape that the specification gives them.
-function decode(method: MethodName, reply: Uint8Array): any {
+export function decode(method: MethodName, reply: Uint8Array): any {
   return IDL.decode([...methods[method].result], reply)[0];
 }
 
