@@ -51,6 +51,10 @@ export interface MemoryMetrics {
   readonly total: number;
 }
 
+/** What an entry takes in the replica's memory, which is what it charges; the ids of controllers come on top. */
+const HISTORY_ENTRY_BYTES = 192;
+const HISTORY_CONTROLLER_BYTES = 30;
+
 export function memoryMetrics(state: SubnetState, canister: CanisterState): MemoryMetrics {
   const { execution } = canister;
   const module = execution && state.modules.get(execution.moduleHash);
@@ -61,7 +65,10 @@ export function memoryMetrics(state: SubnetState, canister: CanisterState): Memo
     wasmBinary: module?.uploaded.length ?? 0,
     customSections: module === undefined ? 0 : customSectionBytes(module),
     history: canister.history.entries.reduce(
-      (sum, entry) => sum + 64 + ("controllers" in entry.change ? entry.change.controllers.length * 29 : 0),
+      (sum, { change }) =>
+        sum +
+        HISTORY_ENTRY_BYTES +
+        ("controllers" in change ? change.controllers.length * HISTORY_CONTROLLER_BYTES : 0),
       0,
     ),
     chunkStore: canister.chunkStore.size * 1024 * 1024,
