@@ -3,12 +3,14 @@
 
 export { expireCalls } from "./call-deadlines.ts";
 export { chargeAllocations } from "./charge-allocations.ts";
+export { deliverQueryStats } from "./deliver-query-stats.ts";
 export { FeeSchedule } from "./fees.ts";
 export { expireStopCalls, nextStopTimeout } from "./lifecycle.ts";
 export { continueLongExecution, LongExecutions } from "./long-executions.ts";
 export { effectiveCanisterId, isChargedLater, isFree } from "./management/ingress-filter.ts";
 export { submitManagementCall } from "./management/management-queue.ts";
 export { answerRandomness } from "./management/raw-rand.ts";
+export { observeBlockmaker } from "./node-metrics.ts";
 export { nextDeadline } from "./open-calls.ts";
 export { outOfCycles } from "./prepayment.ts";
 export * from "./query/execute-query.ts";

@@ -11,13 +11,18 @@ export function collectLogs(round: Round, canister: CanisterState, method: strin
   logs.nextIndex += BigInt(log.dropped);
   const added: LogRecord[] = log.kept().map((text) => {
     tell(round, text.length, { kind: "canister-log", canister: canister.id, method, time, text });
-    return { index: logs.nextIndex++, time, content: text.subarray(0, canister.settings.logMemoryLimit) };
+    return { index: logs.nextIndex++, time, content: text };
   });
   if (added.length > 0) logs.records = newest([...logs.records, ...added], canister.settings.logMemoryLimit);
   if (result.error !== undefined) {
     const message = describe(result.error);
     tell(round, message.length, { kind: "failed", canister: canister.id, method, message });
   }
+}
+
+/** Drops what has no room any more when a canister gets a smaller log. */
+export function trimLogs({ logs, settings }: CanisterState): void {
+  logs.records = newest(logs.records, settings.logMemoryLimit);
 }
 
 /** The newest records that have room in `limit` bytes. */

@@ -5,6 +5,7 @@ import {
   answerRandomness,
   chargeAllocations,
   continueLongExecution,
+  deliverQueryStats,
   executeRound,
   expireCalls,
   expireStopCalls,
@@ -13,6 +14,7 @@ import {
   measureUsage,
   nextDeadline,
   nextStopTimeout,
+  observeBlockmaker,
   type Round,
   type RoundEvent,
   type StateDelta,
@@ -105,6 +107,8 @@ function runBatch(machine: StateMachine, batch: Batch): Round {
   round.eventBytes = 0;
   round.instructionsLeft = MAX_INSTRUCTIONS_PER_ROUND;
   continueLongExecution(round);
+  if (batch.blockmaker !== undefined) observeBlockmaker(state, batch.blockmaker);
+  deliverQueryStats(state, batch.queryStats ?? []);
   answerRandomness(round);
   expireStopCalls(round);
   expireCalls(round);

@@ -2,7 +2,7 @@
 // call on the same thread (tests, simulator, browser) or a message to another one (a node) is the driver's choice.
 import type { QueryCall, QueryOutcome } from "@atoll/execution";
 import type { RoundOutput } from "@atoll/messaging";
-import type { Batch, Height, IngressMessage, UserError } from "@atoll/types";
+import type { Batch, CanisterQueryStats, Height, IngressMessage, UserError } from "@atoll/types";
 
 /** A round as the replica sees it; what queries run on stays with the executor. */
 export type ExecutedRound = Omit<RoundOutput, "delta">;
@@ -18,6 +18,8 @@ export interface Executor {
   query(call: QueryCall): Promise<QueryOutcome>;
   /** The checks on a message before it enters a block; undefined lets it in. */
   filter(message: IngressMessage): Promise<UserError | undefined>;
+  /** What queries took since the last call, by canister. */
+  takeQueryStats(): Promise<readonly CanisterQueryStats[]>;
   /** Writes a checkpoint and ends. */
   stop(): Promise<void>;
 }

@@ -50,6 +50,8 @@ export class InlineExecutor implements Executor {
 
   filter: Executor["filter"] = async (message) => filterIngress(this.#queries, message);
 
+  takeQueryStats: Executor["takeQueryStats"] = async () => this.#queries.stats.take();
+
   async stop(): Promise<void> {
     this.durable.close();
   }

@@ -39,6 +39,8 @@ export interface ReplicaOptions {
   readonly threshold: number;
   /** Further root keys that canister signatures in requests may go back to. */
   readonly trustedRootKeys?: readonly Uint8Array[];
+  /** Blocks after which the figures of queries are taken into the state. */
+  readonly queryStatsEpoch?: number;
   /** Told of each round, for screens and logs. */
   readonly onRound?: (round: ExecutedRound) => void;
   /** Told what canisters print in queries, likewise. */
@@ -53,6 +55,9 @@ interface CanisterAccess {
 }
 
 type ReplicaPorts = Pick<Ports, "clock" | "entropy" | "crypto" | "log">;
+
+/** Blocks; the public network has 600 of them, networks for tests and development 60. */
+const QUERY_STATS_EPOCH = 60;
 
 /** A clock this far behind the time of the last block makes messages expire before they can be in the next one. */
 const MAX_CLOCK_LAG_NS = 60_000_000_000n;
@@ -84,7 +89,7 @@ export class Replica {
     this.#options = options;
     this.#ports = ports;
     this.#executor = executor;
-    this.#sequencer = new SoloSequencer(this.#pool, ports.entropy);
+    this.#sequencer = new SoloSequencer(this.#pool, ports.entropy, options.nodeId);
     this.#tree = emptyTree(ports.crypto.sha256);
     this.backend = this.#makeBackend();
     this.#first.promise.catch(() => undefined);
@@ -116,8 +121,9 @@ export class Replica {
     try {
       const round = await this.#executor.execute(batch);
       for (const message of batch.ingress) this.#pool.remove(message.requestId);
-      this.#sequencer.ended(round);
+      this.#sequencer.ended(round, batch);
       this.#certify(round);
+      if (round.height % this.#queryStatsEpoch === 0) this.#collectQueryStats();
       this.#options.onRound?.(round);
     } catch (error) {
       if (!(error instanceof EnvironmentError)) throw error;
@@ -136,6 +142,18 @@ export class Replica {
 
   async stop(): Promise<void> {
     await this.#executor.stop();
+  }
+
+  get #queryStatsEpoch(): number {
+    return this.#options.queryStatsEpoch ?? QUERY_STATS_EPOCH;
+  }
+
+  /** The end of an epoch: what queries took since the last one goes into the blocks that follow. */
+  #collectQueryStats(): void {
+    this.#executor.takeQueryStats().then(
+      (stats) => this.#sequencer.addQueryStats(stats),
+      (error: unknown) => this.#ports.log.log("warning", `No query statistics could be collected: ${String(error)}`),
+    );
   }
 
   #certify(round: ExecutedRound): void {

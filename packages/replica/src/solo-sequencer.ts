@@ -1,7 +1,15 @@
 // Decides the next batch when there is nobody to agree with: a subnet of one node. A block is due as soon as there
 // is something to do; otherwise one a second keeps the certified time fresh. Consensus takes this place when a
 // subnet has several nodes.
-import type { Batch, EntropyPort, Height, Time } from "@atoll/types";
+import {
+  type Batch,
+  type CanisterQueryStats,
+  type EntropyPort,
+  type Height,
+  MAX_CANISTERS,
+  type PrincipalId,
+  type Time,
+} from "@atoll/types";
 import type { ExecutedRound } from "./executor.ts";
 import type { IngressPool } from "./ingress-pool.ts";
 
@@ -10,19 +18,25 @@ const HEARTBEAT_INTERVAL_NS = 500_000_000n;
 const RETRY_NS = 1_000_000_000n;
 const MAX_MESSAGES_PER_BLOCK = 1000;
 const MAX_BYTES_PER_BLOCK = 4 * 1024 * 1024;
+const MAX_QUERY_STATS_PER_BLOCK = 1000;
+const MAX_WAITING_QUERY_STATS = 2 * MAX_CANISTERS;
 
 export class SoloSequencer {
   readonly #pool: IngressPool;
   readonly #entropy: EntropyPort;
+  readonly #blockmaker: NonNullable<Batch["blockmaker"]>;
+  /** Figures that no executed batch has taken along yet. */
+  #queryStats: readonly CanisterQueryStats[] = [];
   #height: Height = 0;
   #time: Time = 0n;
   #hasMoreWork = false;
   #stateWakeAt: Time | undefined;
   #notBefore: Time = 0n;
 
-  constructor(pool: IngressPool, entropy: EntropyPort) {
+  constructor(pool: IngressPool, entropy: EntropyPort, nodeId: PrincipalId) {
     this.#pool = pool;
     this.#entropy = entropy;
+    this.#blockmaker = { proposer: nodeId, failed: [] };
   }
 
   /** The batch that is due now, or undefined. */
@@ -34,11 +48,19 @@ export class SoloSequencer {
       time,
       randomness: this.#entropy.randomBytes(32),
       ingress: this.#pool.select(time, MAX_MESSAGES_PER_BLOCK, MAX_BYTES_PER_BLOCK),
+      blockmaker: this.#blockmaker,
+      ...(this.#queryStats.length > 0 && { queryStats: this.#queryStats.slice(0, MAX_QUERY_STATS_PER_BLOCK) }),
     };
   }
 
+  /** Takes figures for the batches to come. */
+  addQueryStats(stats: readonly CanisterQueryStats[]): void {
+    this.#queryStats = [...this.#queryStats, ...stats].slice(-MAX_WAITING_QUERY_STATS);
+  }
+
   /** A batch was executed: the next one follows it. */
-  ended(round: Pick<ExecutedRound, "height" | "time" | "hasMoreWork" | "wakeAt">): void {
+  ended(round: Pick<ExecutedRound, "height" | "time" | "hasMoreWork" | "wakeAt">, batch?: Batch): void {
+    this.#queryStats = this.#queryStats.slice(batch?.queryStats?.length ?? 0);
     this.#height = round.height;
     this.#time = round.time;
     this.#hasMoreWork = round.hasMoreWork;

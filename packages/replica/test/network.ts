@@ -3,7 +3,7 @@
 
 import { createNodeCrypto, nodeClock, nodeEntropy, sha256 } from "@atoll/host-node";
 import { createHttpHandler, InlineExecutor, makeSecrets, Replica, soloReplicaOptions, toFetch } from "@atoll/replica";
-import { MemoryStorage } from "@atoll/state";
+import { MemoryStorage, type SubnetConfig } from "@atoll/state";
 import type { CryptoPort, LogPort, StoragePort } from "@atoll/types";
 import type { HttpHandler } from "@atoll/types/http";
 import { Actor, type ActorSubclass, HttpAgent, type Identity } from "@icp-sdk/core/agent";
@@ -29,13 +29,25 @@ let crypto: Promise<CryptoPort> | undefined;
 
 /** Starts a network, or goes on with one that lived in `storage`. */
 export async function startNetwork(
-  previous: { storage?: StoragePort; secrets?: NodeSecrets } = {},
+  previous: {
+    storage?: StoragePort;
+    secrets?: NodeSecrets;
+    /** What differs from a network as a node makes it. */
+    config?: Partial<SubnetConfig>;
+    queryStatsEpoch?: number;
+  } = {},
 ): Promise<TestNetwork> {
   crypto ??= createNodeCrypto();
   const cryptoPort = await crypto;
   const storage = previous.storage ?? new MemoryStorage();
   const secrets = previous.secrets ?? makeSecrets(nodeEntropy, cryptoPort);
-  const options = soloReplicaOptions(secrets, cryptoPort);
+  const solo = soloReplicaOptions(secrets, cryptoPort);
+  const { queryStatsEpoch } = previous;
+  const options = {
+    ...solo,
+    config: { ...solo.config, ...previous.config },
+    ...(queryStatsEpoch !== undefined && { queryStatsEpoch }),
+  };
   const { config, rootKey } = options;
   const executor = new InlineExecutor({ config, rootKey }, { storage, crypto: { sha256 }, log: silent });
   const replica = new Replica(

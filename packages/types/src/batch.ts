@@ -15,7 +15,7 @@ export interface Batch {
   readonly isCheckpoint?: boolean;
   /** The node whose block this was, and the nodes that should have made it before but did not. */
   readonly blockmaker?: { readonly proposer: PrincipalId; readonly failed: readonly PrincipalId[] };
-  /** What queries took since the last figures of this node; no canister twice. */
+  /** What queries took since the last figures of this node. */
   readonly queryStats?: readonly CanisterQueryStats[];
 }
 

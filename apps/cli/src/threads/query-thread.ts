@@ -25,6 +25,8 @@ main.on("message", (messages: readonly ToQuery[]) => {
     if (message.kind === "advance") advance(message.height);
     else if (message.kind === "query")
       answers.push({ kind: "result", id: message.id, result: executeQuery(queries, message.call) });
+    else if (message.kind === "take-stats")
+      answers.push({ kind: "stats", id: message.id, stats: queries.stats.take() });
     else answers.push({ kind: "filtered", id: message.id, error: filterIngress(queries, message.message) });
   }
   if (answers.length > 0) main.postMessage(answers);

@@ -6,7 +6,7 @@ import { MessageChannel, Worker } from "node:worker_threads";
 import type { QueryOutcome } from "@atoll/execution";
 import type { ExecutedRound, Executor } from "@atoll/replica";
 import type { SubnetConfig } from "@atoll/state";
-import { EnvironmentError, type LogPort, type UserError } from "@atoll/types";
+import { type CanisterQueryStats, EnvironmentError, type LogPort, type UserError } from "@atoll/types";
 import type {
   ExecutionThreadData,
   FromExecution,
@@ -59,6 +59,7 @@ export function createThreadExecutor(options: ThreadExecutorOptions): Executor {
     advance: (height) => queries.tell({ kind: "advance", height }),
     query: (call) => queries.ask((id) => ({ kind: "query", id, call })) as Promise<QueryOutcome>,
     filter: (message) => queries.ask((id) => ({ kind: "filter", id, message })) as Promise<UserError | undefined>,
+    takeQueryStats: () => queries.ask((id) => ({ kind: "take-stats", id })) as Promise<readonly CanisterQueryStats[]>,
     async stop() {
       await rounds({ kind: "stop" });
       await Promise.all([execution.terminate(), query.terminate()]);
@@ -108,18 +109,20 @@ function roundCalls(thread: Worker, log: LogPort): (message: ToExecution) => Pro
     });
 }
 
+type Answer = QueryOutcome | UserError | readonly CanisterQueryStats[] | undefined;
+
 interface QueryCalls {
   tell(message: ToQuery): void;
-  ask(message: (id: number) => ToQuery): Promise<QueryOutcome | UserError | undefined>;
+  ask(message: (id: number) => ToQuery): Promise<Answer>;
 }
 
 function queryCalls(thread: Worker): QueryCalls {
-  const waiting = new Map<number, (answer: QueryOutcome | UserError | undefined) => void>();
+  const waiting = new Map<number, (answer: Answer) => void>();
   let outgoing: ToQuery[] = [];
   let nextId = 0;
   thread.on("message", (answers: readonly FromQuery[]) => {
     for (const answer of answers) {
-      waiting.get(answer.id)?.(answer.kind === "result" ? answer.result : answer.error);
+      waiting.get(answer.id)?.(contentOf(answer));
       waiting.delete(answer.id);
     }
   });
@@ -141,4 +144,15 @@ function queryCalls(thread: Worker): QueryCalls {
         tell(message(id));
       }),
   };
+}
+
+function contentOf(answer: FromQuery): Answer {
+  switch (answer.kind) {
+    case "result":
+      return answer.result;
+    case "filtered":
+      return answer.error;
+    case "stats":
+      return answer.stats;
+  }
 }

@@ -6,7 +6,7 @@ import type { QueryCall, QueryOutcome, StateDelta } from "@atoll/execution";
 import type { ExecutedRound } from "@atoll/replica";
 import type { DurableStateOptions } from "@atoll/replica/durable-state";
 import type { SubnetConfig } from "@atoll/state";
-import type { Batch, Height, IngressMessage, LogLevel, UserError } from "@atoll/types";
+import type { Batch, CanisterQueryStats, Height, IngressMessage, LogLevel, UserError } from "@atoll/types";
 
 export interface ExecutionThreadData {
   readonly config: SubnetConfig;
@@ -46,8 +46,10 @@ export type ToReader =
 export type ToQuery =
   | { readonly kind: "advance"; readonly height: Height }
   | { readonly kind: "query"; readonly id: number; readonly call: QueryCall }
-  | { readonly kind: "filter"; readonly id: number; readonly message: IngressMessage };
+  | { readonly kind: "filter"; readonly id: number; readonly message: IngressMessage }
+  | { readonly kind: "take-stats"; readonly id: number };
 
 export type FromQuery =
   | { readonly kind: "result"; readonly id: number; readonly result: QueryOutcome }
-  | { readonly kind: "filtered"; readonly id: number; readonly error: UserError | undefined };
+  | { readonly kind: "filtered"; readonly id: number; readonly error: UserError | undefined }
+  | { readonly kind: "stats"; readonly id: number; readonly stats: readonly CanisterQueryStats[] };

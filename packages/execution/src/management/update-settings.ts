@@ -1,6 +1,7 @@
 // update_settings: changes what is given, all of it or nothing. Specification, "IC method update_settings".
 // What the settings may be is in canister-settings.ts.
 import { touch } from "@atoll/state";
+import { trimLogs } from "../logs.ts";
 import { EMPTY_REPLY, type MethodResult } from "./answer.ts";
 import { decodeArgument } from "./candid-argument.ts";
 import { type UpdateSettingsArg, UpdateSettingsRecord } from "./candid-types.ts";
@@ -21,6 +22,7 @@ export function updateSettings(call: ManagementCall): MethodResult {
   const changed = changedSettings(call.round, canister, settings);
   if (!changed.ok) return changed;
   canister.settings = changed.settings;
+  trimLogs(canister);
   canister.version++;
   // Recorded whenever controllers are given, even the same ones.
   if (settings.controllers.length > 0) {

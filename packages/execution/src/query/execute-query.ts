@@ -127,7 +127,21 @@ function runSession(graph: Graph, session: QuerySession, call: QueryCall): Outco
   };
   execute(conversation, { kind: "export", name }, { ...inputOf(conversation), mode, arg: call.arg });
   evaluateCalls(conversation);
-  return conclude(conversation);
+  const outcome = conclude(conversation);
+  graph.executor.stats.add({
+    canister: call.receiver,
+    instructions: conversation.spent,
+    requestBytes: call.arg.length,
+    responseBytes: responseBytes(outcome),
+  });
+  return outcome;
+}
+
+/** Of a reply or of the canister's own reject; a failure is nobody's response. */
+function responseBytes(outcome: Outcome): number {
+  if (outcome.kind === "reply") return outcome.data.length;
+  const { code, message } = outcome.error;
+  return code === ErrorCode.CanisterRejectedMessage ? new TextEncoder().encode(message).length : 0;
 }
 
 /** A query under way on one canister, its callbacks included. */

@@ -19,10 +19,12 @@ import type { GlobalValue } from "@atoll/state";
 import { type CanisterId, invariant, OS_PAGE_BYTES } from "@atoll/types";
 import type { FeeSchedule } from "../fees.ts";
 import { applyStateDelta, type QueryCanister, type QueryState, queryCanister, type StateDelta } from "./query-state.ts";
+import { QueryStatsCollector } from "./query-stats.ts";
 
 export class QueryExecutor {
   readonly state: QueryState;
   readonly fees: FeeSchedule;
+  readonly stats = new QueryStatsCollector();
   readonly #pool: InstancePool;
 
   constructor(state: QueryState, fees: FeeSchedule, options: InstancePoolOptions = {}) {
