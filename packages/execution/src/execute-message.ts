@@ -23,8 +23,6 @@ import {
   ErrorCode,
   type IngressMessage,
   invariant,
-  MAX_INSTRUCTIONS_PER_QUERY,
-  MAX_INSTRUCTIONS_PER_UPDATE,
   MAX_INTER_CANISTER_PAYLOAD_BYTES,
   principalToText,
   STABLE_PAGES_QUERY,
@@ -54,7 +52,7 @@ export function executeCall(round: Round, canister: CanisterState, item: CallIte
   touch(round.state, canister);
   const caller = item.kind === "ingress" ? item.message.sender : item.request.sender;
   const target = findMethod(round, canister, methodName);
-  const prepaid = prepay(round, canister, limitOf(target), caller);
+  const prepaid = prepay(round, canister, limitOf(round, target), caller);
   const refusal = typeof prepaid === "bigint" ? refusalOf(target, canister) : prepaid;
   if (typeof prepaid !== "bigint" || refusal !== undefined) {
     // The charge for executing at all is kept.
@@ -96,7 +94,7 @@ export function* callSteps(round: Round, canister: CanisterState, call: PendingC
     responded: false,
     callContextInstructions: 0,
     maxReplyBytes: MAX_INTER_CANISTER_PAYLOAD_BYTES,
-    instructionLimit: limitOf(target),
+    instructionLimit: limitOf(round, target),
     stablePageLimit: target.isQuery ? STABLE_PAGES_QUERY : STABLE_PAGES_UPDATE,
   };
   const result = yield* runOn(round, canister, { kind: "export", name: target.exportName }, input, isLong);
@@ -111,9 +109,9 @@ export function* callSteps(round: Round, canister: CanisterState, call: PendingC
   closeIfDone(round, canister, context, result.error);
 }
 
-function limitOf(target: MethodTarget | UserError): number {
+function limitOf(round: Round, target: MethodTarget | UserError): number {
   const isQuery = "code" in target ? target.code === ErrorCode.CompositeQueryCalledInReplicatedMode : target.isQuery;
-  return isQuery ? MAX_INSTRUCTIONS_PER_QUERY : MAX_INSTRUCTIONS_PER_UPDATE;
+  return isQuery ? round.fees.limits.query : round.fees.limits.update;
 }
 
 function expireIngress(round: Round, message: IngressMessage): void {

@@ -14,7 +14,6 @@ import {
   type CallerInfo,
   invariant,
   MANAGEMENT_CANISTER,
-  MAX_INSTRUCTIONS_PER_UPDATE,
   MAX_INTER_CANISTER_PAYLOAD_BYTES,
   type PrincipalId,
   type Response,
@@ -79,7 +78,7 @@ function* runCallback(
   isLong: boolean,
 ): Steps<ExecutionError | undefined> {
   const isReply = response.payload.kind === "reply";
-  const limit = Math.floor(MAX_INSTRUCTIONS_PER_UPDATE * (1 - CLEANUP_SHARE));
+  const limit = Math.floor(round.fees.limits.update * (1 - CLEANUP_SHARE));
   const entry: EntryPoint = { kind: "closure", closure: isReply ? callback.onReply : callback.onReject };
   const input = callbackInput(round, canister, context, response, isReply ? Mode.reply : Mode.reject, limit);
   const result = yield* runOn(round, canister, entry, input, isLong);
@@ -110,7 +109,7 @@ function* runCleanup(
 ): Steps<ExecutionError> {
   const failure = failed.error as ExecutionError;
   if (callback.onCleanup === undefined) return failure;
-  const limit = MAX_INSTRUCTIONS_PER_UPDATE - failed.instructions;
+  const limit = round.fees.limits.update - failed.instructions;
   const input = callbackInput(round, canister, context, response, Mode.cleanup, limit);
   const result = yield* runOn(round, canister, { kind: "closure", closure: callback.onCleanup }, input, false);
   context.instructionsExecuted += result.instructions;

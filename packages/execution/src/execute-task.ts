@@ -2,7 +2,7 @@
 // and can pay; nobody waits for an answer. Specification, "Global timer", "Heartbeat"; checklist 3.2.
 import { describeModule, type ExecutionInput, Mode } from "@atoll/embedder";
 import { type CanisterState, type PendingExecution, type Task, touch } from "@atoll/state";
-import { invariant, MANAGEMENT_CANISTER, MAX_INSTRUCTIONS_PER_UPDATE, STABLE_PAGES_UPDATE } from "@atoll/types";
+import { invariant, MANAGEMENT_CANISTER, STABLE_PAGES_UPDATE } from "@atoll/types";
 import { closeIfDone, openCallContext } from "./call-contexts.ts";
 import { completeExecution } from "./execute-message.ts";
 import { commonInput } from "./execution-inputs.ts";
@@ -22,7 +22,7 @@ export function executeTask(round: Round, canister: CanisterState, task: Task): 
   if (module === undefined) return;
   const { entryPoints } = describeModule(module);
   if (!(task === "globalTimer" ? entryPoints.globalTimer : entryPoints.heartbeat)) return;
-  const prepaid = prepay(round, canister, MAX_INSTRUCTIONS_PER_UPDATE, MANAGEMENT_CANISTER);
+  const prepaid = prepay(round, canister, round.fees.limits.update, MANAGEMENT_CANISTER);
   if (typeof prepaid !== "bigint") return;
   const context = openCallContext(canister, { kind: "task" }, 0n, round);
   const pending = { kind: "task", task, callContextId: context.id, prepaid, since: round.state.height } as const;
@@ -58,7 +58,7 @@ export function* taskSteps(
     responded: true,
     callContextInstructions: 0,
     maxReplyBytes: 0,
-    instructionLimit: MAX_INSTRUCTIONS_PER_UPDATE,
+    instructionLimit: round.fees.limits.update,
     stablePageLimit: STABLE_PAGES_UPDATE,
   };
   const result = yield* runOn(round, canister, { kind: "export", name }, input, isLong);

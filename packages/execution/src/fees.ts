@@ -1,13 +1,14 @@
 // The fee schedule: what everything costs, in cycles. Figures are those of a 13-node subnet, scaled by the number
 // of nodes with one division for each component; execution on system subnets is free. Checklist 5.1; the storage fee,
 // on which documentation and replica differ, is a setting of the subnet.
-import { type CanisterSettings, type IdleBurn, resourcesOf, type SubnetConfig } from "@atoll/state";
 import {
-  type Cycles,
-  MAX_INSTRUCTIONS_PER_UPDATE,
-  MAX_INTER_CANISTER_PAYLOAD_BYTES,
-  subtractCycles,
-} from "@atoll/types";
+  type CanisterSettings,
+  type IdleBurn,
+  type InstructionLimits,
+  resourcesOf,
+  type SubnetConfig,
+} from "@atoll/state";
+import { type Cycles, MAX_INTER_CANISTER_PAYLOAD_BYTES, subtractCycles } from "@atoll/types";
 
 export const FEES_13_NODES = {
   canisterCreation: 500_000_000_000n,
@@ -38,6 +39,8 @@ const KEY_NAMES = ["key_1", "test_key_1", "dfx_test_key"];
 export class FeeSchedule {
   /** What everything would cost if it were not free: for the figures of what was consumed. */
   readonly nominal: FeeSchedule;
+  /** What is paid in advance, and so what may be executed. */
+  readonly limits: InstructionLimits;
   readonly #nodes: bigint;
   readonly #gibPerSecond: Cycles;
   readonly #isSystem: boolean;
@@ -45,7 +48,9 @@ export class FeeSchedule {
 
   constructor(config: Pick<SubnetConfig, "feeNodes" | "type" | "costSchedule" | "resources">) {
     this.#nodes = BigInt(config.feeNodes);
-    this.#gibPerSecond = resourcesOf(config).gibPerSecond;
+    const { gibPerSecond, instructions } = resourcesOf(config);
+    this.limits = instructions;
+    this.#gibPerSecond = gibPerSecond;
     this.#isSystem = config.type === "system";
     this.#isFree = config.costSchedule === "free";
     this.nominal = this.#isFree ? new FeeSchedule({ ...config, costSchedule: "normal" }) : this;
@@ -84,7 +89,7 @@ export class FeeSchedule {
         this.#scale(FEES_13_NODES.callFixed) +
         this.#scale(FEES_13_NODES.callByte * BigInt(methodNameBytes + payloadBytes)),
       prepaidResponse: this.responseBytes(MAX_INTER_CANISTER_PAYLOAD_BYTES),
-      prepaidExecution: this.execution(MAX_INSTRUCTIONS_PER_UPDATE, is64),
+      prepaidExecution: this.execution(this.limits.update, is64),
     };
   }
 

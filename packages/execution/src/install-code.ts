@@ -30,7 +30,6 @@ import {
   type Cycles,
   ErrorCode,
   invariant,
-  MAX_INSTRUCTIONS_PER_INSTALL,
   OS_PAGE_BYTES,
   type PrincipalId,
   principalToText,
@@ -89,7 +88,7 @@ export function* installCode(
   if (refusal !== undefined) return refusal;
   const prepared = prepareOnce(request.wasm, round.crypto);
   const is64 = prepared.ok && prepared.module.description.memory64;
-  const prepaid = round.fees.execution(MAX_INSTRUCTIONS_PER_INSTALL, is64);
+  const prepaid = round.fees.execution(round.fees.limits.install, is64);
   const threshold = freezingThreshold(round, canister);
   if (canister.cycles < threshold + prepaid) {
     return installOutOfCycles(canister.id, threshold + prepaid - canister.cycles);
@@ -170,7 +169,7 @@ function unchanged(memory: MemoryPages): ChangedHeap {
 }
 
 function charge(round: Round, canister: CanisterState, instructions: number, is64: boolean): void {
-  const billed = Math.min(instructions, MAX_INSTRUCTIONS_PER_INSTALL);
+  const billed = Math.min(instructions, round.fees.limits.install);
   const cost = round.fees.execution(billed, is64);
   const paid = cost < canister.cycles ? cost : canister.cycles;
   canister.cycles -= paid;
@@ -299,7 +298,7 @@ function* runPhase(
   committed: MemoryPages,
 ): Steps<RunResult> {
   const { round, canister, request } = transaction;
-  const limit = Math.max(0, MAX_INSTRUCTIONS_PER_INSTALL - transaction.instructions);
+  const limit = Math.max(0, round.fees.limits.install - transaction.instructions);
   const isInit = phase.mode === Mode.init;
   const common = commonInput(round, canister, transaction.cycles);
   const input: ExecutionInput = {

@@ -11,6 +11,7 @@ import {
   MAX_INSTRUCTIONS_PER_OPERATION,
   MAX_PAUSED_EXECUTIONS,
 } from "@atoll/types";
+import { serve } from "./fair-share.ts";
 import type { Round } from "./round.ts";
 
 /** What an execution does besides running Wasm, as one function that waits where the Wasm does not end in its slice. */
@@ -141,6 +142,7 @@ export function continueLongExecution(round: Round): void {
   const canister = due && round.state.canisters.get(due.id);
   if (due === undefined || canister === undefined) return;
   round.instructionsLeft -= due.instructions;
+  serve(canister, due.instructions);
   if (due.paused.run.result === undefined) return;
   const next = due.paused.steps.next();
   if (next.done === true) {

@@ -2,10 +2,10 @@
 // its tasks and messages, until nothing is left or the round has used its instructions. The order is fair: who has had
 // least of the rounds, by the share that its compute allocation gives it, goes first. Checklist 6.1.
 import { type CanisterState, type PendingExecution, type Task, touch } from "@atoll/state";
-import type { CanisterId } from "@atoll/types";
 import { callSteps, executeCall } from "./execute-message.ts";
 import { executeResponse, responseSteps } from "./execute-response.ts";
 import { executeTask, taskSteps } from "./execute-task.ts";
+import { inOrderOfService, serve } from "./fair-share.ts";
 import { type BeginSteps, beginAgain } from "./long-executions.ts";
 import { installSteps } from "./management/install-code.ts";
 import { executeWaitingManagementCalls } from "./management/management-queue.ts";
@@ -16,45 +16,27 @@ export function executeRound(round: Round): void {
   const { state } = round;
   const withTasks = new Set([...state.withTimer.due(state.time), ...state.withHeartbeat]);
   let isFirstPass = true;
+  let most = state.serviceReceived;
   while (round.instructionsLeft > 0) {
     const candidates = isFirstPass ? new Set([...withTasks, ...state.withInput]) : state.withInput;
     const queue = inOrderOfService(round, candidates);
-    if (queue.length === 0) break;
+    if (queue.length === 0) {
+      // Everybody had what they wanted: who had more than others owes them nothing.
+      state.serviceReceived = most;
+      break;
+    }
     for (const canister of queue) {
       if (round.instructionsLeft <= 0) break;
       const before = round.instructionsLeft;
       if (isFirstPass && withTasks.has(canister.id)) executeTasks(round, canister);
       executeInputs(round, canister);
       serve(canister, before - round.instructionsLeft);
+      most = Math.max(most, canister.serviceReceived);
     }
     isFirstPass = false;
   }
   beginPendingExecutions(round);
   round.long.choose(round);
-}
-
-/** Canisters that may run something, the one that was served least first. Those that come back get no arrears. */
-function inOrderOfService(round: Round, ids: Iterable<CanisterId>): CanisterState[] {
-  const { state } = round;
-  const canisters: CanisterState[] = [];
-  for (const id of ids) {
-    const canister = state.canisters.get(id);
-    if (canister !== undefined && canister.pendingExecution === undefined) canisters.push(canister);
-  }
-  const floor = state.serviceReceived;
-  for (const canister of canisters) canister.serviceReceived = Math.max(canister.serviceReceived, floor);
-  canisters.sort((a, b) => a.serviceReceived - b.serviceReceived || (a.id < b.id ? -1 : 1));
-  state.serviceReceived = canisters[0]?.serviceReceived ?? floor;
-  return canisters;
-}
-
-/** Percent of a core that canisters without an allocation share in. */
-const FREE_SHARE = 1;
-const SERVICE_UNIT = 1024;
-
-function serve(canister: CanisterState, instructions: number): void {
-  const share = canister.settings.computeAllocation + FREE_SHARE;
-  canister.serviceReceived += Math.ceil(Math.max(0, instructions) / (share * SERVICE_UNIT));
 }
 
 /** Timer, heartbeat and messages take turns at being first; where it is the messages' turn, tasks wait a round. */

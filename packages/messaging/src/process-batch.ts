@@ -28,7 +28,6 @@ import {
   type Height,
   InvariantViolation,
   MAX_INGRESS_ANSWER_BYTES,
-  MAX_INSTRUCTIONS_PER_ROUND,
   type PrincipalId,
   type RequestId,
   type Time,
@@ -87,11 +86,14 @@ export function processBatch(machine: StateMachine, batch: Batch): RoundOutput {
 
 /** Executes a batch again after a restart: nobody is told before the last one. Gives the instructions it took. */
 export function replayBatch(machine: StateMachine, batch: Batch): number {
-  return instructionsOf(runBatch(machine, batch));
+  return instructionsOf(machine, runBatch(machine, batch));
 }
 
-function instructionsOf(round: Pick<Round, "instructionsLeft">): number {
-  return MAX_INSTRUCTIONS_PER_ROUND - round.instructionsLeft;
+function instructionsOf(
+  { fees }: Pick<StateMachine, "fees">,
+  { instructionsLeft }: Pick<Round, "instructionsLeft">,
+): number {
+  return fees.limits.round - instructionsLeft;
 }
 
 function runBatch(machine: StateMachine, batch: Batch): Round {
@@ -105,7 +107,7 @@ function runBatch(machine: StateMachine, batch: Batch): Round {
   const round = roundOf(machine);
   round.events = [];
   round.eventBytes = 0;
-  round.instructionsLeft = MAX_INSTRUCTIONS_PER_ROUND;
+  round.instructionsLeft = machine.fees.limits.round;
   continueLongExecution(round);
   if (batch.blockmaker !== undefined) observeBlockmaker(state, batch.blockmaker);
   deliverQueryStats(state, batch.queryStats ?? []);
@@ -140,7 +142,7 @@ export function describeWholeState(machine: StateMachine): RoundOutput {
   const { state } = machine;
   for (const id of state.canisters.keys()) state.touched.add(id);
   state.ingressHistory.noteAll();
-  return takeOutput(machine, { events: [], instructionsLeft: MAX_INSTRUCTIONS_PER_ROUND }, { whole: true });
+  return takeOutput(machine, { events: [], instructionsLeft: machine.fees.limits.round }, { whole: true });
 }
 
 function takeOutput(
@@ -158,7 +160,7 @@ function takeOutput(
     access: accessChanges(machine, requests),
     delta: takeStateDelta(state, state.modules.takeReaderChanges(), { whole }),
     events: round.events,
-    instructions: instructionsOf(round),
+    instructions: instructionsOf(machine, round),
     pausedExecutions: machine.long.size,
     hasMoreWork:
       state.withInput.size > 0 ||

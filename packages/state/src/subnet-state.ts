@@ -6,6 +6,11 @@ import {
   type Cycles,
   canisterIdFromIndex,
   type Height,
+  MAX_INSTRUCTIONS_PER_INSTALL,
+  MAX_INSTRUCTIONS_PER_QUERY,
+  MAX_INSTRUCTIONS_PER_ROUND,
+  MAX_INSTRUCTIONS_PER_UPDATE,
+  MAX_SYSTEM_INSTRUCTIONS,
   type PrincipalId,
   type Request,
   STOP_CANISTER_TIMEOUT_NS,
@@ -55,7 +60,24 @@ export interface SubnetResources {
   readonly heapDeltaPerRound: number;
   /** Instructions that a canister may spend on installations per round in the long run. */
   readonly installInstructionsPerRound: number;
+  readonly instructions: InstructionLimits;
 }
+
+/** The most that one execution of a kind, and one round, may take. */
+export interface InstructionLimits {
+  /** Updates, callbacks and tasks. */
+  readonly update: number;
+  readonly query: number;
+  readonly install: number;
+  readonly round: number;
+}
+
+const APPLICATION_INSTRUCTIONS: InstructionLimits = {
+  update: MAX_INSTRUCTIONS_PER_UPDATE,
+  query: MAX_INSTRUCTIONS_PER_QUERY,
+  install: MAX_INSTRUCTIONS_PER_INSTALL,
+  round: MAX_INSTRUCTIONS_PER_ROUND,
+};
 
 /** Bytes (allocated: at least what was promised), percent of compute, bytes of messages of the two kinds. */
 export interface CanisterUsage {
@@ -93,6 +115,7 @@ export function resourcesOf({ type, resources }: Pick<SubnetConfig, "type" | "re
     bestEffortMessageMemory: 5 * GIB,
     heapDeltaPerRound: isSystem ? PLENTY : 75 * 1024 * 1024,
     installInstructionsPerRound: isSystem ? PLENTY : 2_000_000_000,
+    instructions: isSystem ? MAX_SYSTEM_INSTRUCTIONS : APPLICATION_INSTRUCTIONS,
     ...resources,
   };
 }

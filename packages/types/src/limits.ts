@@ -52,6 +52,13 @@ export const MAX_INSTRUCTIONS_PER_QUERY = 5_000_000_000;
 export const MAX_INSTRUCTIONS_PER_INSTALL = 300_000_000_000;
 export const MAX_INSTRUCTIONS_PER_INSPECT = 200_000_000;
 export const MAX_INSTRUCTIONS_PER_ROUND = 4_000_000_000;
+/** The same on system subnets, as far as they differ. */
+export const MAX_SYSTEM_INSTRUCTIONS = {
+  update: 50_000_000_000,
+  query: 50_000_000_000,
+  install: 1_000_000_000_000,
+  round: 7_000_000_000,
+};
 /**
  * What one execution takes of a round; more goes on in the next one. The replica's slices are as large as the limit
  * below; smaller ones (0.05 to 0.5 s) keep the rounds short for everybody else.

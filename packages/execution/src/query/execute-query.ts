@@ -57,7 +57,7 @@ interface Graph {
 export function executeQuery(executor: QueryExecutor, call: QueryCall): QueryOutcome {
   const { dataCertificate } = call;
   if (call.receiver === MANAGEMENT_CANISTER) return executeManagementQuery(call.methodName, { executor, ...call });
-  const instructionsLeft = MAX_INSTRUCTIONS_PER_QUERY;
+  const instructionsLeft = executor.fees.limits.query;
   const events: RoundEvent[] = [];
   const graph: Graph = {
     executor,
@@ -119,6 +119,8 @@ function runSession(graph: Graph, session: QuerySession, call: QueryCall): Outco
   if (!isComposite && !methods.query.includes(call.methodName)) {
     return failed(toUserError({ kind: "method-not-found", methodKind: "query", name: call.methodName }, call.receiver));
   }
+  // A whole call graph has no more anywhere, also where a single query has.
+  if (isComposite) graph.instructionsLeft = Math.min(graph.instructionsLeft, MAX_INSTRUCTIONS_PER_QUERY);
   const mode = isComposite ? Mode.compositeQuery : Mode.query;
   const name = `${isComposite ? "canister_composite_query" : "canister_query"} ${call.methodName}`;
   const conversation: Conversation = {
