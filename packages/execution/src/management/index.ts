@@ -1,7 +1,7 @@
 // The management canister `aaaaa-aa`: a table from method name to one file each. It has no state of its own; it is
 // the subnet's way of letting canisters and users act on canisters. Specification, "The IC management canister".
 import type { ManagementCaller } from "@atoll/state";
-import { ErrorCode, type UserError, userError } from "@atoll/types";
+import { ErrorCode, errorCodeText, type UserError, userError } from "@atoll/types";
 import type { Round } from "../round.ts";
 import { answerManagementCall } from "./answer.ts";
 import type { ManagementMethod } from "./method.ts";
@@ -18,7 +18,10 @@ export function executeManagementCall(
   const refuse = (error: UserError): void => answerManagementCall(round, caller, { ok: false, error });
   const method = managementMethod(methodName);
   if (method === undefined) {
-    refuse(userError(ErrorCode.CanisterMethodNotFound, `Management canister has no method '${methodName}'`));
+    const message = `Management canister has no method '${methodName}'`;
+    // Found on the side of a calling canister, and there errors show their code.
+    const code = ErrorCode.CanisterMethodNotFound;
+    refuse(userError(code, caller.kind === "canister" ? `${errorCodeText(code)}: ${message}` : message));
     return;
   }
   // The filter lets no such message into a block.

@@ -8,7 +8,7 @@ import {
   payCharges,
   type Visibility,
 } from "@atoll/state";
-import { type CanisterId, ErrorCode, type PrincipalId, type UserError, userError } from "@atoll/types";
+import { type CanisterId, ErrorCode, errorCodeText, type PrincipalId, type UserError, userError } from "@atoll/types";
 import type { MethodResult } from "./answer.ts";
 import type { Opt } from "./candid-argument.ts";
 import { addHistoryEntry } from "./canister-history.ts";
@@ -94,9 +94,11 @@ export function senderVersionError(call: ManagementCall, [stated]: Opt<bigint>):
   if (stated === undefined || call.caller.kind === "ingress") return undefined;
   const { senderVersion } = call.caller.request;
   if (stated === BigInt(senderVersion)) return undefined;
+  const code = ErrorCode.CanisterContractViolation;
+  // Found on the side of the calling canister, and there errors show their code.
   return userError(
-    ErrorCode.CanisterContractViolation,
-    `Management canister call payload includes sender canister version ${stated} that does not match the actual sender ` +
+    code,
+    `${errorCodeText(code)}: Management canister call payload includes sender canister version ${stated} that does not match the actual sender ` +
       `canister version ${senderVersion}.`,
   );
 }

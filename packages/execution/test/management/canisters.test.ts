@@ -156,7 +156,7 @@ describe("creation", () => {
     callAsCanister(subnet, parent, "create_canister", { settings: [], sender_canister_version: [666n] }, T);
     const [response] = takeResponses(parent);
     assert.ok(response?.payload.kind === "reject");
-    assert.match(response.payload.message, /^[^:]*includes sender canister version 666 that does not match/);
+    assert.match(response.payload.message, /^IC0504: .*includes sender canister version 666 that does not match/);
     assert.equal(response.refund, T);
   });
 });

@@ -84,7 +84,7 @@ const calls: Record<string, Rule<Canister>> = {
   migration: (who, facts) =>
     who === "controlling" ? [406, "The caller is not authorized to call this method."] : notController(facts),
   queriesOnly: () => [406, "fetch_canister_logs API is only accessible to end users in non-replicated mode"],
-  unknown: (_, { method }) => [536, `Management canister has no method '${method}'`],
+  unknown: (_, { method }) => [536, `IC0536: Management canister has no method '${method}'`],
   /** Tested where these methods are. */
   elsewhere: () => "ok",
 };

@@ -153,14 +153,22 @@ describe("who is answered what", () => {
     assert.match(told(), /^Canister \S+ not found$/);
   });
 
-  test("the management canister tells a canister no IC code", () => {
-    const call = u.call({
-      callee: s.MANAGEMENT,
-      method: "start_canister",
-      arg: u.bytes(s.candid("start_canister", s.onCanister(b))),
-      onReject: u.reply(u.rejectMessage()),
-    });
-    assert.match(s.updateText(m, a, call), /^Only the controllers of the canister \S+ can control it/);
+  test("the management canister tells a canister no IC code, the canister's own side does", () => {
+    const told = (method: string, arg: Uint8Array): string =>
+      s.updateText(
+        m,
+        a,
+        u.call({ callee: s.MANAGEMENT, method, arg: u.bytes(arg), onReject: u.reply(u.rejectMessage()) }),
+      );
+    assert.match(
+      told("start_canister", s.candid("start_canister", s.onCanister(b))),
+      /^Only the controllers of the canister \S+ can control it/,
+    );
+    assert.equal(told("frobnicate", new Uint8Array()), "IC0536: Management canister has no method 'frobnicate'");
+    assert.match(
+      told("uninstall_code", s.candid("uninstall_code", { ...s.onCanister(b), sender_canister_version: [999n] })),
+      /^IC0504: Management canister call payload includes sender canister version 999 that does not match /,
+    );
   });
 
   test("an answer is given once: the second is a contract violation", () => {
