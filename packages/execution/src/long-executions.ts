@@ -10,6 +10,7 @@ import {
   invariant,
   MAX_INSTRUCTIONS_PER_OPERATION,
   MAX_PAUSED_EXECUTIONS,
+  MAX_PAUSED_HEAP_BYTES,
 } from "@atoll/types";
 import { serve } from "./fair-share.ts";
 import type { Round } from "./round.ts";
@@ -23,6 +24,8 @@ export type BeginSteps = (isLong: boolean) => Steps<void>;
 interface Paused {
   readonly steps: Steps<void>;
   run: LongRun;
+  /** When it was suspended first. */
+  readonly heapBytes: number;
   slices: number;
   /** Of `run`, in the slices that were counted. */
   counted: number;
@@ -46,8 +49,12 @@ export class LongExecutions {
     return this.#paused.size;
   }
 
-  get hasRoom(): boolean {
-    return this.#paused.size < this.#maxPaused;
+  /** Whether one more canister with such a heap may be suspended; one always may. */
+  hasRoomFor(heapBytes: number): boolean {
+    if (this.#paused.size === 0) return true;
+    let bytes = heapBytes;
+    for (const paused of this.#paused.values()) bytes += paused.heapBytes;
+    return this.#paused.size < this.#maxPaused && bytes <= MAX_PAUSED_HEAP_BYTES;
   }
 
   has(id: CanisterId): boolean {
@@ -65,9 +72,10 @@ export class LongExecutions {
   }
 
   /** Keeps an execution that stopped at the end of a slice; false: there are too many of them. */
-  keep(id: CanisterId, steps: Steps<void>, run: LongRun): boolean {
-    if (!this.hasRoom) return false;
-    this.#paused.set(id, { steps, run, slices: 0, counted: 0 });
+  keep(canister: CanisterState, steps: Steps<void>, run: LongRun): boolean {
+    const heapBytes = heapBytesOf(canister);
+    if (!this.hasRoomFor(heapBytes)) return false;
+    this.#paused.set(canister.id, { steps, run, heapBytes, slices: 0, counted: 0 });
     return true;
   }
 
@@ -125,7 +133,7 @@ export function beginExecution(
   if (first.done === true) return;
   canister.pendingExecution = pending();
   touch(round.state, canister);
-  if (!round.long.keep(canister.id, steps, first.value)) first.value.abort();
+  if (!round.long.keep(canister, steps, first.value)) first.value.abort();
 }
 
 /** Begins an execution again that is known to be long. */
@@ -133,7 +141,7 @@ export function beginAgain(round: Round, canister: CanisterState, begin: BeginSt
   const steps = begin(true);
   const first = steps.next();
   if (first.done === true) end(round, canister);
-  else if (!round.long.keep(canister.id, steps, first.value)) first.value.abort();
+  else if (!round.long.keep(canister, steps, first.value)) first.value.abort();
 }
 
 /** Takes up the execution whose slice has run, if it has come to its end. */
@@ -157,6 +165,10 @@ export function continueLongExecution(round: Round): void {
 function end(round: Round, canister: CanisterState): void {
   canister.pendingExecution = undefined;
   touch(round.state, canister);
+}
+
+export function heapBytesOf({ execution }: CanisterState): number {
+  return execution?.heap.bytes ?? 0;
 }
 
 function sinceOf(round: Round, id: CanisterId): number {

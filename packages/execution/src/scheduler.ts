@@ -6,7 +6,7 @@ import { callSteps, executeCall } from "./execute-message.ts";
 import { executeResponse, responseSteps } from "./execute-response.ts";
 import { executeTask, taskSteps } from "./execute-task.ts";
 import { inOrderOfService, serve } from "./fair-share.ts";
-import { type BeginSteps, beginAgain } from "./long-executions.ts";
+import { type BeginSteps, beginAgain, heapBytesOf } from "./long-executions.ts";
 import { installSteps } from "./management/install-code.ts";
 import { executeWaitingManagementCalls } from "./management/management-queue.ts";
 import type { Round } from "./round.ts";
@@ -87,7 +87,7 @@ function beginPendingExecutions(round: Round): void {
   }
   waiting.sort(([a, { since }], [b, { since: other }]) => since - other || (a.id < b.id ? -1 : 1));
   for (const [canister, pending] of waiting) {
-    if (!long.hasRoom) return;
+    if (!long.hasRoomFor(heapBytesOf(canister))) return;
     beginAgain(round, canister, stepsOf(round, canister, pending));
   }
 }

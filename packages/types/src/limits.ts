@@ -68,6 +68,8 @@ export const INSTRUCTIONS_PER_SLICE = 500_000_000;
 export const MAX_INSTRUCTIONS_PER_OPERATION = 2_000_000_000;
 /** Executions between two slices at a time: each holds a heap and a stack. The replica keeps 40. */
 export const MAX_PAUSED_EXECUTIONS = 8;
+/** Of their canisters together, unless it is only one. */
+export const MAX_PAUSED_HEAP_BYTES = 4 * GiB;
 export const MAX_COMPOSITE_QUERY_DEPTH = 6;
 export const INSTRUCTIONS_PER_COMPOSITE_CALL = 50_000_000;
 
