@@ -21,6 +21,8 @@ import { snapshotNotFound, snapshotOfAnother, snapshotOutOfCycles, tooManySnapsh
 
 /** Instructions that taking and loading take beside one for each byte. */
 export const SNAPSHOT_BASE = 2_000_000_000;
+/** Instructions that reading takes beside one for each byte. */
+export const READ_BASE = 5_000_000;
 
 /** The canister, if the caller may see its snapshots. */
 export function canisterWithVisibleSnapshots(

@@ -26,10 +26,11 @@ import { listCanisterSnapshots } from "./list-canister-snapshots.ts";
 import { loadCanisterSnapshot } from "./load-canister-snapshot.ts";
 import type { ManagementMethod, Openness } from "./method.ts";
 import { nodeMetricsHistory } from "./node-metrics-history.ts";
-import { notAvailable } from "./not-available.ts";
 import { provisionalCreateCanisterWithCycles } from "./provisional-create-canister-with-cycles.ts";
 import { provisionalTopUpCanister } from "./provisional-top-up-canister.ts";
 import { rawRand } from "./raw-rand.ts";
+import { readCanisterSnapshotData } from "./read-canister-snapshot-data.ts";
+import { readCanisterSnapshotMetadata } from "./read-canister-snapshot-metadata.ts";
 import { renameCanister } from "./rename-canister.ts";
 import * as snapshots from "./snapshot-candid.ts";
 import { startCanister } from "./start-canister.ts";
@@ -40,14 +41,13 @@ import { takeCanisterSnapshot } from "./take-canister-snapshot.ts";
 import { ecdsaKeys, schnorrKeys, vetkdKeys } from "./threshold-keys.ts";
 import { uninstallCode } from "./uninstall-code.ts";
 import { updateSettings } from "./update-settings.ts";
+import { uploadCanisterSnapshotData } from "./upload-canister-snapshot-data.ts";
+import { uploadCanisterSnapshotMetadata } from "./upload-canister-snapshot-metadata.ts";
 import { uploadChunk } from "./upload-chunk.ts";
 
 function method(open: Openness, takes: IDL.Type | "nothing", run: ManagementMethod["run"]): ManagementMethod {
   return { open, takes, run };
 }
-
-const forViewers = { open: "snapshot viewers", takes: types.CanisterIdRecord } as const;
-const forControllers = { open: "controllers", takes: types.CanisterIdRecord } as const;
 
 export const managementMethods: Readonly<Record<string, ManagementMethod>> = {
   // Canisters and their settings.
@@ -77,10 +77,14 @@ export const managementMethods: Readonly<Record<string, ManagementMethod>> = {
   load_canister_snapshot: method("controllers", snapshots.LoadSnapshotRecord, loadCanisterSnapshot),
   list_canister_snapshots: method("snapshot viewers", types.CanisterIdRecord, listCanisterSnapshots),
   delete_canister_snapshot: method("controllers", snapshots.SnapshotIdRecord, deleteCanisterSnapshot),
-  read_canister_snapshot_metadata: notAvailable("read_canister_snapshot_metadata", forViewers),
-  read_canister_snapshot_data: notAvailable("read_canister_snapshot_data", forViewers),
-  upload_canister_snapshot_metadata: notAvailable("upload_canister_snapshot_metadata", forControllers),
-  upload_canister_snapshot_data: notAvailable("upload_canister_snapshot_data", forControllers),
+  read_canister_snapshot_metadata: method("snapshot viewers", snapshots.SnapshotIdRecord, readCanisterSnapshotMetadata),
+  read_canister_snapshot_data: method("snapshot viewers", snapshots.ReadSnapshotDataRecord, readCanisterSnapshotData),
+  upload_canister_snapshot_metadata: method(
+    "controllers",
+    snapshots.UploadSnapshotMetadataRecord,
+    uploadCanisterSnapshotMetadata,
+  ),
+  upload_canister_snapshot_data: method("controllers", snapshots.UploadSnapshotDataRecord, uploadCanisterSnapshotData),
 
   // Randomness, keys, the outside world.
   raw_rand: method("canisters", "nothing", rawRand),

@@ -11,7 +11,7 @@ import { controlledOrOwnCanister, failed, isUserError } from "./managed-canister
 import { chunkStoreError, tooFewCyclesToGrow } from "./management-errors.ts";
 import type { ManagementCall } from "./method.ts";
 
-const UPLOAD_INSTRUCTIONS = 200_000_000;
+export const UPLOAD_INSTRUCTIONS = 200_000_000;
 
 export function uploadChunk(call: ManagementCall): MethodResult {
   const { round } = call;

@@ -519,11 +519,7 @@ describe("other methods", () => {
       assert.ok(status.state === "rejected");
       return status.error;
     };
-    assertError(
-      rejection("read_canister_snapshot_data"),
-      406,
-      "read_canister_snapshot_data is not available in this version of Atoll",
-    );
+    assertError(rejection("read_canister_snapshot_data"), 408, "Error decoding candid");
     assertError(rejection("http_request"), 504, "http_request cannot be called by a user.");
     assertError(rejection("fetch_canister_logs"), 406, "only accessible to end users in non-replicated mode");
     assertError(rejection("frobnicate"), 536, "Management canister has no method 'frobnicate'");
