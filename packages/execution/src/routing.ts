@@ -11,13 +11,16 @@ import {
   type ResponsePayload,
 } from "@atoll/types";
 import { submitManagementCall } from "./management/management-queue.ts";
+import { unroutable } from "./management/route-request.ts";
 import { deliverResponse, responseTo } from "./responses.ts";
 import type { Round } from "./round.ts";
 
 export function sendRequest(round: Round, request: Request): void {
   const { state } = round;
   if (request.receiver === MANAGEMENT_CANISTER || request.receiver === state.config.subnetId) {
-    submitManagementCall(round, { kind: "canister", request }, request.methodName, request.arg);
+    const refusal = unroutable(round, request);
+    if (refusal !== undefined) rejectRequest(round, request, refusal.code, refusal.message);
+    else submitManagementCall(round, { kind: "canister", request }, request.methodName, request.arg);
     return;
   }
   const receiver = state.canisters.get(request.receiver);

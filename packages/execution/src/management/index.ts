@@ -4,6 +4,7 @@ import type { ManagementCaller } from "@atoll/state";
 import { ErrorCode, errorCodeText, type UserError, userError } from "@atoll/types";
 import type { Round } from "../round.ts";
 import { answerManagementCall } from "./answer.ts";
+import { unknownMethod } from "./management-errors.ts";
 import type { ManagementMethod } from "./method.ts";
 import { managementMethod } from "./methods.ts";
 
@@ -18,9 +19,8 @@ export function executeManagementCall(
   const refuse = (error: UserError): void => answerManagementCall(round, caller, { ok: false, error });
   const method = managementMethod(methodName);
   if (method === undefined) {
-    const message = `Management canister has no method '${methodName}'`;
+    const { code, message } = unknownMethod(methodName);
     // Found on the side of a calling canister, and there errors show their code.
-    const code = ErrorCode.CanisterMethodNotFound;
     refuse(userError(code, caller.kind === "canister" ? `${errorCodeText(code)}: ${message}` : message));
     return;
   }

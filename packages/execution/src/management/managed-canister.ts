@@ -91,11 +91,13 @@ export function isUserError(value: object): value is UserError {
 
 /** A canister that states its version must state the one that it had when it made the call. */
 export function senderVersionError(call: ManagementCall, [stated]: Opt<bigint>): UserError | undefined {
-  if (stated === undefined || call.caller.kind === "ingress") return undefined;
-  const { senderVersion } = call.caller.request;
-  if (stated === BigInt(senderVersion)) return undefined;
+  return call.caller.kind === "ingress" ? undefined : wrongSenderVersion(stated, call.caller.request.senderVersion);
+}
+
+/** Found on the side of the calling canister, and there errors show their code. */
+export function wrongSenderVersion(stated: bigint | undefined, senderVersion: number): UserError | undefined {
+  if (stated === undefined || stated === BigInt(senderVersion)) return undefined;
   const code = ErrorCode.CanisterContractViolation;
-  // Found on the side of the calling canister, and there errors show their code.
   return userError(
     code,
     `${errorCodeText(code)}: Management canister call payload includes sender canister version ${stated} that does not match the actual sender ` +

@@ -17,6 +17,10 @@ function text(ids: readonly PrincipalId[]): string {
   return ids.map(principalToText).join(" ");
 }
 
+export function unknownMethod(name: string): UserError {
+  return userError(ErrorCode.CanisterMethodNotFound, `Management canister has no method '${name}'`);
+}
+
 export function canisterNotFound(id: CanisterId): UserError {
   const sentence = `Canister ${principalToText(id)} not found.`;
   return advised(

@@ -20,7 +20,7 @@ const VetkdKey = keyId("curve", ["bls12_381_g2"]);
 const Aux = IDL.Opt(IDL.Variant({ bip341: IDL.Record({ merkle_root_hash: Blob }) }));
 
 /** All fields that one of the six methods has. */
-interface KeyArg {
+export interface KeyArg {
   readonly key_id: { readonly name: string } & Readonly<Record<string, unknown>>;
   readonly derivation_path?: readonly Uint8Array[];
   readonly message_hash?: Uint8Array;
@@ -109,7 +109,7 @@ const SPELLED: Readonly<Record<string, string>> = {
   bls12_381_g2: "vetkd:Bls12_381_G2",
 };
 
-function keyText(id: KeyArg["key_id"]): string {
+export function keyText(id: KeyArg["key_id"]): string {
   return `${SPELLED[kindOf(id)]}:${id.name}`;
 }
 
