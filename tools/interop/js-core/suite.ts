@@ -1,14 +1,11 @@
 // The end-to-end tests of the official JavaScript agent, made ready to run: their files out of a checkout, their
 // dependencies from npm, in a folder of its own that is kept for the next run of the same commit. The agent under test
 // is the one npm has in the version that the checkout names.
-import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { EnvironmentError } from "@atoll/types";
+import { CACHE, type Checkout, openCheckout } from "../checkout.ts";
 import { npm } from "../npm.ts";
 
-const CACHE = fileURLToPath(new URL("../../../.cache/interop/", import.meta.url));
 const REPOSITORY = "https://github.com/dfinity/icp-js-core";
 
 /** Need the Internet Computer itself: they ask fixed canisters of it through its public address. */
@@ -32,8 +29,8 @@ interface Manifest {
 }
 
 export async function prepareSuite(): Promise<Suite> {
-  const checkout = process.env.ATOLL_JS_CORE ?? cloned();
-  const commit = git(checkout, "rev-parse", "HEAD").toString().trim();
+  const checkout = openCheckout(REPOSITORY, "ATOLL_JS_CORE");
+  const { commit } = checkout;
   const root = join(CACHE, `js-core-${commit.slice(0, 12)}`);
   if (!existsSync(root)) await make(checkout, root);
   const { dependencies } = manifest(readFileSync(join(root, "package.json")));
@@ -60,13 +57,12 @@ function config(): string {
   return `export default { test: ${JSON.stringify(options)} };\n`;
 }
 
-async function make(checkout: string, root: string): Promise<void> {
+async function make(checkout: Checkout, root: string): Promise<void> {
   const making = `${root}.${process.pid}`;
   mkdirSync(making, { recursive: true });
   try {
-    const files = git(checkout, "archive", "HEAD", "e2e", "tsconfig.base.json");
-    execFileSync("tar", ["-x", "-C", making], { input: files });
-    const read = (path: string) => manifest(git(checkout, "show", `HEAD:${path}`));
+    checkout.extract(["e2e", "tsconfig.base.json"], making);
+    const read = (path: string) => manifest(checkout.file(path));
     writeFileSync(join(making, "package.json"), JSON.stringify(needed(read)));
     await npm(["install", "--ignore-scripts"], making);
     renameSync(making, root);
@@ -91,26 +87,4 @@ function needed(read: (path: string) => Manifest): Manifest & { readonly private
 
 function manifest(text: Uint8Array): Manifest {
   return JSON.parse(new TextDecoder().decode(text)) as Manifest;
-}
-
-function cloned(): string {
-  const folder = join(CACHE, "icp-js-core");
-  if (existsSync(folder)) return folder;
-  try {
-    execFileSync("git", ["clone", "--quiet", "--depth", "1", REPOSITORY, folder], { timeout: 300_000, stdio: "pipe" });
-    return folder;
-  } catch (error) {
-    rmSync(folder, { recursive: true, force: true });
-    const message = `${REPOSITORY} could not be cloned; set ATOLL_JS_CORE to a checkout of it.`;
-    throw new EnvironmentError("NOT_AVAILABLE", message, { cause: error });
-  }
-}
-
-function git(checkout: string, ...args: readonly string[]): Uint8Array {
-  try {
-    return execFileSync("git", ["-C", checkout, ...args], { maxBuffer: 64 * 1024 * 1024, stdio: "pipe" });
-  } catch (error) {
-    const message = `${checkout} is no repository of icp-js-core; set ATOLL_JS_CORE to a checkout of it.`;
-    throw new EnvironmentError("NOT_AVAILABLE", message, { cause: error });
-  }
 }
