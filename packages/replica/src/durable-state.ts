@@ -46,6 +46,9 @@ const CHECKPOINT_LOG_BYTES = 32 * 1024 * 1024;
  */
 const CHECKPOINT_BATCHES_AT_MOST = 2000;
 
+/** Some seconds of execution: as often a long start says how far it is. */
+const PROGRESS_INSTRUCTIONS = 10_000_000_000;
+
 const MISSING_CHECKPOINT =
   "The checkpoint files (state-*) in the state folder are missing, and the batch log is not. Nothing was changed; " +
   "restore a copy of the whole state folder, or start again with --clean, which deletes the state of this network.";
@@ -113,6 +116,7 @@ export class DurableState {
   /** Executes the batches logged after the checkpoint and describes the state that this leads to. */
   async start(): Promise<RoundOutput> {
     const { state } = this.machine;
+    let told = 0;
     for (const { height, payload } of this.#batches.entries(state.height + 1)) {
       if (height !== state.height + 1) {
         throw new EnvironmentError(
@@ -123,6 +127,10 @@ export class DurableState {
       const batch = decodeState(payload) as Batch;
       await this.machine.long.runSlice();
       this.#count(batch, payload.length, replayBatch(this.machine, batch));
+      if (this.#instructions < told + PROGRESS_INSTRUCTIONS) continue;
+      told = this.#instructions;
+      const last = (this.#batches.nextHeight ?? 1) - 1;
+      this.#log.log("info", `Executing the batch log again after an interruption: batch ${height} of ${last}.`);
     }
     return describeWholeState(this.machine);
   }
