@@ -53,12 +53,47 @@ test("a state that is loaded and executed again has the same root hash", async (
   assert.equal(new Set(hashes).size, 1, "where checkpoints fall makes no difference");
 });
 
-function open(storage: MemoryStorage, checkpointBatches: number): DurableState {
+test("so has one in which executions take many rounds, wherever it was interrupted", async () => {
+  const batches = makeBatches(await recorderWasm());
+  const last = batches.at(-1) as Batch;
+  for (let i = 1; i <= 60; i++) {
+    const time = last.time + BigInt(i) * SECOND;
+    batches.push({ height: last.height + i, time, randomness: new Uint8Array(32).fill(i), ingress: [] });
+  }
+  for (const checkpointBatches of [3, 1_000_000]) {
+    const storage = new MemoryStorage();
+    const running = open(storage, checkpointBatches, SLICES);
+    let tree = applyChanges(EMPTY_TREE, (await running.start()).treeChanges);
+    const hashes: string[] = [];
+    const copies: MemoryStorage[] = [];
+    let mostPaused = 0;
+    for (const batch of batches) {
+      const round = await running.execute(batch);
+      mostPaused = Math.max(mostPaused, round.pausedExecutions);
+      tree = applyChanges(tree, round.treeChanges);
+      hashes.push(hexHash(tree));
+      copies.push(storage.clone());
+    }
+    assert.ok(mostPaused >= 2, `${mostPaused} at a time`);
+    assert.equal(running.machine.long.size, 0, "all have ended");
+    for (const height of [2, 3, 4, 5, 9, 14, 22, 30]) {
+      const again = open(copies[height - 1] as MemoryStorage, checkpointBatches, SLICES);
+      let copy = applyChanges(EMPTY_TREE, (await again.start()).treeChanges);
+      assert.equal(hexHash(copy), hashes[height - 1], `restarted at ${height}`);
+      for (const batch of batches.slice(height)) copy = applyChanges(copy, (await again.execute(batch)).treeChanges);
+      assert.equal(hexHash(copy), hashes.at(-1), `from ${height} to the end`);
+    }
+  }
+});
+
+const SLICES = { slice: 3_000_000, operation: 100_000_000 };
+
+function open(storage: MemoryStorage, checkpointBatches: number, slices?: typeof SLICES): DurableState {
   const log = { log: (_: string, message: string) => assert.fail(message) };
   const pages = new PageStore({ shared: false });
   pages.heights[0] = Number.MAX_SAFE_INTEGER;
   return new DurableState(
-    { config, rootKey: config.publicKey, pages, checkpointBatches },
+    { config, rootKey: config.publicKey, pages, checkpointBatches, ...(slices === undefined ? {} : { slices }) },
     { storage, crypto: { sha256 }, log },
   );
 }

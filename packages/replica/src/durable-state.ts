@@ -7,6 +7,7 @@ import {
   type InstancePoolOptions,
   prepareModule,
   REWRITER_VERSION,
+  type SliceLimits,
 } from "@atoll/embedder";
 import { FeeSchedule, LongExecutions } from "@atoll/execution";
 import { describeWholeState, processBatch, type RoundOutput, replayBatch, type StateMachine } from "@atoll/messaging";
@@ -45,6 +46,8 @@ const CHECKPOINT_LOG_BYTES = 32 * 1024 * 1024;
  * this many batches at least the oldest has ended: it gets every other slice, and none takes more than 600.
  */
 const CHECKPOINT_BATCHES_AT_MOST = 2000;
+/** The same as a multiple of what was asked for instead of the usual number of batches. */
+const CHECKPOINT_PATIENCE = 8;
 
 /** Some seconds of execution: as often a long start says how far it is. */
 const PROGRESS_INSTRUCTIONS = 10_000_000_000;
@@ -62,6 +65,8 @@ export interface DurableStateOptions {
   readonly instances?: InstancePoolOptions;
   /** A checkpoint at the latest after so many batches; for tests that need many of them. */
   readonly checkpointBatches?: number;
+  /** Smaller slices, for tests of long executions that shall not take long. */
+  readonly slices?: SliceLimits;
 }
 
 export interface DurableStatePorts {
@@ -97,7 +102,7 @@ export class DurableState {
       fees: new FeeSchedule(options.config),
       crypto,
       rootKey: options.rootKey,
-      long: new LongExecutions(),
+      long: new LongExecutions(options.slices === undefined ? {} : { slices: options.slices }),
       tree: new CanonicalTree(),
     };
     if (this.#checkpoints.height === undefined) this.#begin(state);
@@ -185,7 +190,10 @@ export class DurableState {
   }
 
   #isCheckpointDue(): boolean {
-    if (this.machine.long.size > 0) return this.#batchCount >= CHECKPOINT_BATCHES_AT_MOST;
+    if (this.machine.long.size > 0) {
+      const patience = CHECKPOINT_PATIENCE * this.#checkpointBatches;
+      return this.#batchCount >= Math.min(CHECKPOINT_BATCHES_AT_MOST, patience);
+    }
     return (
       this.#instructions >= CHECKPOINT_INSTRUCTIONS ||
       this.#messages >= CHECKPOINT_MESSAGES ||
