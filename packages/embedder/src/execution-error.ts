@@ -33,6 +33,7 @@ export type ExecutionError =
       /** What a controller is told; undefined: the caller is none. */
       readonly missing: bigint | undefined;
     }
+  | { readonly kind: "reserved-cycles-limit"; readonly bytes: number; readonly limit: bigint; readonly excess: bigint }
   | { readonly kind: "invalid-principal" }
   | { readonly kind: "insufficient-cycles" | "environment-variable"; readonly message: string }
   | { readonly kind: "function-not-found"; readonly index: number }
@@ -122,6 +123,8 @@ export function codeOf(error: ExecutionError): ErrorCode {
       return ErrorCode.CanisterWasmMemoryLimitExceeded;
     case "cycles-in-memory-grow":
       return ErrorCode.InsufficientCyclesInMemoryGrow;
+    case "reserved-cycles-limit":
+      return ErrorCode.ReservedCyclesLimitExceededInMemoryGrow;
     case "function-not-found":
       return ErrorCode.CanisterFunctionNotFound;
     case "method-not-found":
@@ -170,6 +173,11 @@ export function describe(error: ExecutionError): string {
       return (
         `Canister cannot grow memory by ${error.bytes} bytes due to insufficient cycles.` +
         (error.missing === undefined ? "" : ` At least ${groupedCycles(error.missing)} additional cycles are required.`)
+      );
+    case "reserved-cycles-limit":
+      return (
+        `Canister cannot grow memory by ${error.bytes} bytes due to its reserved cycles limit. The current limit ` +
+        `(${groupedCycles(error.limit)}) would be exceeded by ${groupedCycles(error.excess)}.`
       );
     case "invalid-principal":
       return "Canister provided invalid principal id";
@@ -244,6 +252,11 @@ function helpFor(error: ExecutionError): Help | undefined {
       };
     case "cycles-in-memory-grow":
       return { suggestion: "Try topping up the canister.", topic: "insufficient-cycles-in-memory-grow" };
+    case "reserved-cycles-limit":
+      return {
+        suggestion: "Try increasing the canister's reserved cycles limit.",
+        topic: "reserved-cycles-limit-exceeded-in-memory-grow",
+      };
     case "wasm-memory-limit":
       return {
         suggestion:

@@ -19,8 +19,20 @@ export interface ExecutionFees {
   httpRequestV2(params: Uint8Array): Cycles | undefined;
   /** undefined: unknown key name. */
   signature(keyName: string): Cycles | undefined;
-  /** Balance below which the canister may not spend, for the given memory use in bytes. */
-  freezingThreshold(memoryBytes: number): Cycles;
+  /** Balance below which the canister may not spend, with so many bytes in use and so many cycles more reserved. */
+  freezingThreshold(memoryBytes: number, messageBytes: number, reservedMore: Cycles): Cycles;
+}
+
+/** What the subnet has to say when a canister wants more memory. */
+export interface MemoryRules {
+  /** Bytes that the canister was promised. */
+  readonly allocation: number;
+  /** Bytes that the subnet has left. */
+  available(): number;
+  /** Cycles to reserve for `bytes` more after `taken` others. */
+  reservation(taken: number, bytes: number): Cycles;
+  readonly reservedCycles: Cycles;
+  readonly reservedCyclesLimit: Cycles;
 }
 
 export interface CanisterFacts {
@@ -38,6 +50,9 @@ export interface CanisterFacts {
   readonly logBytes: number;
   /** Memory in use beside heap and stable memory, in bytes: module, chunks, history. */
   readonly otherMemoryBytes: number;
+  /** Bytes that its messages take. */
+  readonly messageBytes: number;
+  readonly memory: MemoryRules;
   /** Calls to `receiver` that are not answered yet. */
   openCallsTo(receiver: CanisterId): number;
   readonly openCalls: number;
@@ -104,6 +119,8 @@ export interface Effects {
   cycles: Cycles;
   cyclesAccepted: Cycles;
   cyclesBurned: Cycles;
+  /** Moved from the balance to the reserved cycles, for memory that was taken. */
+  cyclesReserved: Cycles;
   certifiedData: Uint8Array | undefined;
   globalTimer: Time | undefined;
   /** debug_print and trap lines; kept even when the execution fails. */

@@ -50,6 +50,10 @@ export class Execution {
   available: Cycles;
   /** Calls performed by this execution, by receiver. */
   readonly callsTo = new Map<CanisterId, number>();
+  /** Bytes of the canister's messages, those of this execution included. */
+  messageBytes: number;
+  /** Bytes beyond what the canister had or was promised. */
+  #memoryTaken = 0;
   acceptCalled = false;
 
   constructor(input: ExecutionInput, heap: Heap, stable: StableMemory) {
@@ -58,12 +62,14 @@ export class Execution {
     this.stable = stable;
     this.caller = principalToBytes(input.caller);
     this.available = input.cyclesAvailable;
+    this.messageBytes = input.canister.messageBytes;
     this.effects = {
       answer: undefined,
       calls: [],
       cycles: input.canister.cycles,
       cyclesAccepted: 0n,
       cyclesBurned: 0n,
+      cyclesReserved: 0n,
       certifiedData: undefined,
       globalTimer: undefined,
       log: new LogDelta(input.canister.logBytes),
@@ -157,7 +163,7 @@ export class Execution {
 
   /** What may be spent without freezing the canister. */
   liquidCycles(): Cycles {
-    return subtractCycles(this.effects.cycles, this.input.fees.freezingThreshold(this.memoryBytes()));
+    return subtractCycles(this.effects.cycles, this.freezingThreshold(this.memoryBytes()));
   }
 
   /**
@@ -179,25 +185,63 @@ export class Execution {
     this.call = undefined;
   }
 
-  /** The rules for growing heap or stable memory by `bytes` (checklist 3.5); throws when they forbid it. */
-  checkGrowth(bytes: number, isHeap: boolean): void {
-    const { mode, canister, fees } = this.input;
-    const limited = Mode.init | Mode.start | Mode.update;
-    if (isHeap && (mode & limited) !== 0 && canister.wasmMemoryLimit !== 0n) {
-      const after = BigInt(this.heap.bytes().length + bytes);
-      if (after > canister.wasmMemoryLimit) {
-        throw new Trap({ kind: "wasm-memory-limit", bytes: after, limit: canister.wasmMemoryLimit });
-      }
+  freezingThreshold(memoryBytes: number): Cycles {
+    return this.input.fees.freezingThreshold(memoryBytes, this.messageBytes, this.effects.cyclesReserved);
+  }
+
+  /**
+   * The rules for growing heap or stable memory by `bytes` (checklist 3.5); throws when they forbid it. False: the
+   * subnet has no memory left.
+   */
+  takeMemory(bytes: number, isHeap: boolean): boolean {
+    const { mode, canister } = this.input;
+    if (isHeap) this.#checkHeapLimit(bytes);
+    const used = this.memoryBytes();
+    const { memory } = canister;
+    const before = Math.max(used, memory.allocation);
+    const after = Math.max(used + bytes, memory.allocation);
+    const taken = after - before;
+    if (taken === 0) return true;
+    if ((mode & (Mode.update | Mode.task)) !== 0) this.#requireCycles(taken, this.freezingThreshold(used + bytes));
+    if ((mode & KEEPS_MEMORY) === 0) return true;
+    if (taken > memory.available() - this.#memoryTaken) return false;
+    this.#reserveCycles(taken);
+    this.#memoryTaken += taken;
+    return true;
+  }
+
+  #checkHeapLimit(bytes: number): void {
+    const { mode, canister } = this.input;
+    const isLimited = (mode & (Mode.init | Mode.start | Mode.update)) !== 0 && canister.wasmMemoryLimit !== 0n;
+    const after = BigInt(this.heap.bytes().length + bytes);
+    if (!isLimited || after <= canister.wasmMemoryLimit) return;
+    throw new Trap({ kind: "wasm-memory-limit", bytes: after, limit: canister.wasmMemoryLimit });
+  }
+
+  #reserveCycles(bytes: number): void {
+    const { memory } = this.input.canister;
+    const amount = memory.reservation(this.#memoryTaken, bytes);
+    const reserved = memory.reservedCycles + this.effects.cyclesReserved + amount;
+    if (amount > 0n && reserved > memory.reservedCyclesLimit) {
+      const limit = memory.reservedCyclesLimit;
+      throw new Trap({ kind: "reserved-cycles-limit", bytes, limit, excess: reserved - limit });
     }
-    if ((mode & (Mode.update | Mode.task)) === 0) return;
-    const threshold = fees.freezingThreshold(this.memoryBytes() + bytes);
-    if (this.effects.cycles < threshold) {
-      const isController = canister.controllers.includes(this.input.caller);
-      const missing = isController ? threshold - this.effects.cycles : undefined;
-      throw new Trap({ kind: "cycles-in-memory-grow", bytes, missing });
-    }
+    this.#requireCycles(bytes, amount);
+    this.effects.cycles -= amount;
+    this.effects.cyclesReserved += amount;
+  }
+
+  /** Throws when the balance is below `required`, which `bytes` more of memory would take. */
+  #requireCycles(bytes: number, required: Cycles): void {
+    if (this.effects.cycles >= required) return;
+    const isController = this.input.canister.controllers.includes(this.input.caller);
+    const missing = isController ? required - this.effects.cycles : undefined;
+    throw new Trap({ kind: "cycles-in-memory-grow", bytes, missing });
   }
 }
+
+/** Executions whose memory stays; installations are looked at as a whole when they are through. */
+const KEEPS_MEMORY = Mode.update | Mode.task | Mode.reply | Mode.reject | Mode.cleanup;
 
 /** The decimal of a pointer or size as the canister meant it. */
 export function unsigned(value: Value): bigint {

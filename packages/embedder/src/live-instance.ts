@@ -302,7 +302,9 @@ export class LiveInstance implements Heap {
       },
       try_grow_wasm_memory: (_current: number, requested: number) => {
         if (requested < 0) throw new Trap({ kind: "out-of-memory" });
-        if (requested > 0) current().checkGrowth(requested * WASM_PAGE_BYTES, true);
+        if (requested > 0 && !current().takeMemory(requested * WASM_PAGE_BYTES, true)) {
+          throw new Trap({ kind: "out-of-memory" });
+        }
         return 1;
       },
     };

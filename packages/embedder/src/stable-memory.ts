@@ -54,6 +54,10 @@ export class StableMemory {
     return this.#wasmPages * WASM_PAGE_BYTES;
   }
 
+  get writtenPages(): number {
+    return this.#written.length;
+  }
+
   /** Pages written so far, with their whole content, as views on what goes on being written. */
   get written(): Iterable<[page: number, bytes: Uint8Array]> {
     return this.#written.map((page, i) => [page, this.#pages.at(i)]);

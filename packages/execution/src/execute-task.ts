@@ -1,4 +1,4 @@
-// Runs the system tasks of a canister: global timer and heartbeat. They happen only while the canister is running
+// Runs the system tasks of a canister: global timer, heartbeat, low-memory hook. They happen only while the canister is running
 // and can pay; nobody waits for an answer. Specification, "Global timer", "Heartbeat"; checklist 3.2.
 import { describeModule, type ExecutionInput, Mode } from "@atoll/embedder";
 import { type CanisterState, type PendingExecution, type Task, touch } from "@atoll/state";
@@ -12,16 +12,25 @@ import { prepay, settle } from "./prepayment.ts";
 import type { Round } from "./round.ts";
 import { runOn } from "./run-on.ts";
 
+const TASKS = {
+  globalTimer: { entry: "globalTimer", name: "canister_global_timer", label: "global timer" },
+  heartbeat: { entry: "heartbeat", name: "canister_heartbeat", label: "heartbeat" },
+  lowWasmMemory: { entry: "onLowWasmMemory", name: "canister_on_low_wasm_memory", label: "on low Wasm memory" },
+} as const;
+
 export function executeTask(round: Round, canister: CanisterState, task: Task): void {
   if (canister.status.kind !== "running" || canister.execution === undefined) return;
   if (task === "globalTimer") {
     canister.globalTimer = 0n;
     touch(round.state, canister);
+  } else if (task === "lowWasmMemory") {
+    // Whether it can be paid for or not: once.
+    canister.lowMemoryHook = "executed";
+    touch(round.state, canister);
   }
   const module = round.state.modules.get(canister.execution.moduleHash);
   if (module === undefined) return;
-  const { entryPoints } = describeModule(module);
-  if (!(task === "globalTimer" ? entryPoints.globalTimer : entryPoints.heartbeat)) return;
+  if (!describeModule(module).entryPoints[TASKS[task].entry]) return;
   const prepaid = prepay(round, canister, round.fees.limits.update, MANAGEMENT_CANISTER);
   if (typeof prepaid !== "bigint") return;
   const context = openCallContext(canister, { kind: "task" }, 0n, round);
@@ -43,11 +52,11 @@ export function* taskSteps(
 ): Steps<void> {
   const context = canister.callContexts.get(callContextId);
   invariant(context !== undefined, "a task under way has lost its call context");
-  const name = task === "globalTimer" ? "canister_global_timer" : "canister_heartbeat";
+  const { name, label } = TASKS[task];
   const input: ExecutionInput = {
     ...commonInput(round, canister, canister.cycles),
     mode: Mode.task,
-    task: task === "globalTimer" ? "global timer" : "heartbeat",
+    task: label,
     caller: MANAGEMENT_CANISTER,
     arg: new Uint8Array(),
     rejectCode: 0,

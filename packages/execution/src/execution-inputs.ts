@@ -1,12 +1,14 @@
 // The facts about a canister, its subnet and the fees that go into every execution of it.
 // The query side has its own (query/query-input.ts), taken from the certified height.
-import type { CanisterFacts, ExecutionFees, ExecutionInput } from "@atoll/embedder";
+import type { CanisterFacts, ExecutionFees, ExecutionInput, MemoryRules } from "@atoll/embedder";
 import { describeModule } from "@atoll/embedder";
 import type { CanisterState } from "@atoll/state";
-import { type Cycles, invariant } from "@atoll/types";
+import { type Cycles, invariant, MANAGEMENT_CANISTER } from "@atoll/types";
 import { httpRequestCost } from "./http-request-cost.ts";
+import { messageMemory } from "./message-memory.ts";
 import { callsLeft, openCallsTo } from "./open-calls.ts";
-import { freezingThreshold, otherMemoryBytes, type Round } from "./round.ts";
+import { availableMemory, guaranteedCallsLeft, storageReservation } from "./resource-usage.ts";
+import { otherMemoryBytes, type Round } from "./round.ts";
 
 /** The parts of an input that do not depend on the message. `cycles` is the balance after prepayment. */
 export function commonInput(
@@ -35,6 +37,7 @@ export function isWasm64(round: Pick<Round, "state">, canister: CanisterState): 
 const STATUS = { running: 1, stopping: 2, stopped: 3 } as const;
 
 function canisterFacts(round: Round, canister: CanisterState, cycles: Cycles): CanisterFacts {
+  const messages = messageMemory(canister);
   return {
     id: canister.id,
     status: STATUS[canister.status.kind],
@@ -46,9 +49,13 @@ function canisterFacts(round: Round, canister: CanisterState, cycles: Cycles): C
     environmentVariables: canister.settings.environmentVariables,
     logBytes: canister.settings.logMemoryLimit,
     otherMemoryBytes: otherMemoryBytes(round.state, canister),
+    messageBytes: messages.guaranteed + messages.bestEffort,
+    memory: memoryRules(round, canister),
     openCalls: canister.callbacks.size,
-    openCallsTo: (receiver) => openCallsTo(canister, receiver),
-    callsLeft: () => callsLeft(round.state),
+    openCallsTo: (receiver) =>
+      openCallsTo(canister, receiver) +
+      (receiver === MANAGEMENT_CANISTER ? openCallsTo(canister, round.state.config.subnetId) : 0),
+    callsLeft: () => ({ all: callsLeft(round.state), guaranteed: guaranteedCallsLeft(round) }),
   };
 }
 
@@ -60,6 +67,19 @@ function executionFees(round: Round, canister: CanisterState): ExecutionFees {
     httpRequest: (requestBytes, maxResponseBytes) => round.fees.httpRequest(requestBytes, maxResponseBytes),
     httpRequestV2: (params) => httpRequestCost(round.fees, params),
     signature: (keyName) => round.fees.signature(keyName),
-    freezingThreshold: (memoryBytes) => freezingThreshold(round, canister, memoryBytes),
+    freezingThreshold: (memoryBytes, messageBytes, reservedMore) => {
+      const reservedCycles = canister.reservedCycles + reservedMore;
+      return round.fees.freezingThreshold({ settings: canister.settings, reservedCycles }, memoryBytes, messageBytes);
+    },
+  };
+}
+
+function memoryRules(round: Round, { settings, reservedCycles }: CanisterState): MemoryRules {
+  return {
+    allocation: Number(settings.memoryAllocation),
+    available: () => availableMemory(round),
+    reservation: (taken, bytes) => storageReservation(round, bytes, taken),
+    reservedCycles,
+    reservedCyclesLimit: settings.reservedCyclesLimit,
   };
 }

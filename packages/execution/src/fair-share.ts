@@ -3,6 +3,7 @@
 // up for the time it was away nor pays for what it had alone. Checklist 6.1.
 import type { CanisterState } from "@atoll/state";
 import type { CanisterId } from "@atoll/types";
+import { isRateLimited } from "./rate-limits.ts";
 import type { Round } from "./round.ts";
 
 /** Canisters that may run something, the one that was served least first. Those that come back get no arrears. */
@@ -11,7 +12,8 @@ export function inOrderOfService(round: Round, ids: Iterable<CanisterId>): Canis
   const canisters: CanisterState[] = [];
   for (const id of ids) {
     const canister = state.canisters.get(id);
-    if (canister !== undefined && canister.pendingExecution === undefined) canisters.push(canister);
+    if (canister === undefined || canister.pendingExecution !== undefined || isRateLimited(round, canister)) continue;
+    canisters.push(canister);
   }
   const floor = state.serviceReceived;
   for (const canister of canisters) canister.serviceReceived = Math.max(canister.serviceReceived, floor);

@@ -33,6 +33,7 @@ export interface HttpRequestParts {
 }
 
 const GIB = 1024n ** 3n;
+const MAX_RESERVATION_SECONDS = 300_000_000n;
 const SECONDS_PER_DAY = 86_400n;
 const KEY_NAMES = ["key_1", "test_key_1", "dfx_test_key"];
 
@@ -46,7 +47,7 @@ export class FeeSchedule {
   readonly #isSystem: boolean;
   readonly #isFree: boolean;
 
-  constructor(config: Pick<SubnetConfig, "feeNodes" | "type" | "costSchedule" | "resources">) {
+  constructor(config: Pick<SubnetConfig, "feeNodes" | "type" | "costSchedule" | "resources" | "provisional">) {
     this.#nodes = BigInt(config.feeNodes);
     const { gibPerSecond, instructions } = resourcesOf(config);
     this.limits = instructions;
@@ -120,6 +121,21 @@ export class FeeSchedule {
 
   storage(bytes: bigint, seconds: bigint): Cycles {
     return this.#scale((bytes * this.#gibPerSecond * seconds) / GIB);
+  }
+
+  /**
+   * Cycles to be reserved for `bytes` more on a subnet with `used` in use: the fuller it is above its threshold, the
+   * longer the time for which storage is paid for in advance.
+   */
+  storageReservation(used: number, bytes: number, threshold: number, capacity: number): Cycles {
+    return this.#reserved(used + bytes, threshold, capacity) - this.#reserved(used, threshold, capacity);
+  }
+
+  #reserved(used: number, threshold: number, capacity: number): Cycles {
+    const room = BigInt(Math.max(0, capacity - threshold));
+    const above = BigInt(Math.max(0, Math.min(used, capacity) - threshold));
+    if (room === 0n) return 0n;
+    return this.storage(above, (MAX_RESERVATION_SECONDS * above) / room / 2n);
   }
 
   /** What a canister costs in a day in which nothing happens. */

@@ -18,6 +18,7 @@ export { filterIngress } from "./query/filter-ingress.ts";
 export { admitsAnyIngress, filterCanisterIngress } from "./query/inspect-message.ts";
 export { QueryExecutor } from "./query/query-executor.ts";
 export * from "./query/query-state.ts";
+export { decayDebits } from "./rate-limits.ts";
 export { measureUsage } from "./resource-usage.ts";
 export * from "./round.ts";
 export { executeRound } from "./scheduler.ts";

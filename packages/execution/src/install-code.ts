@@ -41,9 +41,14 @@ import { COMPILE_BASE, COMPILE_PER_OPERATOR, compilationCost } from "./compilati
 import { commonInput } from "./execution-inputs.ts";
 import { collectLogs } from "./logs.ts";
 import type { Steps } from "./long-executions.ts";
-import { installOutOfCycles } from "./management/management-errors.ts";
+import { updateLowMemoryHook } from "./low-memory-hook.ts";
+import { isUserError } from "./management/managed-canister.ts";
+import { installOutOfCycles, memoryCapacityExceeded, tooFewCyclesToGrow } from "./management/management-errors.ts";
 import { prepareOnce } from "./prepare-once.ts";
 import { changeBalance } from "./prepayment.ts";
+import { installRateError, noteInstallation } from "./rate-limits.ts";
+import { reservationFor, reserveCycles } from "./reserve-memory.ts";
+import { availableMemory } from "./resource-usage.ts";
 import { freezingThreshold, memoryMetrics, type Round } from "./round.ts";
 
 export interface InstallRequest {
@@ -68,6 +73,8 @@ interface Transaction {
   /** Balance without them, as the phases change it. */
   cycles: Cycles;
   burned: Cycles;
+  /** For memory that is taken, where the subnet is rather full. */
+  toReserve: Cycles;
   instructions: number;
   certifiedData: Uint8Array | undefined;
   globalTimer: bigint;
@@ -84,7 +91,7 @@ export function* installCode(
   request: InstallRequest,
   isLong: boolean,
 ): Steps<UserError | undefined> {
-  const refusal = checkMode(canister, request);
+  const refusal = checkMode(canister, request) ?? installRateError(canister);
   if (refusal !== undefined) return refusal;
   const prepared = prepareOnce(request.wasm, round.crypto);
   const is64 = prepared.ok && prepared.module.description.memory64;
@@ -114,13 +121,20 @@ export function* installCode(
     noteConsumption(round.state, canister, "burnedCycles", transaction.burned);
   }
   charge(round, canister, transaction.instructions, is64);
-  return error === undefined ? undefined : toUserError(error, canister.id);
+  if (error === undefined) {
+    reserveCycles(canister, transaction.toReserve);
+    noteInstallation(round, canister, transaction.instructions);
+    updateLowMemoryHook(canister);
+    touch(round.state, canister);
+    return undefined;
+  }
+  return isUserError(error) ? error : toUserError(error, canister.id);
 }
 
 /** The attempt came to the end of its slice. */
 const UNFINISHED = Symbol("unfinished");
 
-type Failure = ExecutionError | typeof UNFINISHED;
+type Failure = ExecutionError | UserError | typeof UNFINISHED;
 
 function begin(
   round: Round,
@@ -144,6 +158,7 @@ function begin(
     cyclesBefore: canister.cycles - prepaid,
     cycles: canister.cycles - prepaid,
     burned: 0n,
+    toReserve: 0n,
     instructions: compilationCost(round, module),
     certifiedData: undefined,
     globalTimer: 0n,
@@ -182,7 +197,7 @@ function* runPhases(transaction: Transaction): Steps<Failure | undefined> {
   let kept: ChangedHeap = unchanged(NO_MEMORY);
   if (old !== undefined) {
     const oldHeap = yield* runPreUpgrade(transaction, old);
-    if (oldHeap === UNFINISHED || "kind" in oldHeap) {
+    if (oldHeap === UNFINISHED || "kind" in oldHeap || isUserError(oldHeap)) {
       round.pool.drop(canister.id);
       return oldHeap;
     }
@@ -207,10 +222,10 @@ function* runPhases(transaction: Transaction): Steps<Failure | undefined> {
 }
 
 /** What the phases were allowed to do with memory is looked at as a whole, once they are through. */
-function checkMemory(transaction: Transaction, live: LiveInstance): ExecutionError | undefined {
+function checkMemory(transaction: Transaction, live: LiveInstance): ExecutionError | UserError | undefined {
   const { round, canister, module, stable } = transaction;
   const heapBytes = live.bytes().length;
-  const limit = canister.settings.wasmMemoryLimit;
+  const { wasmMemoryLimit: limit, memoryAllocation } = canister.settings;
   if (limit !== 0n && BigInt(heapBytes) > limit) {
     return { kind: "wasm-memory-limit", bytes: BigInt(heapBytes), limit };
   }
@@ -219,12 +234,19 @@ function checkMemory(transaction: Transaction, live: LiveInstance): ExecutionErr
     module.stored.uploaded.length + module.description.customSectionBytes + module.description.globals.length * 8;
   const others = before.history + before.chunkStore + before.snapshots;
   const after = heapBytes + stable.bytes + code + others;
-  if (after <= before.total) return undefined;
+  const promised = Number(memoryAllocation);
+  const taken = Math.max(after, promised) - Math.max(before.total, promised);
+  if (taken <= 0) return undefined;
   const spent = round.fees.execution(transaction.instructions, module.description.memory64);
   const balance = transaction.cycles + transaction.prepaid - spent;
-  const threshold = freezingThreshold(round, canister, after);
-  if (balance >= threshold) return undefined;
-  return { kind: "cycles-in-memory-grow", bytes: after - before.total, missing: threshold - balance };
+  const amount = reservationFor(round, canister, taken, balance);
+  if (typeof amount !== "bigint") return amount;
+  const threshold = freezingThreshold(round, { ...canister, reservedCycles: canister.reservedCycles + amount }, after);
+  if (balance - amount < threshold) return tooFewCyclesToGrow(taken, threshold - balance + amount);
+  const available = availableMemory(round);
+  if (taken > available) return memoryCapacityExceeded(BigInt(taken), BigInt(available));
+  transaction.toReserve = amount;
+  return undefined;
 }
 
 /** The new code, ready to run; an error when the engine will not have it, as with elements outside of the table. */

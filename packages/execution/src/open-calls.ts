@@ -7,8 +7,6 @@ import type { CanisterId, Time } from "@atoll/types";
 
 /** Beyond their own 50, canisters share so many callbacks. */
 const MAX_CALLBACKS = 1_000_000;
-/** 15 GiB for guaranteed responses of at most 2 MiB each. */
-const MAX_GUARANTEED_CALLS = 15 * 512;
 const SECOND_NS = 1_000_000_000n;
 
 /** Names a callback of the subnet; in the order of canisters, then of the calls that they made. */
@@ -16,7 +14,6 @@ type CallbackKey = `${CanisterId} ${string}`;
 
 interface Totals {
   all: number;
-  guaranteed: number;
   /** Calls with a deadline that nobody has answered yet, and when it will have passed. */
   readonly unanswered: TimerIndex<CallbackKey>;
 }
@@ -40,22 +37,21 @@ export function guaranteedCallsOf({ callbacks }: CanisterState): number {
   return openCallsOf(callbacks).guaranteed;
 }
 
-/** Calls that the subnet has room for. */
-export function callsLeft(state: SubnetState): { readonly all: number; readonly guaranteed: number } {
-  const { all, guaranteed } = totalsOf(state);
-  return { all: MAX_CALLBACKS - all, guaranteed: MAX_GUARANTEED_CALLS - guaranteed };
+/** Callbacks that the subnet has room for. */
+export function callsLeft(state: SubnetState): number {
+  return MAX_CALLBACKS - totalsOf(state).all;
 }
 
 export function addCallback(state: SubnetState, { id, callbacks }: CanisterState, callback: Callback): void {
   const totals = totalsOf(state);
-  count(totals, callback, 1);
+  totals.all++;
   if (callback.deadlineSeconds !== 0) totals.unanswered.set(keyOf(id, callback.id), expiryOf(callback));
   countOpen(openCallsOf(callbacks), callback, 1);
   callbacks.set(callback.id, callback);
 }
 
 export function removeCallback(state: SubnetState, { id, callbacks }: CanisterState, callback: Callback): void {
-  count(totalsOf(state), callback, -1);
+  totalsOf(state).all--;
   noteAnswered(state, id, callback.id);
   countOpen(openCallsOf(callbacks), callback, -1);
   callbacks.delete(callback.id);
@@ -112,7 +108,7 @@ function countOpen(open: OpenCalls, { receiver, deadlineSeconds }: Callback, cha
 function totalsOf({ canisters }: SubnetState): Totals {
   let totals = bySubnet.get(canisters);
   if (totals === undefined) {
-    totals = { all: 0, guaranteed: 0, unanswered: new TimerIndex() };
+    totals = { all: 0, unanswered: new TimerIndex() };
     for (const canister of canisters.values()) addAll(totals, canister);
     bySubnet.set(canisters, totals);
   }
@@ -124,13 +120,8 @@ function addAll(totals: Totals, { id, callbacks, input }: CanisterState): void {
   const answered = new Set<number>();
   for (const item of input) if (item.kind === "response") answered.add(item.response.callbackId);
   for (const callback of callbacks.values()) {
-    count(totals, callback, 1);
+    totals.all++;
     if (callback.deadlineSeconds === 0 || answered.has(callback.id)) continue;
     totals.unanswered.set(keyOf(id, callback.id), expiryOf(callback));
   }
-}
-
-function count(totals: Totals, callback: Callback, change: 1 | -1): void {
-  totals.all += change;
-  if (callback.deadlineSeconds === 0) totals.guaranteed += change;
 }

@@ -33,6 +33,7 @@ export function prepay(
 export function settle(round: Round, canister: CanisterState, result: RunResult, prepaid: Cycles): void {
   if (result.error === undefined) {
     changeBalance(canister, result.balanceChange);
+    canister.reservedCycles += result.effects.cyclesReserved;
     noteConsumption(round.state, canister, "burnedCycles", result.effects.cyclesBurned);
   }
   refundUnused(round, canister, result.instructions, prepaid);

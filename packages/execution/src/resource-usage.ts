@@ -2,7 +2,14 @@
 // brought up to date by the canisters that changed, so that no check has to look at all of them. The same look at a
 // changed canister tells what it costs from now on, and when it will be frozen or out of cycles if nothing happens.
 // Checklist 3.4, 3.5, 5.2.
-import { type CanisterState, type CanisterUsage, NO_USAGE, resourcesOf, type SubnetState } from "@atoll/state";
+import {
+  type CanisterState,
+  type CanisterUsage,
+  NO_USAGE,
+  RESPONSE_RESERVATION,
+  resourcesOf,
+  type SubnetState,
+} from "@atoll/state";
 import { type Cycles, MAX_INGRESS_BYTES_SYSTEM, type Time } from "@atoll/types";
 import type { FeeSchedule } from "./fees.ts";
 import { messageMemory } from "./message-memory.ts";
@@ -77,4 +84,22 @@ function spread({ id }: CanisterState): Time {
 export function availableMemory(round: Pick<Round, "state" | "fees">): number {
   measureUsage(round);
   return Math.max(0, resourcesOf(round.state.config).memoryCapacity - round.state.usage.total.allocatedBytes);
+}
+
+/** Calls for whose response there is room; system subnets have room for all. */
+export function guaranteedCallsLeft(round: Pick<Round, "state" | "fees">): number {
+  const { config, usage } = round.state;
+  if (config.type === "system") return Number.POSITIVE_INFINITY;
+  measureUsage(round);
+  return Math.floor(
+    (resourcesOf(config).guaranteedMessageMemory - usage.total.guaranteedMessages) / RESPONSE_RESERVATION,
+  );
+}
+
+/** Cycles to be reserved for `bytes` more memory, after `taken` others that the totals do not hold yet. */
+export function storageReservation(round: Pick<Round, "state" | "fees">, bytes: number, taken = 0): Cycles {
+  const { config, usage } = round.state;
+  const { memoryCapacity, memoryThreshold } = resourcesOf(config);
+  measureUsage(round);
+  return round.fees.storageReservation(usage.total.allocatedBytes + taken, bytes, memoryThreshold, memoryCapacity);
 }

@@ -16,6 +16,8 @@ import {
 import { type CanisterState, type ExecutionState, touch } from "@atoll/state";
 import { invariant } from "@atoll/types";
 import type { Steps } from "./long-executions.ts";
+import { updateLowMemoryHook } from "./low-memory-hook.ts";
+import { noteHeapDelta } from "./rate-limits.ts";
 import type { Round } from "./round.ts";
 
 /** Not billed, but taken off the round: so that rounds of many tiny messages end too (instruction-costs 6). */
@@ -78,6 +80,8 @@ function keepOrUndo(
     const { certifiedData, globalTimer } = result.effects;
     if (certifiedData !== undefined) canister.certifiedData = certifiedData;
     if (globalTimer !== undefined) canister.globalTimer = globalTimer;
+    updateLowMemoryHook(canister);
+    noteHeapDelta(round, canister, result.dirtyPages.length + result.stable.writtenPages);
     return true;
   }
   if (rollBack(live, result.dirtyPages, execution.heap, execution.globals)) return true;

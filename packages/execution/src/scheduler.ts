@@ -14,7 +14,7 @@ import type { Round } from "./round.ts";
 export function executeRound(round: Round): void {
   executeWaitingManagementCalls(round);
   const { state } = round;
-  const withTasks = new Set([...state.withTimer.due(state.time), ...state.withHeartbeat]);
+  const withTasks = new Set([...state.withLowMemoryHook, ...state.withTimer.due(state.time), ...state.withHeartbeat]);
   let isFirstPass = true;
   let most = state.serviceReceived;
   while (round.instructionsLeft > 0) {
@@ -41,6 +41,7 @@ export function executeRound(round: Round): void {
 
 /** Timer, heartbeat and messages take turns at being first; where it is the messages' turn, tasks wait a round. */
 function executeTasks(round: Round, canister: CanisterState): void {
+  if (canister.lowMemoryHook === "ready") executeTask(round, canister, "lowWasmMemory");
   for (const task of tasksInTurn(round, canister)) {
     if (round.instructionsLeft <= 0 || canister.pendingExecution !== undefined) return;
     executeTask(round, canister, task);

@@ -5,6 +5,7 @@ import {
   answerRandomness,
   chargeAllocations,
   continueLongExecution,
+  decayDebits,
   deliverQueryStats,
   executeRound,
   expireCalls,
@@ -116,6 +117,7 @@ function runBatch(machine: StateMachine, batch: Batch): Round {
   expireCalls(round);
   for (const message of batch.ingress) inductIngress(round, message);
   executeRound(round);
+  decayDebits(round);
   chargeAllocations(round);
   if (batch.isCheckpoint === true) machine.long.abortAll();
   state.ingressHistory.prune(state.time);
@@ -164,6 +166,7 @@ function takeOutput(
     pausedExecutions: machine.long.size,
     hasMoreWork:
       state.withInput.size > 0 ||
+      state.withLowMemoryHook.size > 0 ||
       state.pendingRandomness.length > 0 ||
       state.withPending.size > 0 ||
       state.managementQueue.length > 0,

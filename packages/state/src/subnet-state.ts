@@ -105,18 +105,20 @@ const GIB = 1024 ** 3;
 /** No limit: more than any canister does in a lifetime. */
 const PLENTY = 1e15;
 
-export function resourcesOf({ type, resources }: Pick<SubnetConfig, "type" | "resources">): SubnetResources {
-  const isSystem = type === "system";
+export function resourcesOf(config: Pick<SubnetConfig, "type" | "resources" | "provisional">): SubnetResources {
+  const isSystem = config.type === "system";
+  // Who develops installs again and again: no rates are limited there, as by other local networks.
+  const isUnlimited = isSystem || config.provisional;
   return {
     gibPerSecond: 127_000n,
     memoryCapacity: SUBNET_MEMORY_CAPACITY,
     memoryThreshold: isSystem ? SUBNET_MEMORY_CAPACITY : 750 * GIB,
     guaranteedMessageMemory: 15 * GIB,
     bestEffortMessageMemory: 5 * GIB,
-    heapDeltaPerRound: isSystem ? PLENTY : 75 * 1024 * 1024,
-    installInstructionsPerRound: isSystem ? PLENTY : 2_000_000_000,
+    heapDeltaPerRound: isUnlimited ? PLENTY : 75 * 1024 * 1024,
+    installInstructionsPerRound: isUnlimited ? PLENTY : 2_000_000_000,
     instructions: isSystem ? MAX_SYSTEM_INSTRUCTIONS : APPLICATION_INSTRUCTIONS,
-    ...resources,
+    ...config.resources,
   };
 }
 
@@ -253,10 +255,11 @@ export function indexCanister(state: SubnetState, canister: CanisterState): void
   setMember(state.withPending, canister.id, canister.pendingExecution !== undefined);
   setMember(state.stopping, canister.id, canister.status.kind === "stopping");
   setMember(state.withDebit, canister.id, canister.heapDeltaDebit > 0 || canister.installCodeDebit > 0);
-  setMember(state.withLowMemoryHook, canister.id, canister.lowMemoryHook === "ready");
   setTime(state.stopTimeouts, canister.id, stopTimeout(canister));
   // Tasks of a canister that is not running would be due all the time and never run.
   const isRunning = canister.status.kind === "running";
+  const runsHook = isRunning && canister.execution !== undefined && canister.lowMemoryHook === "ready";
+  setMember(state.withLowMemoryHook, canister.id, runsHook);
   setTime(state.withTimer, canister.id, isRunning && canister.globalTimer !== 0n ? canister.globalTimer : undefined);
   const module = canister.execution && state.modules.info(canister.execution.moduleHash);
   setMember(state.withHeartbeat, canister.id, isRunning && module?.hasHeartbeat === true);

@@ -1,9 +1,12 @@
 // Calls to other canisters: built piece by piece, then performed. Nothing leaves before the execution has
 // succeeded; call_perform only checks that the call could be sent and takes its cycles. Checklist 3.4.
 import {
+  type Cycles,
   DEFAULT_QUEUE_CAPACITY,
+  MANAGEMENT_CANISTER,
   MAX_CALL_TIMEOUT_SECONDS,
   MAX_GUARANTEED_CALLBACKS,
+  MAX_INTER_CANISTER_PAYLOAD_BYTES,
   MAX_LOCAL_PAYLOAD_BYTES,
   MAX_METHOD_NAME_BYTES,
   MAX_PRINCIPAL_BYTES,
@@ -162,15 +165,19 @@ function perform(x: Execution): number {
   const fees = x.input.fees.callCost(call.methodNameBytes, call.payloadBytes);
   const total = fees.request + fees.prepaidResponse + fees.prepaidExecution;
   const receiver = principalFromBytes(call.receiver);
-  const pending = x.callsTo.get(receiver) ?? 0;
-  const queueFull = x.input.canister.openCallsTo(receiver) + pending >= DEFAULT_QUEUE_CAPACITY;
+  // The management canister goes by two names and has one queue.
+  const queue = receiver === x.input.subnetId ? MANAGEMENT_CANISTER : receiver;
+  const pending = x.callsTo.get(queue) ?? 0;
+  const queueFull = x.input.canister.openCallsTo(queue) + pending >= DEFAULT_QUEUE_CAPACITY;
   const free = (x.input.mode & (Mode.compositeQuery | Mode.compositeReply | Mode.compositeReject)) !== 0;
-  if (queueFull || !subnetHasRoom(x, call) || (!free && total > x.liquidCycles())) {
+  const bytes = free ? 0 : messageBytes(call);
+  if (queueFull || !subnetHasRoom(x, call) || (!free && !canPay(x, total, bytes))) {
     x.discardCall();
     return RejectCode.SYS_TRANSIENT;
   }
+  x.messageBytes += bytes;
   if (!free) x.effects.cycles -= total;
-  x.callsTo.set(receiver, pending + 1);
+  x.callsTo.set(queue, pending + 1);
   const nowSeconds = Number(x.input.time / 1_000_000_000n);
   x.effects.calls.push({
     receiver,
@@ -186,6 +193,20 @@ function perform(x: Execution): number {
   });
   x.call = undefined;
   return 0;
+}
+
+/** Room for the largest response, or what a call takes whose response may be dropped. */
+function messageBytes(call: CallUnderConstruction): number {
+  const bytes = call.methodNameBytes + call.payloadBytes;
+  return call.timeoutSeconds === undefined ? Math.max(MAX_INTER_CANISTER_PAYLOAD_BYTES, bytes) : bytes;
+}
+
+/** The memory of the message counts towards the freezing threshold that the balance must not fall below. */
+function canPay(x: Execution, cost: Cycles, bytes: number): boolean {
+  x.messageBytes += bytes;
+  const isEnough = cost <= x.liquidCycles();
+  x.messageBytes -= bytes;
+  return isEnough;
 }
 
 /** What all canisters share: callbacks, and memory for responses that must not get lost (checklist 3.4). */

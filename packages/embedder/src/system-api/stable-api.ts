@@ -119,6 +119,6 @@ function smallPages(x: Execution): number {
 
 function grow(x: Execution, pages: number, maxPages: number): number {
   if (x.stable.wasmPages + pages > Math.min(maxPages, MAX_STABLE_PAGES)) return -1;
-  if (pages > 0) x.checkGrowth(pages * WASM_PAGE_BYTES, false);
+  if (pages > 0 && !x.takeMemory(pages * WASM_PAGE_BYTES, false)) return -1;
   return x.stable.grow(pages) ?? -1;
 }

@@ -75,6 +75,14 @@ export function input(context: Context, overrides: Overrides = {}): ExecutionInp
     canister: {
       ...{ id: SELF, status: 1, version: 3, cycles: 10n ** 13n, controllers: [CALLER], globalTimer: 0n },
       ...{ wasmMemoryLimit: 0n, environmentVariables: [], logBytes: 4096, otherMemoryBytes: 0, openCalls: 0 },
+      messageBytes: 0,
+      memory: {
+        allocation: 0,
+        available: () => 2 ** 41,
+        reservation: () => 0n,
+        reservedCycles: 0n,
+        reservedCyclesLimit: 0n,
+      },
       openCallsTo: () => 0,
       callsLeft: () => ({ all: 1000, guaranteed: 1000 }),
       ...canister,

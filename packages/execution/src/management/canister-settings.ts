@@ -2,15 +2,16 @@
 // changes, so a refused call leaves no trace. Specification, "IC method update_settings"; checklist 4.2.
 import { type CanisterSettings, type CanisterState, sortedUnique, type Visibility } from "@atoll/state";
 import {
+  type Cycles,
   ErrorCode,
   MAX_CONTROLLERS,
   MAX_CYCLES,
   MAX_ENVIRONMENT_VARIABLE_BYTES,
   MAX_ENVIRONMENT_VARIABLES,
-  SUBNET_MEMORY_CAPACITY,
   type UserError,
   userError,
 } from "@atoll/types";
+import { availableMemory, measureUsage, storageReservation } from "../resource-usage.ts";
 import { freezingThreshold, memoryMetrics, type Round } from "../round.ts";
 import { type Opt, tooManyElements } from "./candid-argument.ts";
 import type { SettingsArg, VisibilityArg } from "./candid-types.ts";
@@ -20,6 +21,7 @@ import {
   invalidSetting,
   logMemoryLimitTooHigh,
   memoryCapacityExceeded,
+  reservedLimitExceeded,
   reservedLimitTooLow,
   tooFewCyclesForCompute,
   tooFewCyclesForMemory,
@@ -32,7 +34,12 @@ const MAX_LOG_BYTES = 2n * 1024n * 1024n;
 const COMPUTE_CAPACITY = 150;
 
 export type SettingsResult =
-  | { readonly ok: true; readonly settings: CanisterSettings }
+  | {
+      readonly ok: true;
+      readonly settings: CanisterSettings;
+      /** For memory that is promised. */
+      readonly toReserve: Cycles;
+    }
   | { readonly ok: false; readonly error: UserError };
 
 /**
@@ -48,8 +55,10 @@ export function changedSettings(round: Round, canister: CanisterState, arg: Sett
   const error = malformedSettings(arg) ?? checkEnvironment(arg);
   if (error !== undefined) return { ok: false, error };
   const settings = merge(canister.settings, arg);
-  const refusal = checkResources(round, canister, settings) ?? checkLogLimit(arg);
-  return refusal === undefined ? { ok: true, settings } : { ok: false, error: refusal };
+  const toReserve = checkResources(round, canister, settings);
+  if (typeof toReserve !== "bigint") return { ok: false, error: toReserve };
+  const refusal = checkLogLimit(arg);
+  return refusal === undefined ? { ok: true, settings, toReserve } : { ok: false, error: refusal };
 }
 
 function merge(old: CanisterSettings, arg: SettingsArg): CanisterSettings {
@@ -152,13 +161,19 @@ function checkLogLimit(arg: SettingsArg): UserError | undefined {
   return asked !== undefined && asked > MAX_LOG_BYTES ? logMemoryLimitTooHigh(asked, MAX_LOG_BYTES) : undefined;
 }
 
-/** What the subnet and the balance have to say. Only increases are refused: whoever has less asks for less. */
-function checkResources(round: Round, canister: CanisterState, next: CanisterSettings): UserError | undefined {
+/**
+ * What the subnet and the balance have to say. Only increases are refused: whoever has less asks for less. Gives the
+ * cycles to be reserved for memory that is promised.
+ */
+function checkResources(round: Round, canister: CanisterState, next: CanisterSettings): Cycles | UserError {
   const { settings: old } = canister;
   const growsCompute = next.computeAllocation > old.computeAllocation;
   const growsMemory = next.memoryAllocation > old.memoryAllocation;
+  const used = BigInt(memoryMetrics(round.state, canister).total);
+  const before = larger(used, old.memoryAllocation);
+  const after = larger(used, next.memoryAllocation);
   const capacity =
-    (growsMemory ? checkMemory(round, canister, next) : undefined) ??
+    (growsMemory ? checkMemory(round, before, after) : undefined) ??
     (growsCompute ? checkCompute(round, canister, next) : undefined);
   if (capacity !== undefined) return capacity;
   const threshold = freezingThreshold(round, { ...canister, settings: next });
@@ -167,33 +182,27 @@ function checkResources(round: Round, canister: CanisterState, next: CanisterSet
     if (growsCompute) return tooFewCyclesForCompute(next.computeAllocation, missing);
     if (growsMemory) return tooFewCyclesForMemory(next.memoryAllocation, missing);
   }
-  if (canister.reservedCycles > next.reservedCyclesLimit) {
-    return reservedLimitTooLow(canister.reservedCycles, next.reservedCyclesLimit);
-  }
-  return undefined;
+  const limit = next.reservedCyclesLimit;
+  if (canister.reservedCycles > limit) return reservedLimitTooLow(canister.reservedCycles, limit);
+  const amount = after > before ? storageReservation(round, Number(after - before)) : 0n;
+  const reserved = canister.reservedCycles + amount;
+  if (reserved > limit) return reservedLimitExceeded(next.memoryAllocation, limit, reserved - limit);
+  return canister.cycles < amount ? tooFewCyclesForMemory(next.memoryAllocation, amount - canister.cycles) : amount;
 }
 
-function checkMemory(round: Round, canister: CanisterState, next: CanisterSettings): UserError | undefined {
-  let used = 0n;
-  for (const other of round.state.canisters.values()) {
-    if (other.id !== canister.id) used += allocated(round, other, other.settings);
-  }
-  const available = BigInt(SUBNET_MEMORY_CAPACITY) - used;
-  const requested = allocated(round, canister, next);
-  return requested > available ? memoryCapacityExceeded(requested, available > 0n ? available : 0n) : undefined;
+function larger(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
 }
 
-function allocated(round: Round, canister: CanisterState, settings: CanisterSettings): bigint {
-  const used = BigInt(memoryMetrics(round.state, canister).total);
-  return used > settings.memoryAllocation ? used : settings.memoryAllocation;
+function checkMemory(round: Round, before: bigint, after: bigint): UserError | undefined {
+  const available = BigInt(availableMemory(round)) + before;
+  return after > available ? memoryCapacityExceeded(after, available) : undefined;
 }
 
 /** One percent always stays free, so that canisters without an allocation get their turn. */
 function checkCompute(round: Round, canister: CanisterState, next: CanisterSettings): UserError | undefined {
-  let used = 0;
-  for (const other of round.state.canisters.values()) {
-    if (other.id !== canister.id) used += other.settings.computeAllocation;
-  }
-  const available = Math.max(0, COMPUTE_CAPACITY - used - 1);
+  measureUsage(round);
+  const used = round.state.usage.total.computeAllocation;
+  const available = Math.max(0, COMPUTE_CAPACITY - used - 1) + canister.settings.computeAllocation;
   return next.computeAllocation > available ? computeCapacityExceeded(next.computeAllocation, available) : undefined;
 }

@@ -12,10 +12,11 @@ import {
   userError,
 } from "@atoll/types";
 import { outOfCycles } from "../prepayment.ts";
+import { reservationFor, reserveCycles, takenMemory } from "../reserve-memory.ts";
 import { freezingThreshold, memoryMetrics } from "../round.ts";
 import { type Opt, undecodable } from "./candid-argument.ts";
 import { type Access, isVisibleTo } from "./managed-canister.ts";
-import { canisterNotFound, tooFewCyclesToGrow } from "./management-errors.ts";
+import { canisterNotFound } from "./management-errors.ts";
 import type { ManagementCall } from "./method.ts";
 import { snapshotNotFound, snapshotOfAnother, snapshotOutOfCycles, tooManySnapshots } from "./snapshot-errors.ts";
 
@@ -94,17 +95,14 @@ export function payForMemory(
   const { round } = call;
   touch(round.state, canister);
   const cost = round.fees.managementInstructions(instructions);
-  const threshold = freezingThreshold(round, canister, memoryBytes);
-  const before = memoryMetrics(round.state, canister).total;
-  if (canister.cycles < threshold) {
-    const allocation = Number(canister.settings.memoryAllocation);
-    const grown = Math.max(0, Math.max(memoryBytes, allocation) - Math.max(before, allocation));
-    return tooFewCyclesToGrow(grown, threshold - canister.cycles);
-  }
-  if (canister.cycles < threshold + cost) {
-    return snapshotOutOfCycles(outOfCycles(canister, threshold + cost, call.sender).message);
-  }
+  const taken = takenMemory(round, canister, memoryBytes);
+  if (typeof taken !== "number") return taken;
+  const needed = freezingThreshold(round, canister, memoryBytes) + cost;
+  if (canister.cycles < needed) return snapshotOutOfCycles(outOfCycles(canister, needed, call.sender).message);
+  const amount = reservationFor(round, canister, taken, canister.cycles - cost);
+  if (typeof amount !== "bigint") return amount;
   canister.cycles -= cost;
+  reserveCycles(canister, amount);
   noteConsumption(round.state, canister, "instructions", round.fees.nominal.managementInstructions(instructions));
   round.instructionsLeft -= instructions;
   return undefined;

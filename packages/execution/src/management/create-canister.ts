@@ -2,6 +2,8 @@
 // of the new canister. The admins of a subnet, where there are any, create canisters without paying. Specification, "IC method create_canister"; checklist 5.1.
 import { type CanisterState, newCanister, nextCanisterId, noteConsumption, touch } from "@atoll/state";
 import { type CanisterId, type Cycles, MAX_CANISTERS, type UserError } from "@atoll/types";
+import { updateLowMemoryHook } from "../low-memory-hook.ts";
+import { reserveCycles } from "../reserve-memory.ts";
 import type { MethodResult } from "./answer.ts";
 import { candidPrincipal, decodeArgument, encodeReply, isEmptyTuple } from "./candid-argument.ts";
 import { CanisterIdRecord, type CreateCanisterArg, CreateCanisterRecord } from "./candid-types.ts";
@@ -58,7 +60,9 @@ export function addCanister(
   if (asked !== undefined) {
     const changed = changedSettings(round, canister, asked);
     if (!changed.ok) return changed.error;
+    reserveCycles(canister, changed.toReserve);
     canister.settings = changed.settings;
+    updateLowMemoryHook(canister);
   }
   const variables = asked?.environment_variables[0];
   recordChange(call, canister, arg.sender_canister_version, {

@@ -200,6 +200,29 @@ export function tooFewCyclesToGrow(bytes: number, missing: bigint): UserError {
   );
 }
 
+const MORE_RESERVED =
+  "Try increasing this canister's reserved cycles limit or moving it to a subnet with lower memory usage.";
+
+export function reservedLimitExceededToGrow(bytes: number, limit: bigint, excess: bigint): UserError {
+  return advised(
+    ErrorCode.ReservedCyclesLimitExceededInMemoryGrow,
+    `Canister cannot grow memory by ${bytes} bytes due to its reserved cycles limit. The current limit ` +
+      `(${groupedCycles(limit)}) would be exceeded by ${groupedCycles(excess)}.`,
+    MORE_RESERVED,
+    "reserved-cycles-limit-exceeded-in-memory-grow",
+  );
+}
+
+export function reservedLimitExceeded(allocation: bigint, limit: bigint, excess: bigint): UserError {
+  return advised(
+    ErrorCode.ReservedCyclesLimitExceededInMemoryAllocation,
+    `Cannot increase memory allocation to ${inUnits(allocation)} due to its reserved cycles limit. The current limit ` +
+      `(${groupedCycles(limit)}) would be exceeded by ${groupedCycles(excess)}.`,
+    MORE_RESERVED,
+    "reserved-cycles-limit-exceeded-in-memory-allocation",
+  );
+}
+
 export function reservedLimitTooLow(reserved: bigint, limit: bigint): UserError {
   return advised(
     ErrorCode.ReservedCyclesLimitIsTooLow,
@@ -236,6 +259,25 @@ export function otherSubnet(asked: PrincipalId, own: PrincipalId): UserError {
 export function logsNotVisible(caller: PrincipalId): UserError {
   const sentence = `Caller ${principalToText(caller)} is not allowed to access canister logs`;
   return userError(ErrorCode.CanisterRejectedMessage, sentence);
+}
+
+export function installRateLimited(id: CanisterId): UserError {
+  return advised(
+    ErrorCode.CanisterInstallCodeRateLimited,
+    `Canister ${principalToText(id)} is rate limited because it executed too many instructions in the previous ` +
+      "install_code messages. Please retry installation after several minutes.",
+    "Retry the installation at a later time.",
+    "install-code-rate-limited",
+  );
+}
+
+export function heapDeltaRateLimited(id: CanisterId, debit: number, limit: number): UserError {
+  return advised(
+    ErrorCode.CanisterHeapDeltaRateLimited,
+    `Canister ${principalToText(id)} is heap delta rate limited: current delta debit is ${debit}, but limit is ${limit}.`,
+    "Try waiting a few seconds before retrying the operation.",
+    "canister-heap-delta-rate-limited",
+  );
 }
 
 export function chunkStoreError(sentence: string): UserError {

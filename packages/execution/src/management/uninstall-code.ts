@@ -2,6 +2,7 @@
 // the id, the cycles, the settings and the history. Specification, "IC method uninstall_code"; checklist 4.4.
 import { type CanisterState, touch } from "@atoll/state";
 import { answer } from "../call-contexts.ts";
+import { updateLowMemoryHook } from "../low-memory-hook.ts";
 import type { Round } from "../round.ts";
 import { EMPTY_REPLY, type MethodResult } from "./answer.ts";
 import { decodeArgument } from "./candid-argument.ts";
@@ -36,6 +37,7 @@ export function uninstall(round: Round, canister: CanisterState): void {
   canister.certifiedData = new Uint8Array();
   canister.globalTimer = 0n;
   canister.version++;
+  updateLowMemoryHook(canister);
   touch(round.state, canister);
   for (const context of canister.callContexts.values()) {
     answer(round, context, { kind: "reject", message: "Canister has been uninstalled." });

@@ -2,6 +2,8 @@
 // What the settings may be is in canister-settings.ts.
 import { touch } from "@atoll/state";
 import { trimLogs } from "../logs.ts";
+import { updateLowMemoryHook } from "../low-memory-hook.ts";
+import { reserveCycles } from "../reserve-memory.ts";
 import { EMPTY_REPLY, type MethodResult } from "./answer.ts";
 import { decodeArgument } from "./candid-argument.ts";
 import { type UpdateSettingsArg, UpdateSettingsRecord } from "./candid-types.ts";
@@ -21,8 +23,10 @@ export function updateSettings(call: ManagementCall): MethodResult {
   if (isUserError(canister)) return failed(canister);
   const changed = changedSettings(call.round, canister, settings);
   if (!changed.ok) return changed;
+  reserveCycles(canister, changed.toReserve);
   canister.settings = changed.settings;
   trimLogs(canister);
+  updateLowMemoryHook(canister);
   canister.version++;
   // Recorded whenever controllers are given, even the same ones.
   if (settings.controllers.length > 0) {

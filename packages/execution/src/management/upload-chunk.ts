@@ -1,14 +1,16 @@
 // upload_chunk: one piece of a module too large for a single message, found again by its hash. Each piece counts as
 // a full MiB of memory, whatever its size. Specification, "IC method upload_chunk"; checklist 4.4.
 import { noteConsumption, touch } from "@atoll/state";
-import { MAX_WASM_CHUNKS, toHex, WASM_CHUNK_BYTES } from "@atoll/types";
+import { MAX_WASM_CHUNKS, OS_PAGE_BYTES, toHex, WASM_CHUNK_BYTES } from "@atoll/types";
 import { outOfCycles } from "../prepayment.ts";
-import { freezingThreshold, memoryMetrics } from "../round.ts";
+import { heapDeltaError, noteHeapDelta } from "../rate-limits.ts";
+import { reserveMemory } from "../reserve-memory.ts";
+import { freezingThreshold } from "../round.ts";
 import type { MethodResult } from "./answer.ts";
 import { decodeArgument, encodeReply } from "./candid-argument.ts";
 import { ChunkHash, type UploadChunkArg, UploadChunkRecord } from "./candid-types.ts";
 import { controlledOrOwnCanister, failed, isUserError } from "./managed-canister.ts";
-import { chunkStoreError, tooFewCyclesToGrow } from "./management-errors.ts";
+import { chunkStoreError } from "./management-errors.ts";
 import type { ManagementCall } from "./method.ts";
 
 export const UPLOAD_INSTRUCTIONS = 200_000_000;
@@ -49,9 +51,11 @@ export function uploadChunk(call: ManagementCall): MethodResult {
         ),
       );
     }
-    const threshold = freezingThreshold(round, canister, memoryMetrics(round.state, canister).total + WASM_CHUNK_BYTES);
-    if (canister.cycles < threshold) return failed(tooFewCyclesToGrow(WASM_CHUNK_BYTES, threshold - canister.cycles));
+    const refusal = heapDeltaError(round, canister) ?? reserveMemory(round, canister, WASM_CHUNK_BYTES);
+    if (refusal !== undefined) return failed(refusal);
     canister.chunkStore.set(key, chunk);
+    noteHeapDelta(round, canister, WASM_CHUNK_BYTES / OS_PAGE_BYTES);
+    touch(round.state, canister);
   }
   return { ok: true, reply: encodeReply(ChunkHash, { hash }) };
 }

@@ -4,9 +4,16 @@ import type { ExecutionInput } from "@atoll/embedder";
 import { Mode } from "@atoll/embedder";
 import { httpRequestCost } from "../http-request-cost.ts";
 import type { QueryExecutor, QuerySession } from "./query-executor.ts";
-import { otherMemoryBytesOf, queryFreezingThreshold } from "./query-state.ts";
+import { otherMemoryBytesOf } from "./query-state.ts";
 
 const STATUS = { running: 1, stopping: 2, stopped: 3 } as const;
+
+const NO_RULES = {
+  available: () => Number.POSITIVE_INFINITY,
+  reservation: () => 0n,
+  reservedCycles: 0n,
+  reservedCyclesLimit: 0n,
+};
 
 type Varying = Pick<
   ExecutionInput,
@@ -48,6 +55,9 @@ export function queryInput(executor: QueryExecutor, session: QuerySession, varyi
       environmentVariables: view.settings.environmentVariables,
       logBytes: view.settings.logMemoryLimit,
       otherMemoryBytes: otherMemoryBytesOf(view),
+      messageBytes: view.messageBytes,
+      // Nothing that a query takes is kept.
+      memory: { ...NO_RULES, allocation: Number(view.settings.memoryAllocation) },
       openCalls: 0,
       openCallsTo: () => 0,
       // The instructions of the whole call graph are the bound.
@@ -59,7 +69,7 @@ export function queryInput(executor: QueryExecutor, session: QuerySession, varyi
       httpRequest: (requestBytes, maxResponseBytes) => fees.httpRequest(requestBytes, maxResponseBytes),
       httpRequestV2: (params) => httpRequestCost(fees, params),
       signature: (keyName) => fees.signature(keyName),
-      freezingThreshold: (memoryBytes) => queryFreezingThreshold(fees, session.canister, memoryBytes),
+      freezingThreshold: (memoryBytes, messageBytes) => fees.freezingThreshold(view, memoryBytes, messageBytes),
     },
     ...varying,
   };

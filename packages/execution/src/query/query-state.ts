@@ -151,9 +151,8 @@ export function queryCanister(state: QueryState, id: CanisterId): QueryCanister 
 }
 
 /** Balance below which the canister is frozen. */
-export function queryFreezingThreshold(fees: FeeSchedule, canister: QueryCanister, memoryBytes?: number): Cycles {
-  const { view } = canister;
-  return fees.freezingThreshold(view, memoryBytes ?? memoryBytesOf(canister), view.messageBytes);
+export function queryFreezingThreshold(fees: FeeSchedule, canister: QueryCanister): Cycles {
+  return fees.freezingThreshold(canister.view, memoryBytesOf(canister), canister.view.messageBytes);
 }
 
 /** Brings the state to the height of `delta`. */
