@@ -14,9 +14,11 @@ export function stopCanister(call: ManagementCall): MethodResult | "later" {
   if (!decoded.ok) return decoded;
   const canister = controlledOrAdministeredCanister(call, decoded.value.canister_id);
   if (isUserError(canister)) return failed(canister);
+  // Each call counts as a change, also of a canister that is stopping or has stopped.
+  canister.version++;
+  touch(round.state, canister);
   if (canister.status.kind === "stopped") return { ok: true, reply: EMPTY_REPLY };
   const waiting = canister.status.kind === "stopping" ? canister.status.waiters : [];
-  if (canister.status.kind === "running") canister.version++;
   canister.status = { kind: "stopping", waiters: [...waiting, { call: call.caller, since: round.state.time }] };
   touch(round.state, canister);
   finishStopping(round, canister);

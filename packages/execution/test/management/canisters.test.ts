@@ -434,9 +434,12 @@ describe("stopping, starting, deleting", () => {
     // running to stopping, stopping to stopped
     assert.equal(canister.version, 2);
     call(subnet, ALICE, "stop_canister", ids(canister));
+    assert.equal(canister.version, 3);
     call(subnet, ALICE, "start_canister", ids(canister));
     assert.deepEqual(canister.status, { kind: "running" });
-    assert.equal(canister.version, 3);
+    assert.equal(canister.version, 4);
+    call(subnet, ALICE, "start_canister", ids(canister));
+    assert.equal(canister.version, 5);
     assert.equal(subnet.state.stopping.size, 0);
   });
 
