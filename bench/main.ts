@@ -18,6 +18,7 @@ const PARTS: Readonly<Record<string, { readonly rows: readonly string[]; load():
   counter: { rows: ["update", "query"], load: async () => (await import("./counter.ts")).benchCounter },
   rollback: { rows: ["rollback"], load: async () => (await import("./rollback.ts")).benchRollback },
   slices: { rows: ["slices"], load: async () => (await import("./slices.ts")).benchSlices },
+  tasks: { rows: ["heartbeats", "timers"], load: async () => (await import("./tasks.ts")).benchTasks },
   round: { rows: ["round"], load: async () => (await import("./round.ts")).benchRound },
 };
 

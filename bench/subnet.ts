@@ -3,7 +3,13 @@
 import { randomBytes } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { createNodeCrypto, nodeEntropy, sha256 } from "@atoll/host-node";
-import { InlineExecutor, makeSecrets, type ReplicaOptions, soloReplicaOptions } from "@atoll/replica";
+import {
+  type ExecutedRound,
+  InlineExecutor,
+  makeSecrets,
+  type ReplicaOptions,
+  soloReplicaOptions,
+} from "@atoll/replica";
 import { MemoryStorage } from "@atoll/state";
 import {
   ANONYMOUS,
@@ -37,6 +43,7 @@ export class BenchSubnet {
   readonly options: ReplicaOptions;
   readonly crypto: CryptoPort;
   tree: TreeAtHeight = emptyTree(sha256);
+  lastRound: ExecutedRound | undefined;
   #time = BigInt(Date.now()) * 1_000_000n;
   #height = 0;
 
@@ -44,6 +51,7 @@ export class BenchSubnet {
     const subnet = new BenchSubnet(await createNodeCrypto(), options);
     const whole = await subnet.executor.start();
     subnet.#height = whole.height;
+    if (whole.time > subnet.#time) subnet.#time = whole.time;
     subnet.tree = nextTree(subnet.tree, whole, sha256);
     subnet.executor.advance(whole.height);
     return subnet;
@@ -84,6 +92,7 @@ export class BenchSubnet {
       ingress: [...ingress],
     };
     const round = await this.executor.execute(batch);
+    this.lastRound = round;
     this.tree = nextTree(this.tree, round, sha256);
     this.executor.advance(round.height);
     return round.hasMoreWork;

@@ -31,7 +31,12 @@ export interface Round {
   /** Of text in `events`. */
   eventBytes?: number;
   instructionsLeft: number;
+  /** Executions so far; each takes OVERHEAD_INSTRUCTIONS off the round beside what it executes. */
+  executions?: number;
 }
+
+/** Not billed, but taken off the round: so that rounds of many tiny messages end too (instruction-costs 6). */
+export const OVERHEAD_INSTRUCTIONS = 2_000_000;
 
 /** Bytes a canister holds beside its heap and stable memory. */
 export function otherMemoryBytes(state: SubnetState, canister: CanisterState): number {

@@ -18,10 +18,7 @@ import { invariant } from "@atoll/types";
 import type { Steps } from "./long-executions.ts";
 import { updateLowMemoryHook } from "./low-memory-hook.ts";
 import { noteHeapDelta } from "./rate-limits.ts";
-import type { Round } from "./round.ts";
-
-/** Not billed, but taken off the round: so that rounds of many tiny messages end too (instruction-costs 6). */
-const OVERHEAD_INSTRUCTIONS = 2_000_000;
+import { OVERHEAD_INSTRUCTIONS, type Round } from "./round.ts";
 
 /** `isLong`: it is known that one slice is not enough. */
 export function* runOn(
@@ -40,6 +37,7 @@ export function* runOn(
     const stable = new StableMemory(execution.stable, input.stablePageLimit);
     const result = runFunction(live, entry, input, stable, execution.heap, round.long.limits);
     round.instructionsLeft -= result.instructions + OVERHEAD_INSTRUCTIONS;
+    round.executions = (round.executions ?? 0) + 1;
     const isKept = keepOrUndo(round, canister, execution, live, input, result);
     if (!isKept) round.pool.drop(canister.id);
     if (!result.isUnfinished) return result;

@@ -15,6 +15,7 @@ import {
   measureUsage,
   nextDeadline,
   nextStopTimeout,
+  OVERHEAD_INSTRUCTIONS,
   observeBlockmaker,
   type Round,
   type RoundEvent,
@@ -72,7 +73,9 @@ export interface RoundOutput {
   readonly delta: StateDelta;
   readonly access: AccessChanges;
   readonly events: readonly RoundEvent[];
+  /** What the executions took, without what a round counts for each beside. */
   readonly instructions: number;
+  readonly executions: number;
   /** Executions suspended between two slices. */
   readonly pausedExecutions: number;
   /** Messages are left that ran out of this round's instructions. */
@@ -85,16 +88,18 @@ export function processBatch(machine: StateMachine, batch: Batch): RoundOutput {
   return takeOutput(machine, runBatch(machine, batch));
 }
 
-/** Executes a batch again after a restart: nobody is told before the last one. Gives the instructions it took. */
-export function replayBatch(machine: StateMachine, batch: Batch): number {
-  return instructionsOf(machine, runBatch(machine, batch));
+type RoundWork = Pick<RoundOutput, "instructions" | "executions">;
+
+/** Executes a batch again after a restart: nobody is told before the last one. Gives the work that it was. */
+export function replayBatch(machine: StateMachine, batch: Batch): RoundWork {
+  return workOf(machine, runBatch(machine, batch));
 }
 
-function instructionsOf(
+function workOf(
   { fees }: Pick<StateMachine, "fees">,
-  { instructionsLeft }: Pick<Round, "instructionsLeft">,
-): number {
-  return fees.limits.round - instructionsLeft;
+  { instructionsLeft, executions = 0 }: Pick<Round, "instructionsLeft" | "executions">,
+): RoundWork {
+  return { instructions: fees.limits.round - instructionsLeft - executions * OVERHEAD_INSTRUCTIONS, executions };
 }
 
 function runBatch(machine: StateMachine, batch: Batch): Round {
@@ -109,6 +114,7 @@ function runBatch(machine: StateMachine, batch: Batch): Round {
   round.events = [];
   round.eventBytes = 0;
   round.instructionsLeft = machine.fees.limits.round;
+  round.executions = 0;
   continueLongExecution(round);
   if (batch.blockmaker !== undefined) observeBlockmaker(state, batch.blockmaker);
   deliverQueryStats(state, batch.queryStats ?? []);
@@ -149,7 +155,7 @@ export function describeWholeState(machine: StateMachine): RoundOutput {
 
 function takeOutput(
   machine: StateMachine,
-  round: Pick<Round, "events" | "instructionsLeft">,
+  round: Pick<Round, "events" | "instructionsLeft" | "executions">,
   { whole } = { whole: false },
 ): RoundOutput {
   const { state } = machine;
@@ -162,7 +168,7 @@ function takeOutput(
     access: accessChanges(machine, requests),
     delta: takeStateDelta(state, state.modules.takeReaderChanges(), { whole }),
     events: round.events,
-    instructions: instructionsOf(machine, round),
+    ...workOf(machine, round),
     pausedExecutions: machine.long.size,
     hasMoreWork:
       state.withInput.size > 0 ||

@@ -28,6 +28,7 @@ import {
   decodeState,
   EnvironmentError,
   encodeState,
+  type Height,
   invariant,
   type LogPort,
   type StoragePort,
@@ -38,7 +39,7 @@ import {
  * a second or two of it.
  */
 const CHECKPOINT_INSTRUCTIONS = 2_000_000_000;
-const CHECKPOINT_MESSAGES = 20_000;
+const CHECKPOINT_EXECUTIONS = 20_000;
 const CHECKPOINT_BATCHES = 2000;
 const CHECKPOINT_LOG_BYTES = 32 * 1024 * 1024;
 /**
@@ -83,7 +84,7 @@ export class DurableState {
   readonly #log: LogPort;
   readonly #checkpointBatches: number;
   #instructions = 0;
-  #messages = 0;
+  #executions = 0;
   #batchCount = 0;
   #logBytes = 0;
 
@@ -148,7 +149,7 @@ export class DurableState {
     this.#batches.sync();
     await this.machine.long.runSlice();
     const output = processBatch(this.machine, agreed);
-    this.#count(agreed, payload.length, output.instructions);
+    this.#count(agreed, payload.length, output);
     if (agreed.isCheckpoint === true) this.checkpoint();
     return output;
   }
@@ -156,6 +157,11 @@ export class DurableState {
   /** Lets the slice that is due run while nothing else is to do. */
   async runAhead(): Promise<void> {
     await this.machine.long.runSlice();
+  }
+
+  /** Undefined before the first. */
+  get checkpointHeight(): Height | undefined {
+    return this.#checkpoints.height;
   }
 
   checkpoint(): void {
@@ -172,7 +178,7 @@ export class DurableState {
       this.#log.log("warning", `No checkpoint could be written: ${error.message}`);
     }
     this.#instructions = 0;
-    this.#messages = 0;
+    this.#executions = 0;
     this.#batchCount = 0;
     this.#logBytes = 0;
   }
@@ -182,9 +188,9 @@ export class DurableState {
     this.#batches.close();
   }
 
-  #count(batch: Batch, bytes: number, instructions: number): void {
+  #count(batch: Batch, bytes: number, { instructions, executions }: ReturnType<typeof replayBatch>): void {
     this.#batchCount++;
-    this.#messages += batch.ingress.length;
+    this.#executions += Math.max(executions, batch.ingress.length);
     this.#logBytes += bytes;
     this.#instructions += instructions;
   }
@@ -196,7 +202,7 @@ export class DurableState {
     }
     return (
       this.#instructions >= CHECKPOINT_INSTRUCTIONS ||
-      this.#messages >= CHECKPOINT_MESSAGES ||
+      this.#executions >= CHECKPOINT_EXECUTIONS ||
       this.#batchCount >= this.#checkpointBatches ||
       this.#logBytes >= CHECKPOINT_LOG_BYTES
     );
