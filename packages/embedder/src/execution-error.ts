@@ -14,8 +14,8 @@ export type TrapCode =
   | "unknown";
 
 export type ExecutionError =
-  | { readonly kind: "trapped"; readonly trap: TrapCode }
-  | { readonly kind: "called-trap"; readonly message: string }
+  | { readonly kind: "trapped"; readonly trap: TrapCode; readonly backtrace?: string }
+  | { readonly kind: "called-trap"; readonly message: string; readonly backtrace?: string }
   | {
       readonly kind: "contract-violation";
       readonly error: string;
@@ -56,6 +56,8 @@ export type ExecutionError =
 /** Thrown by a system call to end the execution; caught by `runFunction`, never seen outside this package. */
 export class Trap extends Error {
   readonly error: ExecutionError;
+  /** The function of `ic0` that runs inside of the module in the replica: a frame of its own in backtraces. */
+  within: string | undefined;
   constructor(error: ExecutionError) {
     super(error.kind);
     this.error = error;
@@ -142,12 +144,16 @@ export function codeOf(error: ExecutionError): ErrorCode {
   }
 }
 
+function withBacktrace(text: string, backtrace: string | undefined): string {
+  return backtrace === undefined ? text : `${text}\n${backtrace}`;
+}
+
 export function describe(error: ExecutionError): string {
   switch (error.kind) {
     case "trapped":
-      return `Canister trapped: ${error.trap}`;
+      return withBacktrace(`Canister trapped: ${error.trap}`, error.backtrace);
     case "called-trap":
-      return `Canister called \`ic0.trap\` with message: '${error.message}'`;
+      return withBacktrace(`Canister called \`ic0.trap\` with message: '${error.message}'`, error.backtrace);
     case "contract-violation":
       return `Canister violated contract: ${error.error}`;
     case "instruction-limit":

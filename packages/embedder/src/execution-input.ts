@@ -46,6 +46,8 @@ export interface CanisterFacts {
   readonly globalTimer: Time;
   readonly wasmMemoryLimit: bigint;
   readonly environmentVariables: readonly { readonly name: string; readonly value: string }[];
+  /** Whether this caller may read the canister's log, and so see where in its code it trapped. */
+  maySeeLog(caller: PrincipalId): boolean;
   /** Bytes of log the canister keeps. */
   readonly logBytes: number;
   /** Memory in use beside heap and stable memory, in bytes: module, chunks, history. */

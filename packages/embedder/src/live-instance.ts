@@ -3,6 +3,7 @@
 // in the engine, so an instance whose heap grew in vain is thrown away.
 import type { GlobalValue } from "@atoll/state";
 import { invariant, OS_PAGE_BYTES, WASM_PAGE_BYTES } from "@atoll/types";
+import { backtraceOf, captureFrames } from "./backtrace.ts";
 import { type CallbackCaller, callbackCaller } from "./callback-caller.ts";
 import type { DirtyMap } from "./dirty-map.ts";
 import type { Execution, Heap } from "./execution.ts";
@@ -111,9 +112,15 @@ export class LiveInstance implements Heap {
     return this.#counter() + this.#reserve;
   }
 
+  /** Where in the canister's code `thrown` happened; undefined: its functions have no names. */
+  backtraceOf(thrown: unknown): string | undefined {
+    return backtraceOf(this.#module, thrown);
+  }
+
   /** Starts an execution; `end` must follow. */
   begin(execution: Execution, slices: SliceLimits): void {
     invariant(this.#execution === undefined, "two executions at once on one instance");
+    captureFrames();
     this.#execution = execution;
     this.#slices = slices;
     const first = Math.min(slices.slice, execution.input.instructionLimit);
@@ -148,6 +155,7 @@ export class LiveInstance implements Heap {
   resume(onSuspend: () => void, failure?: Error): void {
     const suspended = this.#suspension?.suspended;
     invariant(this.#suspension !== undefined && suspended !== undefined, "no execution is suspended");
+    captureFrames();
     this.#suspension.suspended = undefined;
     this.#suspension.tell = onSuspend;
     if (failure !== undefined) {

@@ -16,10 +16,11 @@ import {
   type TableInfo,
   undecodable,
   validateModule,
+  withNameTable,
 } from "./wasm/index.ts";
 
 /** Part of every key under which rewritten bytes are kept: a new rewriter rewrites again. */
-export const REWRITER_VERSION = 2;
+export const REWRITER_VERSION = 3;
 
 /** What the host must know to run a rewritten module. Plain data: kept on disk, sent to query threads. */
 export interface ModuleDescription {
@@ -102,7 +103,8 @@ export function prepareModule(uploaded: Uint8Array, crypto: Pick<CryptoPort, "sh
 /** The rewritten module, or why there is none: what instrumentation adds may be more than the engine takes. */
 function rewrite(wasm: Uint8Array, info: ModuleInfo): InstrumentedModule | string {
   try {
-    return instrument(wasm, info);
+    const rewritten = instrument(wasm, info);
+    return { ...rewritten, wasm: withNameTable(rewritten.wasm, wasm, info) };
   } catch (error) {
     if (error instanceof InstrumentationError) return error.message;
     throw error;

@@ -61,9 +61,10 @@ function conclude(live: LiveInstance, execution: Execution, thrown: unknown, com
   // Refused before any function ran, as every function is charged for its beginning.
   const isRefused = isSignatureMismatch(thrown) && live.remaining() === input.instructionLimit;
   const cause = isRefused ? wrongSignature() : thrown;
-  const error = cause === undefined || isUnfinished ? undefined : classify(cause);
-  const line = error && trapLine(error);
-  if (line !== undefined) effects.log.add(line);
+  const full = cause === undefined || isUnfinished ? undefined : withBacktrace(classify(cause), live, cause);
+  const line = full && trapLine(full);
+  if (line !== undefined) effects.log.add(utf8(line));
+  const error = full && (input.canister.maySeeLog(input.caller) ? full : withoutBacktrace(full));
   if (error === undefined) execution.discardCall();
   const used = input.instructionLimit - live.remaining();
   const dirtyPages = live.end(committed);
@@ -244,6 +245,21 @@ function classify(thrown: unknown): ExecutionError {
   return { kind: "engine", detail: thrown instanceof Error ? thrown.message : String(thrown) };
 }
 
+function withBacktrace(error: ExecutionError, live: LiveInstance, thrown: unknown): ExecutionError {
+  if (error.kind !== "trapped" && error.kind !== "called-trap") return error;
+  // Where the engine's own stack ends depends on the machine.
+  if (thrown instanceof RangeError) return error;
+  const backtrace = live.backtraceOf(thrown);
+  return backtrace === undefined ? error : { ...error, backtrace };
+}
+
+/** For callers who may not read the log. */
+function withoutBacktrace(error: ExecutionError): ExecutionError {
+  if (error.kind !== "trapped" && error.kind !== "called-trap") return error;
+  const { backtrace: _hidden, ...shown } = error;
+  return shown;
+}
+
 function trapCode(message: string): TrapCode {
   if (message.includes("unreachable")) return "unreachable";
   if (message.includes("memory access out of bounds") || message.includes("data segment")) return "heap out of bounds";
@@ -254,13 +270,8 @@ function trapCode(message: string): TrapCode {
 }
 
 /** Only traps are told to the log; other failures are the caller's to see. */
-function trapLine(error: ExecutionError): Uint8Array | undefined {
-  switch (error.kind) {
-    case "called-trap":
-      return utf8(`[TRAP]: ${error.message === "" ? "(no message)" : error.message}`);
-    case "trapped":
-      return utf8(`[TRAP]: ${error.trap}`);
-    default:
-      return undefined;
-  }
+function trapLine(error: ExecutionError): string | undefined {
+  if (error.kind !== "trapped" && error.kind !== "called-trap") return undefined;
+  const what = error.kind === "trapped" ? error.trap : error.message === "" ? "(no message)" : error.message;
+  return `[TRAP]: ${what}${error.backtrace === undefined ? "" : `\n${error.backtrace}`}`;
 }

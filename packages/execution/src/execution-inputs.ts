@@ -5,6 +5,7 @@ import { describeModule } from "@atoll/embedder";
 import type { CanisterState } from "@atoll/state";
 import { type Cycles, invariant, MANAGEMENT_CANISTER } from "@atoll/types";
 import { httpRequestCost } from "./http-request-cost.ts";
+import { isVisibleTo } from "./management/managed-canister.ts";
 import { messageMemory } from "./message-memory.ts";
 import { callsLeft, openCallsTo } from "./open-calls.ts";
 import { availableMemory, guaranteedCallsLeft, storageReservation } from "./resource-usage.ts";
@@ -47,6 +48,8 @@ function canisterFacts(round: Round, canister: CanisterState, cycles: Cycles): C
     globalTimer: canister.globalTimer,
     wasmMemoryLimit: canister.settings.wasmMemoryLimit,
     environmentVariables: canister.settings.environmentVariables,
+    maySeeLog: (caller) =>
+      canister.settings.controllers.includes(caller) || isVisibleTo(caller, canister.settings.logVisibility),
     logBytes: canister.settings.logMemoryLimit,
     otherMemoryBytes: otherMemoryBytes(round.state, canister),
     messageBytes: messages.guaranteed + messages.bestEffort,

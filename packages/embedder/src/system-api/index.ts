@@ -1,7 +1,7 @@
 // All system calls by their name in the import module `ic0`, and the import object of one instance.
 // Each call is charged first, then checked against the module and the kind of execution, then run.
 import type { Execution, Value } from "../execution.ts";
-import { contractViolation } from "../execution-error.ts";
+import { contractViolation, Trap } from "../execution-error.ts";
 import { systemApiSignatures } from "../wasm/system-api.ts";
 import type { ApiTable } from "./api-function.ts";
 import { callApi } from "./call-api.ts";
@@ -40,7 +40,20 @@ export function systemImports(names: readonly string[], current: () => Execution
       admit(execution, typeof cost === "number" ? cost : cost(execution, a as Value, b as Value, c as Value));
       return run(execution, a as Value, b as Value, c as Value);
     };
-    imports[name] = SIGNATURES.get(name)?.params.length === 3 ? three : any;
+    const fitting = SIGNATURES.get(name)?.params.length === 3 ? three : any;
+    imports[name] = name.startsWith("stable") ? within(name, fitting) : fitting;
   }
   return imports;
+}
+
+/** Traps of the function say that they happened in it. None of these has more than three parameters. */
+function within(name: string, call: ImportedFunction): ImportedFunction {
+  return (a, b, c) => {
+    try {
+      return call(a as Value, b as Value, c as Value);
+    } catch (thrown) {
+      if (thrown instanceof Trap) thrown.within = name;
+      throw thrown;
+    }
+  };
 }

@@ -79,6 +79,9 @@ const TRAIT = new Uint8Array(OPERATORS);
 for (let operator = 0; operator < OPERATORS; operator++) {
   const action = ACTION[operator] as number;
   if (action >= Action.call && action <= Action.returnCallIndirect) TRAIT[operator] = FunctionTrait.depth;
+  if (action === Action.returnCall || action === Action.returnCallIndirect) {
+    TRAIT[operator] = FunctionTrait.depth | FunctionTrait.tailCalls;
+  }
   if ((RESULT_NAN[operator] as number) > 1) TRAIT[operator] = FunctionTrait.floats;
   if (action === Action.memoryGrow) TRAIT[operator] = FunctionTrait.grows;
   if (action === Action.dropSegment) TRAIT[operator] = FunctionTrait.drops;

@@ -45,7 +45,8 @@ export function functionNames(bytes: Uint8Array, info: ModuleInfo): Map<number, 
   return names;
 }
 
-function eachName(
+/** Calls `visit` with each name in the section, in its order. A malformed one ends early. */
+export function eachName(
   bytes: Uint8Array,
   start: number,
   end: number,

@@ -105,6 +105,8 @@ export const FunctionTrait = {
   grows: 4,
   drops: 8,
   bulk: 16,
+  /** Has return_call or return_call_indirect. */
+  tailCalls: 32,
 } as const;
 
 export type ValidationResult =

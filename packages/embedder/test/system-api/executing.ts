@@ -5,6 +5,7 @@ import {
   codeOf,
   type ExecutionInput,
   InstancePool,
+  LongRun,
   Mode,
   prepareModule,
   type RunResult,
@@ -83,6 +84,7 @@ export function input(context: Context, overrides: Overrides = {}): ExecutionInp
         reservedCycles: 0n,
         reservedCyclesLimit: 0n,
       },
+      maySeeLog: () => true,
       openCallsTo: () => 0,
       callsLeft: () => ({ all: 1000, guaranteed: 1000 }),
       ...canister,
@@ -109,6 +111,9 @@ export interface Runnable {
   run(input: ExecutionInput, stable?: { limit?: number; pages?: number }): Ran;
 }
 
+/** The same in slices of `slice` instructions, on a stack that is suspended between them. */
+export type RunInSlices = (input: ExecutionInput, slice: number) => Promise<RunResult & { readonly slices: number }>;
+
 export interface Ran extends RunResult {
   readonly heap: Uint8Array;
   /** The error as a caller gets it, code first; empty when there is none. */
@@ -122,8 +127,12 @@ const zeros = (target: Uint8Array, at: number, _offset: number, size: number): v
 };
 
 /** A module in the text format whose export `go` is run. */
-export function runnable(text: string): Runnable {
-  const prepared = prepareModule(assemble(text), { sha256 });
+export function runnable(text: string, options: { readonly names?: boolean } = {}): Runnable {
+  return runnableBytes(assemble(text, options.names === true));
+}
+
+export function runnableBytes(wasm: Uint8Array): Runnable {
+  const prepared = prepareModule(wasm, { sha256 });
   if (!prepared.ok) throw new Error(toUserError(prepared.error, SELF).message);
   const { module } = prepared;
   const pool = new InstancePool();
@@ -146,12 +155,35 @@ export function runnable(text: string): Runnable {
   };
 }
 
-function assemble(text: string): Uint8Array {
+export function runnableInSlices(text: string): RunInSlices {
+  const prepared = prepareModule(assemble(text, true), { sha256 });
+  if (!prepared.ok) throw new Error(toUserError(prepared.error, SELF).message);
+  const pool = new InstancePool();
+  return async (given, slice) => {
+    const live = pool.freshSuspendable({ module: prepared.module.stored, heap: NO_PAGES });
+    const stable = new StableMemory(NO_PAGES, given.stablePageLimit);
+    const entry = { kind: "export", name: "canister_update go" } as const;
+    const run = new LongRun(live, entry, given, stable, NO_PAGES, slice);
+    for (let slices = 1; ; slices++) {
+      await run.runSlice();
+      if (run.result !== undefined) return { ...run.result, slices };
+    }
+  };
+}
+
+const { Features } = binaryen;
+const FEATURES =
+  Features.Memory64 | Features.MutableGlobals | Features.SignExt | Features.BulkMemory | Features.TailCall;
+
+/** With `names`, a name section. */
+export function assemble(text: string, names: boolean): Uint8Array {
   const module = binaryen.parseText(text);
+  binaryen.setDebugInfo(names);
   try {
-    module.setFeatures(binaryen.Features.Memory64 | binaryen.Features.MutableGlobals | binaryen.Features.SignExt);
+    module.setFeatures(FEATURES);
     return module.emitBinary();
   } finally {
+    binaryen.setDebugInfo(false);
     module.dispose();
   }
 }

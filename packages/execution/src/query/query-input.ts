@@ -3,6 +3,7 @@
 import type { ExecutionInput } from "@atoll/embedder";
 import { Mode } from "@atoll/embedder";
 import { httpRequestCost } from "../http-request-cost.ts";
+import { isVisibleTo } from "../management/managed-canister.ts";
 import type { QueryExecutor, QuerySession } from "./query-executor.ts";
 import { otherMemoryBytesOf } from "./query-state.ts";
 
@@ -53,6 +54,8 @@ export function queryInput(executor: QueryExecutor, session: QuerySession, varyi
       globalTimer: view.globalTimer,
       wasmMemoryLimit: view.settings.wasmMemoryLimit,
       environmentVariables: view.settings.environmentVariables,
+      maySeeLog: (caller) =>
+        view.settings.controllers.includes(caller) || isVisibleTo(caller, view.settings.logVisibility),
       logBytes: view.settings.logMemoryLimit,
       otherMemoryBytes: otherMemoryBytesOf(view),
       messageBytes: view.messageBytes,

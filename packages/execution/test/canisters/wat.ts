@@ -30,12 +30,15 @@ const DEFAULT_FEATURES =
 export interface WatOptions {
   /** `false` lets an ill-typed module through, for tests of a validator. */
   readonly validate?: boolean;
+  /** With a name section: functions are called in backtraces what the text calls them. */
+  readonly names?: boolean;
   /** Also the types of the GC proposal (structs, arrays, typed references). */
   readonly gc?: boolean;
 }
 
 export function wat(text: string, options: WatOptions = {}): Uint8Array<ArrayBuffer> {
   const module = parse(text);
+  binaryen.setDebugInfo(options.names === true);
   try {
     module.setFeatures(options.gc === true ? DEFAULT_FEATURES | Features.GC : DEFAULT_FEATURES);
     const binary = new Uint8Array(module.emitBinary());
@@ -44,6 +47,7 @@ export function wat(text: string, options: WatOptions = {}): Uint8Array<ArrayBuf
     }
     return binary;
   } finally {
+    binaryen.setDebugInfo(false);
     module.dispose();
   }
 }
