@@ -12,6 +12,7 @@ import {
   rollBack,
   runFunction,
   StableMemory,
+  type StablePages,
   type TaskName,
   toUserError,
 } from "@atoll/embedder";
@@ -56,7 +57,13 @@ const SELF = canisterIdFromIndex(7n);
 export const CALLER = "0a0b0c" as PrincipalId;
 const SUBNET = "5a5a5a5a" as PrincipalId;
 export const LIMIT = 1_000_000_000;
-const NO_PAGES = { wasmPages: 0, read: () => undefined, pages: () => [] };
+/** A memory of nothing but zeros. */
+const NO_PAGES: StablePages = {
+  wasmPages: 0,
+  read: () => undefined,
+  pages: () => [],
+  copyTo: (target, at, _offset, size) => void target.fill(0, at, at + size),
+};
 
 type Overrides = Partial<Omit<ExecutionInput, "canister" | "fees">> & {
   readonly canister?: Partial<ExecutionInput["canister"]>;
@@ -163,7 +170,7 @@ export function runnableInSlices(text: string): RunInSlices {
     const live = pool.freshSuspendable({ module: prepared.module.stored, heap: NO_PAGES });
     const stable = new StableMemory(NO_PAGES, given.stablePageLimit);
     const entry = { kind: "export", name: "canister_update go" } as const;
-    const run = new LongRun(live, entry, given, stable, NO_PAGES, slice);
+    const run = new LongRun(live, entry, given, stable, NO_PAGES, { slice, operation: slice });
     for (let slices = 1; ; slices++) {
       await run.runSlice();
       if (run.result !== undefined) return { ...run.result, slices };
