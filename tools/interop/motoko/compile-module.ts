@@ -1,6 +1,7 @@
 // The modules of a case, compiled with the flags its headers ask for, as far as the compiler of the npm package has
 // them. Results are kept by content (tools/motoko), so that only the first run of the suite waits for the compiler.
 
+import { readFileSync } from "node:fs";
 import { compileMotoko, MotokoError, type MotokoOptions } from "../../motoko/compile.ts";
 import type { ModuleRequest, Persistence } from "./test-case.ts";
 
@@ -16,6 +17,7 @@ export class NotCompiled extends Error {
 
 export async function compileModule(request: ModuleRequest): Promise<CompiledModule> {
   const { source, text, persistence, gc, forceGc, environment } = request;
+  if (source.endsWith(".wasm")) return asItIs(source);
   const options: MotokoOptions = {
     flags: ["--legacy-actors", "--hide-warnings"],
     files: new Map([[source, text]]),
@@ -31,4 +33,11 @@ export async function compileModule(request: ModuleRequest): Promise<CompiledMod
     if (error instanceof MotokoError) throw new NotCompiled(error.message, { cause: error });
     throw error;
   }
+}
+
+const ENHANCED = "icp:private enhanced-orthogonal-persistence";
+
+function asItIs(path: string): CompiledModule {
+  const wasm = readFileSync(path);
+  return { wasm: new Uint8Array(wasm), persistence: wasm.includes(ENHANCED) ? "enhanced" : "classical" };
 }

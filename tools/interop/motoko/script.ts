@@ -28,6 +28,8 @@ export function parseArgument(text: string): Uint8Array {
     if (!/^0x([0-9a-fA-F]{2})*$/.test(text)) throw new Error(`Illegal hex character sequence ${text}.`);
     return Uint8Array.from(Buffer.from(text.slice(2), "hex"));
   }
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
+  if (!/^[\x00-\x7f]*$/.test(text)) throw new Error("Only ASCII strings are allowed.");
   const bytes: number[] = [];
   const body = /^"((?:[^"\\]|\\.)*)"$/s.exec(text)?.[1];
   if (body === undefined) throw new Error("Double-quoted string must be enclosed in double quotes.");

@@ -117,10 +117,11 @@ async function runCase(version: Version, compilation: Compilation, runner: Scrip
   if ("broken" in compilation) return result("fail", compilation.broken.split("\n"));
   const { script, subnetType } = test;
   const answer = await runner.run({ script, subnetType, modules: compilation as Map<string, CompiledModule> });
-  const details =
-    "failure" in answer ? answer.failure.split("\n") : (compare(test.expected, answer.output.join("\n"))?.lines ?? []);
+  if ("failure" in answer) return result("fail", answer.failure.split("\n"));
+  const output = answer.output.join("\n");
+  const details = compare(test.expected, output)?.lines ?? [];
   if (details.length === 0) return result("pass", []);
-  const known = knownDifference(test, persistence);
+  const known = knownDifference(test, output);
   if (known !== undefined) return result("known difference", [known]);
   const flags = [...test.modules.values()].flatMap((module) => module.missingFlags);
   const hint = flags.length > 0 ? [`(the npm compiler does not have ${flags.join(" ")})`] : [];

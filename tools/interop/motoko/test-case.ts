@@ -18,7 +18,7 @@ export interface TestCase {
 }
 
 export interface ModuleRequest {
-  /** Path of the source on disk. */
+  /** Path of the source on disk, or of a module that is there already compiled. */
   readonly source: string;
   /** The text to compile in place of the file's. */
   readonly text: string;
@@ -88,9 +88,10 @@ function actorCase(folder: string, { name, text, expected, persistence }: CaseTe
 
 function scriptCase(folder: string, { name, text, expected, persistence }: CaseText): TestCase {
   const modules = new Map<string, ModuleRequest>();
-  for (const [path] of text.matchAll(/[^\s]+\.mo(?![^\s])/g)) {
+  for (const [path] of text.matchAll(/[^\s]+\.(?:mo|wasm)(?![^\s])/g)) {
     const source = join(folder, path);
-    const request = { text: readFileSync(source, "utf8"), persistence, script: text };
+    const isCompiled = path.endsWith(".wasm");
+    const request = { text: isCompiled ? "" : readFileSync(source, "utf8"), persistence, script: text };
     modules.set(path, moduleRequest(source, request));
   }
   const subnetType = text.includes("# APPLICATION-SUBNET") ? "application" : "system";

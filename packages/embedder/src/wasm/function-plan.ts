@@ -4,6 +4,7 @@
 // Code that cannot be reached after a branch is left out.
 import { CodeCursor } from "./code-cursor.ts";
 import { Edit, EditList } from "./edits.ts";
+import { frameBytes } from "./injected-functions.ts";
 import { Locals } from "./locals.ts";
 import { FunctionTrait } from "./module-info.ts";
 import {
@@ -127,7 +128,7 @@ export class FunctionPlan {
     this.beforeOpen = Counter.both;
     this.counter = Counter.local;
     this.run();
-    this.frameBytes = 8 * (this.locals.count + this.stack.highest) + 100;
+    this.frameBytes = frameBytes(this.locals.count + this.stack.highest + this.addressTemps.count);
     if (!this.usesDepth) this.edits.setKind(0, Edit.entryLeaf);
   }
 

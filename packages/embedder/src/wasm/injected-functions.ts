@@ -16,6 +16,16 @@ export interface InjectedFunction {
 /** 5 MiB of Wasm stack. */
 export const STACK_BYTES = 5 * 1024 * 1024;
 
+/**
+ * What a frame of so many values (locals, operands) takes of it. In the replica that is what its compiler keeps across
+ * calls, much less than all of them: Motoko counts on decoding 29,000 nested values, with two frames of 33 values for
+ * each (the test `max-stack-variant` of its compiler). V8's frames keep all values, in up to 16 bytes each: its stack
+ * has to have ten times the room.
+ */
+export function frameBytes(values: number): number {
+  return 40 + ((3 * values) >> 1);
+}
+
 const { i32, i64, f64 } = ValueType;
 
 function leb(value: number): number[] {

@@ -1,0 +1,2 @@
+// Does not get as far as being installed.
+actor { assert false };
