@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
 import { EnvironmentError, STOP_CANISTER_TIMEOUT_NS } from "@atoll/types";
+import { removeAllSnapshots } from "../src/canister-snapshot.ts";
 import type { CanisterState, StopWaiter } from "../src/canister-state.ts";
 import { Checkpoints } from "../src/checkpoint.ts";
 import type { PagedMemory } from "../src/paged-memory.ts";
@@ -36,15 +37,24 @@ function plain(state: SubnetState): unknown {
   };
 }
 
-function plainCanister({ execution, input, ...rest }: CanisterState): unknown {
+function plainCanister({ execution, input, snapshots, ...rest }: CanisterState): unknown {
   const memory = (source: PagedMemory) => {
     const pages = [...source.pages()].map(([page, bytes]) => [page, digest(bytes)]);
     return { id: source.id, wasmPages: source.wasmPages, pages };
   };
+  const memories = ({ heap, stable }: { heap: PagedMemory; stable: PagedMemory }) => ({
+    heap: memory(heap),
+    stable: memory(stable),
+  });
   return {
     ...rest,
     input: [...input],
-    execution: execution && { ...execution, heap: memory(execution.heap), stable: memory(execution.stable) },
+    execution: execution && { ...execution, ...memories(execution) },
+    snapshots: [...snapshots].map(([id, snapshot]) => {
+      const { module } = snapshot;
+      const code = module.kind === "uploaded" ? { ...module, bytes: memory(module.bytes) } : module;
+      return [id, { ...snapshot, ...memories(snapshot), module: code }];
+    }),
   };
 }
 
@@ -136,9 +146,9 @@ describe("a checkpoint", () => {
     checkpoints.save(state);
     const before = store.size;
     state.height++;
-    const two = state.canisters.get(idAt(2)) as CanisterState;
-    two.execution?.heap.write(1, filled(1), state.height);
-    touch(state, two);
+    const three = state.canisters.get(idAt(3)) as CanisterState;
+    three.execution?.heap.write(1, filled(1), state.height);
+    touch(state, three);
     checkpoints.save(state);
     const written = store.size - before;
     assert.ok(written > 4_096 && written < 6_000, `${written} bytes for one page and one canister`);
@@ -154,6 +164,7 @@ describe("a checkpoint", () => {
     const checkpoints = new Checkpoints(store);
     checkpoints.save(state);
     for (const canister of [...state.canisters.values()]) {
+      removeAllSnapshots(state, canister);
       if (canister.execution !== undefined) state.modules.leave(canister.execution.moduleHash, canister.id);
       forgetCanister(state, canister.id);
     }

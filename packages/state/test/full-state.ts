@@ -8,6 +8,7 @@ import {
   toHex,
   userError,
 } from "@atoll/types";
+import { addSnapshot, forkMemory, nextSnapshotId } from "../src/canister-snapshot.ts";
 import { type CanisterState, newCanister } from "../src/canister-state.ts";
 import { ModuleStore, type StoredModule } from "../src/module-store.ts";
 import { PageStore } from "../src/page-store.ts";
@@ -212,6 +213,41 @@ function fillCanister(state: SubnetState, canister: CanisterState): void {
   touch(state, canister);
 }
 
+/** One that was taken, one that is being uploaded. */
+function addSnapshots(state: SubnetState, canister: CanisterState): void {
+  const { heap, stable, moduleHash } = canister.execution as NonNullable<CanisterState["execution"]>;
+  const shared = { canisterVersion: 3, certifiedData: Uint8Array.of(1, 2), takenAt: TIME };
+  addSnapshot(state, canister, {
+    ...shared,
+    id: nextSnapshotId(canister),
+    source: "taken_from_canister",
+    module: { kind: "stored", hash: moduleHash },
+    heap: forkMemory(canister, heap),
+    stable: forkMemory(canister, stable),
+    globals: [{ type: "v128", value: [2n, 2n ** 64n - 1n] }],
+    globalTimer: TIME,
+    lowMemoryHook: "executed",
+    chunkStore: new Map([["55".repeat(32), Uint8Array.of(5)]]),
+    size: 12_345,
+  });
+  heap.write(0, filled(200), state.height);
+  const bytes = newMemory(state, canister);
+  bytes.writeBytes(4_000, filled(9), state.height);
+  addSnapshot(state, canister, {
+    ...shared,
+    id: nextSnapshotId(canister),
+    source: "metadata_upload",
+    module: { kind: "uploaded", size: 9_000, bytes },
+    heap: newMemory(state, canister),
+    stable: newMemory(state, canister),
+    globals: [],
+    globalTimer: undefined,
+    lowMemoryHook: undefined,
+    chunkStore: new Map(),
+    size: 9_000,
+  });
+}
+
 export function fullState(): SubnetState {
   const state = emptyState();
   Object.assign(state, { height: 5, time: TIME, randomness: new Uint8Array(32).fill(1), nextCanisterIndex: 4n });
@@ -221,7 +257,7 @@ export function fullState(): SubnetState {
   state.blockmakers = [{ time: TIME, nodes: new Map([[ALICE, { proposed: 3, failed: 1 }]]) }];
   state.retiredIds.add(idAt(19)).add(idAt(18));
   fillCanister(state, addCanister(state, 1, moduleNamed("one", true)));
-  addCanister(state, 2, moduleNamed("two"));
+  addSnapshots(state, addCanister(state, 2, moduleNamed("two")));
   addCanister(state, 3, moduleNamed("two"));
   addCanister(state, 4);
   const origin = { sender: BOB, receiver: idAt(1) };
