@@ -6,10 +6,14 @@ import type { CanisterState } from "@atoll/state";
 /** Where the settings name no limit. */
 const HEAP_WITHOUT_LIMIT = 4n * 1024n ** 3n;
 
-export function updateLowMemoryHook(canister: CanisterState): void {
-  const { wasmMemoryLimit, wasmMemoryThreshold } = canister.settings;
+/** Whether a heap of `bytes` leaves less than the canister's threshold. */
+export function isMemoryLow({ settings }: CanisterState, bytes: number): boolean {
+  const { wasmMemoryLimit, wasmMemoryThreshold } = settings;
   const limit = wasmMemoryLimit === 0n ? HEAP_WITHOUT_LIMIT : wasmMemoryLimit;
-  const isLow = limit < BigInt(canister.execution?.heap.bytes ?? 0) + wasmMemoryThreshold;
-  if (!isLow) canister.lowMemoryHook = "notSatisfied";
+  return limit < BigInt(bytes) + wasmMemoryThreshold;
+}
+
+export function updateLowMemoryHook(canister: CanisterState): void {
+  if (!isMemoryLow(canister, canister.execution?.heap.bytes ?? 0)) canister.lowMemoryHook = "notSatisfied";
   else if (canister.lowMemoryHook === "notSatisfied") canister.lowMemoryHook = "ready";
 }

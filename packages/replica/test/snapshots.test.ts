@@ -26,7 +26,7 @@ const service = IDL.Service(
   Object.fromEntries(
     Object.entries(snapshotMethods).map(([name, { arg, result }]) => [
       name,
-      IDL.Func(arg as [IDL.Type], result as [IDL.Type], []),
+      IDL.Func(arg as never, result as never, []),
     ]),
   ),
 );

@@ -13,7 +13,7 @@ import {
 } from "@atoll/types";
 import { outOfCycles } from "../prepayment.ts";
 import { reservationFor, reserveCycles, takenMemory } from "../reserve-memory.ts";
-import { freezingThreshold, memoryMetrics } from "../round.ts";
+import { freezingThreshold } from "../round.ts";
 import { type Opt, undecodable } from "./candid-argument.ts";
 import { type Access, isVisibleTo } from "./managed-canister.ts";
 import { canisterNotFound } from "./management-errors.ts";
@@ -76,13 +76,24 @@ export function snapshotToReplace(
   return canister.snapshots.size >= MAX_SNAPSHOTS ? tooManySnapshots(canister.id, MAX_SNAPSHOTS) : undefined;
 }
 
-/** Takes `instructions` off the balance, which must stay above the freezing threshold of the memory used now. */
+/** Takes `instructions` off the balance, which must stay above the freezing threshold. */
 export function payInstructions(
   call: ManagementCall,
   canister: CanisterState,
   instructions: number,
 ): UserError | undefined {
-  return payForMemory(call, canister, instructions, memoryMetrics(call.round.state, canister).total);
+  const { round } = call;
+  touch(round.state, canister);
+  const needed = freezingThreshold(round, canister) + round.fees.managementInstructions(instructions);
+  if (canister.cycles < needed) return snapshotOutOfCycles(outOfCycles(canister, needed, call.sender).message);
+  charge(call, canister, instructions);
+  return undefined;
+}
+
+function charge({ round }: ManagementCall, canister: CanisterState, instructions: number): void {
+  canister.cycles -= round.fees.managementInstructions(instructions);
+  noteConsumption(round.state, canister, "instructions", round.fees.nominal.managementInstructions(instructions));
+  round.instructionsLeft -= instructions;
 }
 
 /** As `payInstructions`, for an operation after which the canister uses `memoryBytes`. */
@@ -101,9 +112,7 @@ export function payForMemory(
   if (canister.cycles < needed) return snapshotOutOfCycles(outOfCycles(canister, needed, call.sender).message);
   const amount = reservationFor(round, canister, taken, canister.cycles - cost);
   if (typeof amount !== "bigint") return amount;
-  canister.cycles -= cost;
+  charge(call, canister, instructions);
   reserveCycles(canister, amount);
-  noteConsumption(round.state, canister, "instructions", round.fees.nominal.managementInstructions(instructions));
-  round.instructionsLeft -= instructions;
   return undefined;
 }

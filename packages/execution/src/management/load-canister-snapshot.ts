@@ -13,7 +13,9 @@ import {
 } from "@atoll/state";
 import { invariant, toHex, type UserError, WASM_CHUNK_BYTES } from "@atoll/types";
 import { compilationCost } from "../compilation-cost.ts";
+import { isMemoryLow, updateLowMemoryHook } from "../low-memory-hook.ts";
 import { prepareOnce } from "../prepare-once.ts";
+import { heapDeltaError } from "../rate-limits.ts";
 import { customSectionBytes, memoryMetrics, type Round } from "../round.ts";
 import { EMPTY_REPLY, type MethodResult } from "./answer.ts";
 import { decodeArgument } from "./candid-argument.ts";
@@ -31,6 +33,8 @@ export function loadCanisterSnapshot(call: ManagementCall): MethodResult {
   if (versionError !== undefined) return failed(versionError);
   const canister = controlledCanister(call, canister_id);
   if (isUserError(canister)) return failed(canister);
+  const rateError = heapDeltaError(call.round, canister);
+  if (rateError !== undefined) return failed(rateError);
   const found = findSnapshot(call, snapshot_id);
   if (found === undefined) return failed(snapshotNotFound(canister_id, toHex(snapshot_id)));
   const { owner, snapshot } = found;
@@ -40,7 +44,7 @@ export function loadCanisterSnapshot(call: ManagementCall): MethodResult {
   const code = codeOf(call.round, canister, snapshot);
   if (isUserError(code)) return failed(code);
   const mismatch =
-    snapshot.source === "metadata_upload" ? mismatchOf(snapshot, describeModule(code.module)) : undefined;
+    snapshot.source === "metadata_upload" ? mismatchOf(canister, snapshot, describeModule(code.module)) : undefined;
   if (mismatch !== undefined) return failed(snapshotInconsistent(mismatch));
   const error = payForLoad(call, canister, snapshot, code);
   if (error !== undefined) return failed(error);
@@ -74,8 +78,15 @@ function codeOf(round: Round, canister: CanisterState, { module }: CanisterSnaps
   return { module: prepared.module.stored, instructions: compilationCost(round, prepared.module) };
 }
 
+/** As the replica prints them. */
+const HOOK_NAMES = { notSatisfied: "ConditionNotSatisfied", ready: "Ready", executed: "Executed" } as const;
+
 /** Why an uploaded snapshot cannot be what the module left behind, or undefined. */
-function mismatchOf(snapshot: CanisterSnapshot, { globals, memory }: ModuleDescription): string | undefined {
+function mismatchOf(
+  canister: CanisterState,
+  snapshot: CanisterSnapshot,
+  { globals, memory }: ModuleDescription,
+): string | undefined {
   const isSameGlobal = ({ type }: { type: string }, i: number): boolean => type === snapshot.globals[i]?.type;
   if (globals.length !== snapshot.globals.length || !globals.every(isSameGlobal)) {
     return "Wasm exported globals of canister module and snapshot metadata do not match.";
@@ -84,7 +95,13 @@ function mismatchOf(snapshot: CanisterSnapshot, { globals, memory }: ModuleDescr
   if (wasmPages < (memory?.initialPages ?? 0) || wasmPages > (memory?.maximumPages ?? 0)) {
     return "Wasm memory size of snapshot metadata does not fit the memory of canister module.";
   }
-  return undefined;
+  const isLow = isMemoryLow(canister, snapshot.heap.bytes);
+  const hook = snapshot.lowMemoryHook;
+  if (hook === undefined || isLow === (hook !== "notSatisfied")) return undefined;
+  return (
+    `Hook status (Some(${HOOK_NAMES[hook]})) of uploaded snapshot is inconsistent with the canister's state (hook ` +
+    `condition satisfied: ${isLow}).`
+  );
 }
 
 function payForLoad(
@@ -131,6 +148,7 @@ function load(round: Round, canister: CanisterState, snapshot: CanisterSnapshot,
     canister.globalTimer = snapshot.globalTimer ?? canister.globalTimer;
     canister.lowMemoryHook = snapshot.lowMemoryHook ?? canister.lowMemoryHook;
   }
+  updateLowMemoryHook(canister);
   canister.version++;
   canister.installedAt = state.time;
   touch(state, canister);

@@ -12,6 +12,7 @@ import {
   removeSnapshot,
 } from "@atoll/state";
 import { fromHex, invariant } from "@atoll/types";
+import { heapDeltaError } from "../rate-limits.ts";
 import { type MemoryMetrics, memoryMetrics } from "../round.ts";
 import type { MethodResult } from "./answer.ts";
 import { decodeArgument, encodeReply } from "./candid-argument.ts";
@@ -33,6 +34,8 @@ export function takeCanisterSnapshot(call: ManagementCall): MethodResult {
   if (isUserError(canister)) return failed(canister);
   const replaced = snapshotToReplace(call, canister, replace_snapshot);
   if (replaced !== undefined && isUserError(replaced)) return failed(replaced);
+  const rateError = heapDeltaError(call.round, canister);
+  if (rateError !== undefined) return failed(rateError);
   const isUninstalled = uninstall_code[0] === true;
   const memory = memoryMetrics(state, canister);
   const size = snapshotSize(canister, memory);

@@ -1,7 +1,8 @@
 // upload_canister_snapshot_data: fills a snapshot that was made by uploading its metadata. Memories have been paid for
 // by then; a chunk for the store counts as a full MiB. Specification, "IC method upload_canister_snapshot_data".
-import type { CanisterSnapshot, CanisterState } from "@atoll/state";
-import { MAX_WASM_CHUNKS, toHex, type UserError, WASM_CHUNK_BYTES } from "@atoll/types";
+import { type CanisterSnapshot, type CanisterState, resourcesOf } from "@atoll/state";
+import { MAX_WASM_CHUNKS, OS_PAGE_BYTES, toHex, type UserError, WASM_CHUNK_BYTES } from "@atoll/types";
+import { heapDeltaError, noteHeapDelta } from "../rate-limits.ts";
 import { memoryMetrics } from "../round.ts";
 import { EMPTY_REPLY, type MethodResult } from "./answer.ts";
 import { decodeArgument } from "./candid-argument.ts";
@@ -22,13 +23,24 @@ export function uploadCanisterSnapshotData(call: ManagementCall): MethodResult {
   const snapshot = ownSnapshot(call, canister, snapshot_id);
   if (isUserError(snapshot)) return failed(snapshot);
   if (snapshot.source !== "metadata_upload") return failed(snapshotImmutable());
+  if (heapDeltaError(call.round, canister) !== undefined) return failed(rateError(call, canister));
   const unpaid = payInstructions(call, canister, "wasm_chunk" in kind ? UPLOAD_INSTRUCTIONS : chunk.length);
   if (unpaid !== undefined) return failed(unpaid);
   const error =
     "wasm_chunk" in kind
       ? storeChunk(call, canister, snapshot, chunk)
       : write(snapshot, kind, chunk, call.round.state.height);
-  return error === undefined ? { ok: true, reply: EMPTY_REPLY } : failed(error);
+  if (error !== undefined) return failed(error);
+  const written = "wasm_chunk" in kind ? WASM_CHUNK_BYTES : chunk.length;
+  noteHeapDelta(call.round, canister, Math.ceil(written / OS_PAGE_BYTES));
+  return { ok: true, reply: EMPTY_REPLY };
+}
+
+function rateError({ round }: ManagementCall, { heapDeltaDebit }: CanisterState): UserError {
+  const limit = resourcesOf(round.state.config).heapDeltaPerRound;
+  return chunkStoreError(
+    `Canister is heap delta rate limited. Current delta debit: ${heapDeltaDebit}, limit: ${limit}`,
+  );
 }
 
 type PlaceKind = Exclude<UploadSnapshotDataArg["kind"], { readonly wasm_chunk: null }>;

@@ -23,6 +23,7 @@ import {
   WASM_PAGE_BYTES,
 } from "@atoll/types";
 import { isWasm64 } from "../execution-inputs.ts";
+import { heapDeltaError } from "../rate-limits.ts";
 import { memoryMetrics } from "../round.ts";
 import type { MethodResult } from "./answer.ts";
 import { decodeArgument, encodeReply, undecodable } from "./candid-argument.ts";
@@ -50,6 +51,8 @@ export function uploadCanisterSnapshotMetadata(call: ManagementCall): MethodResu
   if (globals.length < decoded.value.globals.length) return undecodable("a global of type v128 has 128 bits");
   const replaced = snapshotToReplace(call, canister, decoded.value.replace_snapshot);
   if (replaced !== undefined && isUserError(replaced)) return failed(replaced);
+  const rateError = heapDeltaError(call.round, canister);
+  if (rateError !== undefined) return failed(rateError);
   const size = sizeOf(decoded.value);
   const after = memoryMetrics(state, canister).total + size - (replaced?.size ?? 0);
   const error = payForMemory(call, canister, SNAPSHOT_BASE + size, after);

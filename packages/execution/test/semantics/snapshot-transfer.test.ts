@@ -369,7 +369,13 @@ describe("loading what was uploaded", () => {
   const id = newCanister();
   const about = metadata(id, take(id));
   const uploaded = (arg: object, wasm = s.universal()): Uint8Array => {
-    const made = create(id, { ...about, wasm_module_size: BigInt(wasm.length), ...arg });
+    const all = [...s.canisterOf(m, id).snapshots.keys()];
+    const made = create(id, {
+      ...about,
+      replace_snapshot: all.length > 5 ? [fromHex(all[1] as string)] : [],
+      wasm_module_size: BigInt(wasm.length),
+      ...arg,
+    });
     upload(id, made, { wasm_module: { offset: 0n } }, wasm);
     return made;
   };
@@ -392,7 +398,28 @@ describe("loading what was uploaded", () => {
     assert.equal(error.code, s.ErrorCode.InvalidManagementPayload);
   });
 
+  test("is refused when the hook status cannot be so", () => {
+    const error = s.errorOf(tryLoad(id, uploaded({ on_low_wasm_memory_hook_status: [{ ready: null }] })));
+    assert.equal(error.code, s.ErrorCode.InvalidManagementPayload);
+    assert.equal(
+      error.message,
+      "Hook status (Some(Ready)) of uploaded snapshot is inconsistent with the canister's state (hook condition " +
+        "satisfied: false).",
+    );
+    const canister = s.canisterOf(m, id);
+    const { settings } = canister;
+    canister.settings = { ...settings, wasmMemoryThreshold: settings.wasmMemoryLimit };
+    const opposite = s.errorOf(
+      tryLoad(id, uploaded({ on_low_wasm_memory_hook_status: [{ condition_not_satisfied: null }] })),
+    );
+    assert.match(opposite.message, /^Hook status \(Some\(ConditionNotSatisfied\)\) .* satisfied: true\)\.$/);
+    s.replyOf(tryLoad(id, uploaded({ on_low_wasm_memory_hook_status: [{ executed: null }] })));
+    assert.equal(canister.lowMemoryHook, "executed");
+    canister.settings = settings;
+  });
+
   test("is refused when the module is none, and nothing is changed or charged but for the message", () => {
+    const was = content(id);
     const { version } = s.canisterOf(m, id);
     const made = uploaded({}, Uint8Array.of(0, 0x61, 0x73, 0x6d, 9, 9, 9, 9));
     const before = s.canisterOf(m, id).cycles;
@@ -401,6 +428,6 @@ describe("loading what was uploaded", () => {
     assert.match(error.message, new RegExp(`^Error from Canister ${principalToText(id)}: `));
     assert.equal(s.canisterOf(m, id).version, version);
     assert.ok(before - s.canisterOf(m, id).cycles < 100_000_000n);
-    assert.equal(content(id), "heap stable");
+    assert.equal(content(id), was);
   });
 });
