@@ -64,7 +64,7 @@ function inductManagementCall(round: Round, message: IngressMessage): UserError 
   if (payer !== undefined && chargesLater) {
     touch(round.state, payer);
     const cost = round.fees.ingress(message.byteSize);
-    payInduction(round, payer, message, cost < payer.cycles ? cost : payer.cycles);
+    payInduction(round, payer, message, cost);
   }
   return undefined;
 }
@@ -80,8 +80,10 @@ function chargeInduction(round: Round, canister: CanisterState, message: Ingress
   return undefined;
 }
 
+/** Takes the cost, or what there is. */
 function payInduction(round: Round, canister: CanisterState, message: IngressMessage, cost: Cycles): void {
-  canister.cycles -= cost;
-  const nominal = cost === 0n ? round.fees.nominal.ingress(message.byteSize) : cost;
-  noteConsumption(round.state, canister, "ingressInduction", nominal);
+  const paid = cost < canister.cycles ? cost : canister.cycles;
+  canister.cycles -= paid;
+  const consumed = paid < cost ? paid : round.fees.nominal.ingress(message.byteSize);
+  noteConsumption(round.state, canister, "ingressInduction", consumed);
 }
