@@ -2,7 +2,8 @@
 // standard output carries one line when ready, and everything else goes to standard error.
 import type { RoundEvent } from "@atoll/execution";
 import type { ExecutedRound } from "@atoll/replica";
-import { type LogPort, principalToText } from "@atoll/types";
+import type { LogPort } from "@atoll/types";
+import { eventLines } from "./event-lines.ts";
 import type { StartOptions } from "./options.ts";
 
 interface ReadyFacts {
@@ -23,13 +24,8 @@ export interface Screen {
 
 export function createScreen({ json }: Pick<StartOptions, "json">): Screen {
   const out = (line: string): void => void (json ? process.stderr : process.stdout).write(`${line}\n`);
-  const decoder = new TextDecoder();
   const show = (events: readonly RoundEvent[], when: string): void => {
-    for (const event of events) {
-      const where = `[${principalToText(event.canister)} ${event.method} ${when}]`;
-      const what = event.kind === "canister-log" ? decoder.decode(event.text) : `failed: ${event.message}`;
-      out(`${where} ${printable(what)}`);
-    }
+    for (const event of events) for (const line of eventLines(event, when)) out(line);
   };
   return {
     log: { log: (level, message) => level !== "debug" && process.stderr.write(`atoll: ${level}: ${message}\n`) },
@@ -58,9 +54,4 @@ function readyText({ url, rootKey, stateDir, samplePage, statusAfterMs }: ReadyF
     "",
   );
   return lines.join("\n");
-}
-
-/** Canister output without control characters: it must not take over the terminal. */
-function printable(text: string): string {
-  return [...text].map((c) => ((c < " " && c !== "\t") || (c >= "\x7f" && c < "\xa0") ? " " : c)).join("");
 }

@@ -144,6 +144,13 @@ export function codeOf(error: ExecutionError): ErrorCode {
   }
 }
 
+/** As it is told to those who may not read the log. */
+export function withoutBacktrace(error: ExecutionError): ExecutionError {
+  if (error.kind !== "trapped" && error.kind !== "called-trap") return error;
+  const { backtrace: _hidden, ...shown } = error;
+  return shown;
+}
+
 function withBacktrace(text: string, backtrace: string | undefined): string {
   return backtrace === undefined ? text : `${text}\n${backtrace}`;
 }

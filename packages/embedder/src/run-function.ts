@@ -4,7 +4,14 @@
 import type { GlobalValue, PagedMemory, WasmClosure } from "@atoll/state";
 import { type Height, InvariantViolation, OS_PAGE_BYTES } from "@atoll/types";
 import { Execution } from "./execution.ts";
-import { contractViolation, type ExecutionError, SliceEnd, Trap, type TrapCode } from "./execution-error.ts";
+import {
+  contractViolation,
+  type ExecutionError,
+  SliceEnd,
+  Trap,
+  type TrapCode,
+  withoutBacktrace,
+} from "./execution-error.ts";
 import type { Effects, ExecutionInput } from "./execution-input.ts";
 import type { Export, LiveInstance, SliceLimits } from "./live-instance.ts";
 import { Mode } from "./modes.ts";
@@ -251,13 +258,6 @@ function withBacktrace(error: ExecutionError, live: LiveInstance, thrown: unknow
   if (thrown instanceof RangeError) return error;
   const backtrace = live.backtraceOf(thrown);
   return backtrace === undefined ? error : { ...error, backtrace };
-}
-
-/** For callers who may not read the log. */
-function withoutBacktrace(error: ExecutionError): ExecutionError {
-  if (error.kind !== "trapped" && error.kind !== "called-trap") return error;
-  const { backtrace: _hidden, ...shown } = error;
-  return shown;
 }
 
 function trapCode(message: string): TrapCode {

@@ -1,6 +1,6 @@
 // Canister logs: what a canister printed and why it trapped, kept in a small buffer of the canister (oldest lines
 // dropped first) and told to the person at the terminal. Specification, "Canister logs"; checklist 6.5.
-import { describe, LOG_RECORD_BYTES, type RunResult } from "@atoll/embedder";
+import { describe, LOG_RECORD_BYTES, type RunResult, withoutBacktrace } from "@atoll/embedder";
 import type { CanisterState, LogRecord } from "@atoll/state";
 import type { Round, RoundEvent } from "./round.ts";
 
@@ -15,7 +15,8 @@ export function collectLogs(round: Round, canister: CanisterState, method: strin
   });
   if (added.length > 0) logs.records = newest([...logs.records, ...added], canister.settings.logMemoryLimit);
   if (result.error !== undefined) {
-    const message = describe(result.error);
+    // The log line before this one has the backtrace.
+    const message = describe(withoutBacktrace(result.error));
     tell(round, message.length, { kind: "failed", canister: canister.id, method, message });
   }
 }
