@@ -14,11 +14,16 @@ export function collectLogs(round: Round, canister: CanisterState, method: strin
     return { index: logs.nextIndex++, time, content: text };
   });
   if (added.length > 0) logs.records = newest([...logs.records, ...added], canister.settings.logMemoryLimit);
-  if (result.error !== undefined) {
+  if (result.error !== undefined && !isOneWay(result.error)) {
     // The log line before this one has the backtrace.
     const message = describe(withoutBacktrace(result.error));
     tell(round, message.length, { kind: "failed", canister: canister.id, method, message });
   }
+}
+
+/** One-way calls want no answer: by custom they name as their callback the one function that no table has. */
+function isOneWay(error: NonNullable<RunResult["error"]>): boolean {
+  return error.kind === "function-not-found" && error.index === 0xffff_ffff;
 }
 
 /** Drops what has no room any more when a canister gets a smaller log. */

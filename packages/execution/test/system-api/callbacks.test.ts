@@ -79,6 +79,15 @@ for (const width of [32, 64] as const) {
       assert.equal(outcome(width, { table: "" }), "IC0504 Canister violated contract: table not found.");
     });
 
+    test("that is no function by intention, as one-way calls name it, is no news at the terminal", () => {
+      const failures = (index: number) => {
+        outcome(width, { index });
+        return m.last.events.filter((event) => event.kind === "failed").length;
+      };
+      assert.equal(failures(3), 1);
+      assert.equal(failures(-1), 0);
+    });
+
     test("also in tables with 64-bit indexes", () => {
       const table = "(table i64 3 funcref) (elem (i64.const 1) func $callback)";
       assert.equal(outcome(width, { table, callback: `(param ${pointer}) (call $reply)` }), "replied");
