@@ -19,12 +19,19 @@ const REPLACED: readonly (readonly [RegExp, string])[] = [
 const DROPPED =
   /^Raised by|^Raised at|^Re-raised at|^Re-Raised at|^Called from|^ +at |note: using the|PocketIC|^ic_trap$/;
 
+/** The suite's runner has its server leave backtraces out; they stand before the full stop. */
+const BACKTRACE = /\nCanister Backtrace:\n(?:[^\n]+\n)*?(?=\.)/g;
+
+export function withoutBacktraces(text: string): string {
+  return text.replace(BACKTRACE, "");
+}
+
 /** What comes after one of these depends on how much memory there was. */
 const LAST = /RTS error: Cannot (?:grow|allocate) memory/;
 
 function normalize(output: string): string[] {
   const lines: string[] = [];
-  for (const line of output.replace(/\n+$/, "").split("\n")) {
+  for (const line of withoutBacktraces(output).replace(/\n+$/, "").split("\n")) {
     const replaced = REPLACED.reduce((text, [pattern, by]) => text.replace(pattern, by), line);
     if (!DROPPED.test(replaced)) lines.push(replaced);
     if (LAST.test(replaced)) break;

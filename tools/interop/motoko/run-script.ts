@@ -15,6 +15,7 @@ import { IDL } from "@icp-sdk/core/candid";
 import { Principal } from "@icp-sdk/core/principal";
 import type { CompiledModule } from "./compile-module.ts";
 import { canisterOf, DrunNetwork, type NetworkOptions, type Outcome } from "./drun-network.ts";
+import { withoutBacktraces } from "./output.ts";
 import { type Command, parseArgument, parseScript } from "./script.ts";
 
 const EMPTY = "0x4449444c0000";
@@ -99,7 +100,8 @@ function isAtOnce(command: Command): boolean {
 
 function notSubmitted({ code, message }: UserError): string {
   const name = Object.entries(ErrorCode).find(([, number]) => number === code)?.[0];
-  return `Failed to submit ingress message: UserError { code: ${name}, description: ${JSON.stringify(message)} }`;
+  const description = JSON.stringify(withoutBacktraces(message));
+  return `Failed to submit ingress message: UserError { code: ${name}, description: ${description} }`;
 }
 
 function describe({ kind }: Command, outcome: Outcome): string {

@@ -88,6 +88,7 @@ describe("what is not as expected", () => {
     const ours =
       "debug.print: Ignore Diff: 17\n at wasm\ndebug.print: x at /s/d/a.mo:1.2-3.4\nRTS error: Cannot grow memory\nmore\n";
     assert.equal(compare(expected, ours), undefined);
+    assert.equal(compare("trap: 'x'.\nmore", "trap: 'x'\nCanister Backtrace:\nf\ng.h\n.\nmore"), undefined);
     assert.deepEqual(compare("a\nb\nc\nd", "a\nB\nc\nd")?.lines, [" a", "-b", "+B", " c", " d"]);
   });
 });
