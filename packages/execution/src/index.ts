@@ -22,3 +22,4 @@ export { decayDebits } from "./rate-limits.ts";
 export { measureUsage } from "./resource-usage.ts";
 export * from "./round.ts";
 export { executeRound } from "./scheduler.ts";
+export { shedMessages } from "./shed-messages.ts";

@@ -49,7 +49,9 @@ export function refundUnused(round: Round, canister: CanisterState, instructions
   const is64 = isWasm64(round, canister);
   const cost = round.fees.execution(instructions, is64);
   if (prepaid > cost) canister.cycles = addCycles(canister.cycles, prepaid - cost);
-  noteConsumption(round.state, canister, "instructions", round.fees.nominal.execution(instructions, is64));
+  // The module may be another by now, and dearer than what was paid for.
+  const consumed = prepaid < cost ? prepaid : round.fees.nominal.execution(instructions, is64);
+  noteConsumption(round.state, canister, "instructions", consumed);
 }
 
 /** How much is missing is told to controllers only. */

@@ -20,6 +20,7 @@ import {
   type Round,
   type RoundEvent,
   type StateDelta,
+  shedMessages,
   takeStateDelta,
 } from "@atoll/execution";
 import type { CanonicalTree, SubnetState } from "@atoll/state";
@@ -123,6 +124,7 @@ function runBatch(machine: StateMachine, batch: Batch): Round {
   expireCalls(round);
   for (const message of batch.ingress) inductIngress(round, message);
   executeRound(round);
+  shedMessages(round);
   decayDebits(round);
   chargeAllocations(round);
   if (batch.isCheckpoint === true) machine.long.abortAll();
