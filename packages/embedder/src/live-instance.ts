@@ -221,6 +221,12 @@ export class LiveInstance implements Heap {
     return this.#callBack as Export;
   }
 
+  /** What lies at the index of table 0 that was called last. */
+  lastCalled(): Export | null | undefined {
+    const index = this.#instance.exports["atoll called"] as WebAssembly.Global | undefined;
+    return index && this.tableFunction(index.value as number | bigint);
+  }
+
   /** `index` as the table takes it. */
   tableIndex(index: number | bigint): number | bigint {
     return this.description.table?.is64 === true ? BigInt(index) : Number(index);

@@ -20,7 +20,7 @@ import {
 } from "./wasm/index.ts";
 
 /** Part of every key under which rewritten bytes are kept: a new rewriter rewrites again. */
-export const REWRITER_VERSION = 3;
+export const REWRITER_VERSION = 4;
 
 /** What the host must know to run a rewritten module. Plain data: kept on disk, sent to query threads. */
 export interface ModuleDescription {

@@ -65,9 +65,7 @@ export function runFunction(
 function conclude(live: LiveInstance, execution: Execution, thrown: unknown, committed: MemoryPages): RunResult {
   const { input, effects, stable } = execution;
   const isUnfinished = thrown instanceof SliceEnd;
-  // Refused before any function ran, as every function is charged for its beginning.
-  const isRefused = isSignatureMismatch(thrown) && live.remaining() === input.instructionLimit;
-  const cause = isRefused ? wrongSignature() : thrown;
+  const cause = isOfWrongType(live, input, thrown) ? wrongSignature() : thrown;
   const full = cause === undefined || isUnfinished ? undefined : withBacktrace(classify(cause), live, cause);
   const line = full && trapLine(full);
   if (line !== undefined) effects.log.add(utf8(line));
@@ -237,8 +235,11 @@ function wrongSignature(): Trap {
   return contractViolation("function invocation does not match its signature");
 }
 
-function isSignatureMismatch(thrown: unknown): boolean {
-  return thrown instanceof WebAssembly.RuntimeError && thrown.message.includes("signature mismatch");
+/** A function of another type was called through the table; the engine says the same when there is none at all. */
+function isOfWrongType(live: LiveInstance, input: ExecutionInput, thrown: unknown): boolean {
+  if (!(thrown instanceof WebAssembly.RuntimeError) || !thrown.message.includes("signature mismatch")) return false;
+  // Refused before any function ran, as every function is charged for its beginning: the callback itself.
+  return live.remaining() === input.instructionLimit || live.lastCalled() !== null;
 }
 
 function classify(thrown: unknown): ExecutionError {

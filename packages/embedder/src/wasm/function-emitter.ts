@@ -10,6 +10,8 @@ import type { Writer } from "./writer.ts";
 export interface InjectedIndexes {
   readonly counterGlobal: number;
   readonly depthGlobal: number;
+  /** The index that the latest call_indirect called; modules with a table only. */
+  readonly calledGlobal: number;
   readonly droppedGlobal: number;
   /** Function indexes from here on are shifted by `shift`. */
   readonly importedFunctions: number;
@@ -156,6 +158,7 @@ export class FunctionEmitter {
     const { indexes, out } = this;
     switch (kind) {
       case Edit.callIndirect:
+        this.rememberCalled();
         this.passDepth();
         return;
       case Edit.returnCall:
@@ -294,8 +297,15 @@ export class FunctionEmitter {
     this.indexed(0x24, this.indexes.depthGlobal);
   }
 
+  /** The engine says the same of a null and of a function of another type: the host looks at what lies at the index. */
+  private rememberCalled(): void {
+    this.indexed(0x24, this.indexes.calledGlobal);
+    this.indexed(0x23, this.indexes.calledGlobal);
+  }
+
   /** A tail call replaces this frame: the callee starts from the caller's depth. */
   private returnCall(target: number): void {
+    if (target < 0) this.rememberCalled();
     this.get(this.depth);
     this.constant(0x42, this.plan.frameBytes);
     this.op(0x7c);

@@ -24,6 +24,7 @@
 //                   for each further slice; frames that exist already count on with their own depth
 //   "atoll charge"  (f64 amount) -> f64        subtracts (stops at the least i64), gives what remains (may be < 0); 10 ns
 //   "atoll counter" () -> f64                  what remains
+//   "atoll called"  i32 or i64 global, when there is a table: the index that the latest call_indirect called
 //   "atoll dropped" i32 global, when `dropsSegments`: not 0 after data.drop or elem.drop. Each execution must begin with
 //                   all passive segments: make a new instance when the flag is set
 //   "canister_start" the start function; "table" table 0; globals as told by `InstrumentedModule.globals`

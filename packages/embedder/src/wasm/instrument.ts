@@ -158,10 +158,15 @@ class Rewriter {
 
   private writeGlobals(): void {
     const { out, module } = this;
-    out.u32(module.globals.length + (this.drops ? 3 : 2));
+    const [table] = module.tables;
+    out.u32(module.globals.length + 2 + (table === undefined ? 0 : 1) + (this.drops ? 1 : 0));
     this.each(6, (span) => copyItems(module.bytes, span, out));
     out.raw([ValueType.i64, 1, 0x42, 0, 0x0b]);
     out.raw([ValueType.i64, 1, 0x42, 0, 0x0b]);
+    if (table !== undefined) {
+      const { is64 } = table.limits;
+      out.raw([is64 ? ValueType.i64 : ValueType.i32, 1, is64 ? 0x42 : 0x41, 0, 0x0b]);
+    }
     if (this.drops) out.raw([ValueType.i32, 1, 0x41, 0, 0x0b]);
   }
 
@@ -176,6 +181,7 @@ class Rewriter {
     if (info.table !== undefined) exports.push(["table", 1, 0]);
     if (module.start !== undefined) exports.push(["canister_start", 0, this.moved(module.start)]);
     exports.push(["canister counter_instructions", 3, indexes.counterGlobal]);
+    if (info.table !== undefined) exports.push(["atoll called", 3, indexes.calledGlobal]);
     if (this.drops) exports.push(["atoll dropped", 3, indexes.droppedGlobal]);
     for (const global of this.globals) if ("name" in global) exports.push([global.name, 3, global.index]);
     this.added.forEach(({ name }, i) => {
@@ -263,7 +269,8 @@ function injectedIndexes(module: ParsedModule): InjectedIndexes {
   return {
     counterGlobal: globals,
     depthGlobal: globals + 1,
-    droppedGlobal: globals + 2,
+    calledGlobal: globals + 2,
+    droppedGlobal: globals + 2 + module.tables.length,
     importedFunctions,
     shift: INJECTED_IMPORTS,
     outOfInstructions: importedFunctions,

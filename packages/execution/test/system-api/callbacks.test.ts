@@ -64,9 +64,14 @@ for (const width of [32, 64] as const) {
       for (const callback of shapes) assert.equal(outcome(width, { callback }), MISMATCH, callback);
     });
 
-    test("its own calls of a wrong type are traps of its own", () => {
-      const callback = `(param ${pointer}) (call_indirect (param f32) (f32.const 0) (i32.const 2))`;
-      assert.equal(outcome(width, { callback }), "IC0502 Canister trapped: unknown.");
+    test("its own calls through the table: another type is a violation, no function at all a trap", () => {
+      const calls = (index: number) =>
+        outcome(width, {
+          callback: `(param ${pointer}) (call_indirect (param f32) (f32.const 0) (i32.const ${index}))`,
+        });
+      assert.equal(calls(1), MISMATCH);
+      assert.equal(calls(2), "IC0502 Canister trapped: unknown.");
+      assert.equal(calls(3), "IC0502 Canister trapped: table out of bounds.");
     });
 
     test("is a function of the table", () => {
