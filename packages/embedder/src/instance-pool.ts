@@ -16,6 +16,7 @@ export interface InstanceSource {
 }
 
 export interface InstancePoolOptions {
+  /** With 32-bit memories; one with a 64-bit memory reserves twice as much and counts for two. */
   readonly maxInstances?: number;
   /** Of heap pages that live instances hold; the one used last may exceed it alone. */
   readonly maxBytes?: number;
@@ -23,6 +24,8 @@ export interface InstancePoolOptions {
 }
 
 const GIB = 1024 ** 3;
+/** 32 TiB of the 128 that a process can map; queries have as many. */
+const MAX_INSTANCES = 4000;
 
 export class InstancePool {
   readonly #maxInstances: number;
@@ -33,9 +36,10 @@ export class InstancePool {
   readonly #modules = new Map<string, WebAssembly.Module>();
 
   #bytes = 0;
+  #reserved = 0;
 
   constructor(options: InstancePoolOptions = {}) {
-    this.#maxInstances = options.maxInstances ?? 1000;
+    this.#maxInstances = options.maxInstances ?? MAX_INSTANCES;
     this.#maxBytes = options.maxBytes ?? 2 * GIB;
     this.#maxModules = options.maxModules ?? 1000;
   }
@@ -57,7 +61,16 @@ export class InstancePool {
 
   /** An instance that is not in the pool: for code being installed. Its globals have their initial values. */
   fresh(source: Pick<InstanceSource, "module" | "heap">): LiveInstance {
-    return new LiveInstance(this.#compile(source.module), describeModule(source.module), this.#dirty, source.heap);
+    const make = (): LiveInstance =>
+      new LiveInstance(this.#compile(source.module), describeModule(source.module), this.#dirty, source.heap);
+    try {
+      return make();
+    } catch (error) {
+      // No address space: this machine has less than what is reckoned with. What others hold is only kept for speed.
+      if (!(error instanceof RangeError)) throw error;
+      for (const id of [...this.#instances.keys()]) this.drop(id);
+      return make();
+    }
   }
 
   /** The canister's instance, out of the pool, for an execution that is suspended between slices. */
@@ -85,6 +98,7 @@ export class InstancePool {
     this.drop(id);
     this.#instances.set(id, live);
     this.#bytes += live.touchedBytes;
+    this.#reserved += reservation(live);
     live.onGrowth = (bytes) => {
       this.#bytes += bytes;
     };
@@ -113,13 +127,14 @@ export class InstancePool {
     if (live === undefined) return;
     this.#instances.delete(id);
     this.#bytes -= live.touchedBytes;
+    this.#reserved -= reservation(live);
     live.onGrowth = undefined;
   }
 
   /** Throws away what was not used for longest; never the instance used last. */
   #trim(): void {
     for (const oldest of this.#instances.keys()) {
-      const isTooMuch = this.#instances.size > this.#maxInstances || this.#bytes > this.#maxBytes;
+      const isTooMuch = this.#reserved > this.#maxInstances || this.#bytes > this.#maxBytes;
       if (!isTooMuch || this.#instances.size === 1) break;
       this.drop(oldest);
     }
@@ -137,4 +152,8 @@ export class InstancePool {
     }
     return compiled;
   }
+}
+
+function reservation({ is64 }: LiveInstance): number {
+  return is64 ? 2 : 1;
 }

@@ -41,6 +41,36 @@ describe("the instance pool", () => {
     assert.equal(pool.size, 2);
   });
 
+  test("counts one with a 64-bit memory for two", () => {
+    const wide = { ...source(1), module: moduleOf(`(module (memory i64 16))`), globals: [] };
+    const pool = new InstancePool({ maxInstances: 4 });
+    for (const index of [0, 1, 2]) pool.get(id(index), wide);
+    assert.deepEqual(present(pool), [1, 2]);
+    pool.drop(id(2));
+    for (const index of [3, 4]) pool.get(id(index), source(1));
+    assert.deepEqual(present(pool), [1, 3, 4]);
+  });
+
+  test("gives up what it holds when there is no room for another one", () => {
+    const pool = new InstancePool();
+    pool.get(id(0), source(1));
+    const heap = heapOf(1);
+    let failures = 1;
+    const full = {
+      wasmPages: 16,
+      read: (page: number) => heap.read(page),
+      pages: () => {
+        if (failures-- > 0) throw new RangeError("could not allocate memory");
+        return heap.pages();
+      },
+    };
+    const live = pool.get(id(1), { ...source(1), heap: full });
+    assert.equal(live.bytes()[0], 1);
+    assert.deepEqual(present(pool), [1]);
+    failures = 2;
+    assert.throws(() => pool.get(id(2), { ...source(1), heap: full }), RangeError);
+  });
+
   test("keeps so many bytes of heap pages, however many instances they are", () => {
     const pool = new InstancePool({ maxBytes: 10 * OS_PAGE_BYTES });
     for (const index of [0, 1, 2]) pool.get(id(index), source(3));
