@@ -124,7 +124,6 @@ const REFUSED: Record<string, [wasm: () => Uint8Array, reason: RegExp]> = {
     /data segment/,
   ],
   "data at -1": [() => wat(`(module (memory 1) (data (i32.const -1) "0"))`), /data segment/],
-  "elements outside of the table": [() => wat("(module (table 1 funcref) (elem (i32.const 5) $f) (func $f))"), /./],
   "a function of two million operators": [
     () => {
       const body = [0, ...new Array<number>(1_000_001).fill(0x01), 0x0b];
@@ -147,7 +146,9 @@ function named(name: string): number[] {
   return [...leb(name.length), ...new TextEncoder().encode(name)];
 }
 
-test("a table of five million is more than the engine takes", async () => {
+test("what only the engine refuses: a table of five million, elements outside of the table", async () => {
+  const elements = wat("(module (table 1 funcref) (elem (i32.const 5) $f) (func $f))");
+  assertRejected(await attempt(elements), "IC0521", /table/);
   assertRejected(await attempt(raw(section(4, [1, 0x70, 0, ...leb(5_000_000)]))), "IC0521", /table/);
   await assertEmpty();
 });
@@ -175,8 +176,8 @@ describe("gzip", () => {
     const before = victim.peakMib();
     await whileServed(victim, async () => {
       assertRejected(await attempt(bomb), "IC0505", /209715200.*104857600/s);
-      assertRejected(await attempt(lying(bomb, 99 * MIB)), "IC0505", /trailer|decompress/);
-      assertRejected(await attempt(lying(bomb, 0)), "IC0505", /trailer|decompress/);
+      assertRejected(await attempt(lying(bomb, 99 * MIB)), "IC0505", /uncompressed size|decompress/);
+      assertRejected(await attempt(lying(bomb, 0)), "IC0505", /uncompressed size|decompress/);
       assertRejected(await attempt(new Uint8Array(gzipSync(bomb))), "IC0505", /./);
       assertRejected(
         await attempt(new Uint8Array(gzipSync(new Uint8Array(100 * MIB)))),
@@ -198,7 +199,7 @@ describe("gzip", () => {
     const flipped = good.slice();
     flipped[200] = (flipped[200] as number) ^ 255;
     assertRejected(await attempt(flipped), "IC0505", /./);
-    assertRejected(await attempt(lying(good, UNIVERSAL.length + 1)), "IC0505", /trailer/);
+    assertRejected(await attempt(lying(good, UNIVERSAL.length + 1)), "IC0505", /uncompressed size/);
     await assertEmpty();
   });
 });
