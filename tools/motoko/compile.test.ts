@@ -2,6 +2,7 @@
 // embedded text, diagnostics, and a cache that depends on every file that goes in.
 
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -52,6 +53,17 @@ describe("compileMotoko", () => {
     const second = await compileMotoko({ source, width: 32, options: { files: changed } });
     assert.ok(Buffer.from(second.wasm).includes("changed text"));
     assert.ok(!Buffer.from(second.wasm).includes("embedded: é€"));
+  });
+
+  test("each collector of classical persistence has code of its own", async () => {
+    const collectors = ["copying", "compacting", "generational", "incremental"] as const;
+    const compiled = await Promise.all(collectors.map((gc) => compileMotoko({ source, width: 32, options: { gc } })));
+    assert.equal(new Set(compiled.map(({ wasm }) => createHash("sha256").update(wasm).digest("hex"))).size, 4);
+  });
+
+  test("a collection after every message is another program", async () => {
+    const forced = await compileMotoko({ source, width: 32, options: { forceGc: true } });
+    assert.notDeepEqual(forced.wasm, (await compileMotoko({ source, width: 32 })).wasm);
   });
 
   test("a program that does not compile is reported with file, line and column", async () => {

@@ -42,7 +42,7 @@ function compile(moc: Moc, input: CompilerInput): void {
   loadCore(moc);
   for (const [path, content] of Object.entries(input.files)) moc.saveFile(path, content);
   moc.gcFlags(input.width === 64 ? "enhancedOP" : "classicOP");
-  if (input.gc !== null) moc.gcFlags(input.gc);
+  if (input.gc !== null) moc.gcFlags(input.gc === "compacting" ? "marking" : input.gc);
   if (input.forceGc === true) moc.gcFlags("force");
   if (input.flags.length > 0) moc.setExtraFlags(input.flags);
   moc.setPublicMetadata(input.publicMetadata);

@@ -16,12 +16,11 @@ export class NotCompiled extends Error {
 }
 
 export async function compileModule(request: ModuleRequest): Promise<CompiledModule> {
-  const { source, text, persistence, gc, forceGc, environment } = request;
+  const { source, text, persistence, gc, forceGc } = request;
   if (source.endsWith(".wasm")) return asItIs(source);
   const options: MotokoOptions = {
-    flags: ["--legacy-actors", "--hide-warnings"],
+    flags: ["--legacy-actors", "--hide-warnings", ...request.flags],
     files: new Map([[source, text]]),
-    environment,
     forceGc,
     publicMetadata: [],
     ...(gc !== null && { gc }),

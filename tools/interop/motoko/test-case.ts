@@ -17,17 +17,20 @@ export interface TestCase {
   readonly expected: string;
 }
 
+type Collector = "copying" | "compacting" | "generational" | "incremental";
+
 export interface ModuleRequest {
   /** Path of the source on disk, or of a module that is there already compiled. */
   readonly source: string;
   /** The text to compile in place of the file's. */
   readonly text: string;
   readonly persistence: Persistence;
-  readonly gc: "incremental" | null;
+  readonly gc: Collector | null;
   readonly forceGc: boolean;
-  /** Flags that the npm package's compiler does not have, in the order of the headers. */
+  /** Flags of the headers that the npm package's compiler has, with their arguments, */
+  readonly flags: readonly string[];
+  /** and those that it does not have. */
   readonly missingFlags: readonly string[];
-  readonly environment: Readonly<Record<string, string>>;
 }
 
 /** A case that the suite itself would not run here, and why. */
@@ -107,20 +110,30 @@ interface RequestText {
 
 function moduleRequest(source: string, { text, persistence, script }: RequestText): ModuleRequest {
   const flags = headerValues(text, "MOC-FLAG").flatMap((line) => line.trim().split(/\s+/));
-  const environment = headerValues(text, "MOC-ENV").map((line) => line.trim().split("=") as [string, string]);
-  const request = { source, text, forceGc: false, environment: Object.fromEntries(environment) };
+  const request = { source, text, forceGc: false };
+  const known: string[] = [];
   const missingFlags: string[] = [];
   let own = persistence;
-  let gc: "incremental" | null = /INCREMENTAL-GC-ONLY/.test(script) ? "incremental" : null;
-  for (const flag of flags) {
+  let gc: Collector | null = /INCREMENTAL-GC-ONLY/.test(script) ? "incremental" : null;
+  for (const [index, flag] of flags.entries()) {
+    const collector = /^--(copying|compacting|generational|incremental)-gc$/.exec(flag)?.[1];
     if (flag.endsWith("-enhanced-orthogonal-persistence")) own = "enhanced";
     else if (flag === "--legacy-persistence") own = "classical";
-    else if (flag === "--incremental-gc") gc = "incremental";
-    else missingFlags.push(flag);
+    else if (collector !== undefined) gc = collector as Collector;
+    else if (FLAGS_WITHOUT_ARGUMENT.has(flag)) known.push(flag);
+    else if (FLAGS_WITH_ARGUMENT.has(flag)) known.push(flag, flags[index + 1] ?? "");
+    else if (!FLAGS_WITH_ARGUMENT.has(flags[index - 1] ?? "")) missingFlags.push(flag);
   }
   if (own === "enhanced") gc = null;
-  return { ...request, persistence: own, gc, missingFlags };
+  return { ...request, persistence: own, gc, flags: known, missingFlags };
 }
+
+/** What the npm package's compiler takes as it stands. */
+const FLAGS_WITH_ARGUMENT = new Set(["-A", "-W", "-E", "--implicit-package"]);
+const FLAGS_WITHOUT_ARGUMENT = new Set([
+  ...["--hide-warnings", "--legacy-actors", "--default-persistent-actors", "--require-persistent-actors"],
+  ...["--ai-errors", "--all-libs"],
+]);
 
 function headerValues(text: string, header: string): string[] {
   return [...text.matchAll(new RegExp(`//${header} ?(.*)$`, "gm"))].map((match) => match[1] ?? "");
