@@ -54,7 +54,6 @@ export const EXAMPLES: readonly string[] = [
 const KNOWN: Readonly<Record<string, string>> = {
   "call_errors: reject code 3":
     "it wants an id that no subnet has; the one subnet here has every id, so the canister is not found instead",
-  "canister_backtraces: AZLE_CANISTER_BACKTRACES=true": "traps do not show the canister's stack yet",
   "cleanup_callback: setTimerWithTrap": "it looks at once whether timers ran, and counts on the seconds that dfx takes",
   "ic_api: install didc": "it builds a tool with cargo out of a repository",
   "ic_api: msgArgData": "it needs that tool",
