@@ -52,11 +52,12 @@ export function executeCall(round: Round, canister: CanisterState, item: CallIte
   touch(round.state, canister);
   const caller = item.kind === "ingress" ? item.message.sender : item.request.sender;
   const target = findMethod(round, canister, methodName);
-  const prepaid = prepay(round, canister, limitOf(round, target), caller);
+  const limit = limitOf(round, target);
+  const prepaid = prepay(round, canister, limit, caller);
   const refusal = typeof prepaid === "bigint" ? refusalOf(target, canister) : prepaid;
   if (typeof prepaid !== "bigint" || refusal !== undefined) {
     // The charge for executing at all is kept.
-    if (typeof prepaid === "bigint") refundUnused(round, canister, 0, prepaid);
+    if (typeof prepaid === "bigint") refundUnused(round, canister, 0, { prepaid, limit });
     if (refusal !== undefined) rejectWith(round, context, refusal);
     closeIfDone(round, canister, context, undefined);
     return;
@@ -98,7 +99,7 @@ export function* callSteps(round: Round, canister: CanisterState, call: PendingC
     stablePageLimit: target.isQuery ? STABLE_PAGES_QUERY : STABLE_PAGES_UPDATE,
   };
   const result = yield* runOn(round, canister, { kind: "export", name: target.exportName }, input, isLong);
-  settle(round, canister, result, prepaid);
+  settle(round, canister, result, { prepaid, limit: input.instructionLimit });
   context.instructionsExecuted += result.instructions;
   collectLogs(round, canister, methodName, result);
   if (result.error === undefined) {

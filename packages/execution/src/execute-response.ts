@@ -25,7 +25,7 @@ import { commonInput } from "./execution-inputs.ts";
 import { collectLogs } from "./logs.ts";
 import { beginExecution, type Steps } from "./long-executions.ts";
 import { removeCallback } from "./open-calls.ts";
-import { refundUnused, settle } from "./prepayment.ts";
+import { type Prepayment, refundUnused, settle } from "./prepayment.ts";
 import type { Round } from "./round.ts";
 import { runOn } from "./run-on.ts";
 
@@ -43,7 +43,7 @@ export function executeResponse(round: Round, canister: CanisterState, response:
   if (context === undefined) return;
   context.outstandingCalls--;
   if (context.deleted || canister.execution === undefined) {
-    refundUnused(round, canister, 0, callback.prepaidExecution);
+    refundUnused(round, canister, 0, prepaymentOf(round, callback));
     closeIfDone(round, canister, context, undefined);
     return;
   }
@@ -86,14 +86,14 @@ function* runCallback(
   const name = isReply ? "(reply callback)" : "(reject callback)";
   collectLogs(round, canister, name, result);
   if (result.error === undefined) {
-    settle(round, canister, result, callback.prepaidExecution);
+    settle(round, canister, result, prepaymentOf(round, callback));
     context.availableCycles -= result.effects.cyclesAccepted;
     if (result.effects.answer !== undefined) answer(round, context, result.effects.answer);
     completeExecution(round, canister, context, result);
     return undefined;
   }
   if (callback.onCleanup === undefined) {
-    settle(round, canister, result, callback.prepaidExecution);
+    settle(round, canister, result, prepaymentOf(round, callback));
     return result.error;
   }
   return yield* runCleanup(round, canister, context, callback, response, result);
@@ -115,7 +115,7 @@ function* runCleanup(
   context.instructionsExecuted += result.instructions;
   collectLogs(round, canister, "(cleanup callback)", result);
   const instructions = failed.instructions + result.instructions;
-  settle(round, canister, { ...result, instructions }, callback.prepaidExecution);
+  settle(round, canister, { ...result, instructions }, prepaymentOf(round, callback));
   if (result.error !== undefined) return { kind: "cleanup", callback: failure, cleanup: result.error };
   canister.version++;
   return failure;
@@ -156,6 +156,10 @@ function callerOf({ origin }: CallContext): PrincipalId {
 
 function callerInfoOf({ origin }: CallContext): CallerInfo | undefined {
   return origin.kind === "ingress" ? origin.callerInfo : undefined;
+}
+
+function prepaymentOf({ fees }: Round, { prepaidExecution }: Callback): Prepayment {
+  return { prepaid: prepaidExecution, limit: fees.limits.update };
 }
 
 function utf8Length(text: string): number {

@@ -71,7 +71,7 @@ export function* taskSteps(
     stablePageLimit: STABLE_PAGES_UPDATE,
   };
   const result = yield* runOn(round, canister, { kind: "export", name }, input, isLong);
-  settle(round, canister, result, prepaid);
+  settle(round, canister, result, { prepaid, limit: input.instructionLimit });
   collectLogs(round, canister, name, result);
   if (result.error === undefined) completeExecution(round, canister, context, result);
   closeIfDone(round, canister, context, result.error);

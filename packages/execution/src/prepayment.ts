@@ -29,14 +29,23 @@ export function prepay(
   return cost;
 }
 
-/** Settles an execution that was prepaid: what it spent and accepted if it succeeded, and the unused part back. */
-export function settle(round: Round, canister: CanisterState, result: RunResult, prepaid: Cycles): void {
+/**
+ * Settles an execution that was prepaid for `limit` instructions: what it spent and accepted if it succeeded, and the
+ * unused part back.
+ */
+export function settle(round: Round, canister: CanisterState, result: RunResult, { prepaid, limit }: Prepayment): void {
   if (result.error === undefined) {
     changeBalance(canister, result.balanceChange);
     canister.reservedCycles += result.effects.cyclesReserved;
     noteConsumption(round.state, canister, "burnedCycles", result.effects.cyclesBurned);
   }
-  refundUnused(round, canister, result.instructions, prepaid);
+  refundUnused(round, canister, result.instructions, { prepaid, limit });
+}
+
+/** What was paid in advance, and for how many instructions. */
+export interface Prepayment {
+  readonly prepaid: Cycles;
+  readonly limit: number;
 }
 
 /** Adds what an execution did to the balance; others may have added to it while it was under way. */
@@ -45,13 +54,20 @@ export function changeBalance(canister: CanisterState, change: bigint): void {
 }
 
 /** Gives back what was prepaid for instructions that were not executed; never the charge for executing at all. */
-export function refundUnused(round: Round, canister: CanisterState, instructions: number, prepaid: Cycles): void {
-  const is64 = isWasm64(round, canister);
-  const cost = round.fees.execution(instructions, is64);
-  if (prepaid > cost) canister.cycles = addCycles(canister.cycles, prepaid - cost);
-  // The module may be another by now, and dearer than what was paid for.
-  const consumed = prepaid < cost ? prepaid : round.fees.nominal.execution(instructions, is64);
-  noteConsumption(round.state, canister, "instructions", consumed);
+export function refundUnused(
+  { fees, state }: Round,
+  canister: CanisterState,
+  instructions: number,
+  { prepaid, limit }: Prepayment,
+): void {
+  // The module may be another by now, and its instructions dearer than those that were paid for.
+  const is64 = isWasm64({ state }, canister);
+  const unused = fees.unusedExecution(Math.max(0, limit - instructions), is64);
+  const refund = unused < prepaid ? unused : prepaid;
+  canister.cycles = addCycles(canister.cycles, refund);
+  const isFree = fees.nominal !== fees;
+  const consumed = isFree ? fees.nominal.execution(instructions, is64) : prepaid - refund;
+  noteConsumption(state, canister, "instructions", consumed);
 }
 
 /** How much is missing is told to controllers only. */

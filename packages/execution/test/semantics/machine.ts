@@ -18,6 +18,7 @@ import {
   PageStore,
   payCharges,
   type SubnetConfig,
+  touch,
 } from "@atoll/state";
 import {
   type CanisterId,
@@ -243,7 +244,7 @@ export function setBalance(m: Machine, id: CanisterId, cycles: bigint, reserved 
   const canister = canisterOf(m, id);
   payCharges(m.machine.state, canister);
   Object.assign(canister, { cycles, reservedCycles: reserved });
-  m.machine.state.unmeasured.add(id);
+  touch(m.machine.state, canister);
 }
 
 export const onCanister = (id: CanisterId): { canister_id: Principal } => ({ canister_id: principal(id) });
