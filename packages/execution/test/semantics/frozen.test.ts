@@ -72,7 +72,8 @@ describe("a frozen canister", () => {
     for (let i = 0; i < 3; i++) s.round(m);
     assert.equal(s.canisterOf(m, id).version, version);
     s.setBalance(m, id, 1000n * BILLION);
-    assert.ok(counted() < counted(), "they go on");
+    const first = counted();
+    assert.ok(counted() > first, "they go on");
   });
 
   test("still runs its callbacks, but makes no calls in them and burns nothing", () => {
