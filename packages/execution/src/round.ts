@@ -60,31 +60,35 @@ export interface MemoryMetrics {
 const HISTORY_ENTRY_BYTES = 192;
 const HISTORY_CONTROLLER_BYTES = 30;
 
+/** Asked for several times in each execution: no lists and closures here. */
 export function memoryMetrics(state: SubnetState, canister: CanisterState): MemoryMetrics {
   const { execution } = canister;
   const module = execution && state.modules.get(execution.moduleHash);
-  const parts = {
-    wasmMemory: execution?.heap.bytes ?? 0,
-    stableMemory: execution?.stable.bytes ?? 0,
-    globals: (execution?.globals.length ?? 0) * 8,
-    wasmBinary: module?.uploaded.length ?? 0,
-    customSections: module === undefined ? 0 : customSectionBytes(module),
-    history: canister.history.entries.reduce(
-      (sum, { change }) =>
-        sum +
-        HISTORY_ENTRY_BYTES +
-        ("controllers" in change ? change.controllers.length * HISTORY_CONTROLLER_BYTES : 0),
-      0,
-    ),
-    chunkStore: canister.chunkStore.size * 1024 * 1024,
-    snapshots: snapshotBytes(canister),
-  };
-  const total = Object.values(parts).reduce((sum, each) => sum + each, 0);
-  return { ...parts, total };
+  const wasmMemory = execution === undefined ? 0 : execution.heap.bytes;
+  const stableMemory = execution === undefined ? 0 : execution.stable.bytes;
+  const globals = execution === undefined ? 0 : execution.globals.length * 8;
+  const wasmBinary = module === undefined ? 0 : module.uploaded.length;
+  const customSections = module === undefined ? 0 : customSectionBytes(module);
+  const history = historyBytes(canister);
+  const chunkStore = canister.chunkStore.size * 1024 * 1024;
+  const snapshots = snapshotBytes(canister);
+  const total = wasmMemory + stableMemory + globals + wasmBinary + customSections + history + chunkStore + snapshots;
+  return { wasmMemory, stableMemory, globals, wasmBinary, customSections, history, chunkStore, snapshots, total };
+}
+
+function historyBytes({ history: { entries } }: CanisterState): number {
+  let sum = entries.length * HISTORY_ENTRY_BYTES;
+  for (const { change } of entries) {
+    if (change.kind === "creation" || change.kind === "controllers_change")
+      sum += change.controllers.length * HISTORY_CONTROLLER_BYTES;
+  }
+  return sum;
 }
 
 export function customSectionBytes({ summary }: StoredModule): number {
-  return summary.metadata.reduce((sum, each) => sum + each.name.length + each.content.length, 0);
+  let sum = 0;
+  for (const { name, content } of summary.metadata) sum += name.length + content.length;
+  return sum;
 }
 
 function snapshotBytes({ snapshots }: CanisterState): number {
