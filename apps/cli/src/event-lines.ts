@@ -8,7 +8,8 @@ const decoder = new TextDecoder();
 /** `when`: the round, or that it was a query. */
 export function eventLines(event: RoundEvent, when: string): string[] {
   const text = event.kind === "canister-log" ? decoder.decode(event.text) : `failed: ${event.message}`;
-  const lines = text.replace(/\n+$/, "").split(/\r?\n/).map(printable);
+  const places = (event.kind === "failed" ? (event.places ?? []) : []).map((place) => `at ${place}`);
+  const lines = [...text.replace(/\n+$/, "").split(/\r?\n/), ...places].map(printable);
   const where = `[${principalToText(event.canister)} ${printable(event.method)} ${when}]`;
   return lines.map((line, i) => (i === 0 ? `${where} ${line}` : `    ${line}`));
 }

@@ -20,6 +20,22 @@ test("say who printed what, and when", () => {
   ]);
 });
 
+test("show files and lines under a failure", () => {
+  const places = ["app::inner (src/lib.rs:12)", "run (src/lib.rs:7)"];
+  const failed = {
+    kind: "failed",
+    canister,
+    method: "greet",
+    message: "Canister trapped: unreachable",
+    places,
+  } as const;
+  assert.deepEqual(eventLines(failed, "@3"), [
+    "[rdmx6-jaaaa-aaaaa-aaadq-cai greet @3] failed: Canister trapped: unreachable",
+    "    at app::inner (src/lib.rs:12)",
+    "    at run (src/lib.rs:7)",
+  ]);
+});
+
 test("show a backtrace under its trap", () => {
   assert.deepEqual(printed("[TRAP]: unreachable\nCanister Backtrace:\ninner\nouter\n"), [
     "[rdmx6-jaaaa-aaaaa-aaadq-cai greet @12] [TRAP]: unreachable",

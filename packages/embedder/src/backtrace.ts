@@ -5,7 +5,7 @@ import { Trap } from "./execution-error.ts";
 import { demangle } from "./rust-names.ts";
 import { INJECTED_IMPORTS, nameTableOf } from "./wasm/index.ts";
 
-const MAX_FRAMES = 20;
+export const MAX_FRAMES = 20;
 /** Beside the canister's frames there are the host's, and those of functions that the rewriter added. */
 const CAPTURED_FRAMES = 60;
 
@@ -26,7 +26,7 @@ export function backtraceOf(module: WebAssembly.Module, thrown: unknown): string
     isNamed = true;
     lines.push(thrown.within);
   }
-  for (const index of functionIndexes(thrown.stack)) {
+  for (const { index } of framesOf(thrown.stack)) {
     const local = index - names.importedFunctions - INJECTED_IMPORTS;
     if (local < 0 || local >= names.localFunctions) continue;
     if (lines.length === MAX_FRAMES) break;
@@ -37,15 +37,15 @@ export function backtraceOf(module: WebAssembly.Module, thrown: unknown): string
   return isNamed ? `Canister Backtrace:\n${lines.map((line) => `${line}\n`).join("")}` : undefined;
 }
 
-/** Functions of the module in which the trap happened, which are all frames but those of the host's own code. */
-function functionIndexes(stack: string): number[] {
-  const indexes: number[] = [];
+/** Functions of the rewritten module in which the trap happened: all frames but those of the host's own code. */
+export function framesOf(stack: string): { readonly index: number; readonly offset: number }[] {
+  const frames: { index: number; offset: number }[] = [];
   let trapped: string | undefined;
-  for (const [, url, index] of stack.matchAll(
-    /^ {4}at (wasm:\/\/wasm\/[0-9a-f]+):wasm-function\[(\d+)\]:0x[0-9a-f]+$/gm,
-  )) {
+  for (const [, url, index, offset] of stack.matchAll(FRAME)) {
     trapped ??= url;
-    if (url === trapped) indexes.push(Number(index));
+    if (url === trapped) frames.push({ index: Number(index), offset: Number(offset) });
   }
-  return indexes;
+  return frames;
 }
+
+const FRAME = /^ {4}at (wasm:\/\/wasm\/[0-9a-f]+):wasm-function\[(\d+)\]:(0x[0-9a-f]+)$/gm;

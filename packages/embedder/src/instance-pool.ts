@@ -4,6 +4,7 @@
 // the pages that it touched, so their bytes are bounded too.
 import type { GlobalValue, StoredModule } from "@atoll/state";
 import type { CanisterId } from "@atoll/types";
+import { TrapPlaces } from "./debug/trap-places.ts";
 import { DirtyMap } from "./dirty-map.ts";
 import { LiveInstance } from "./live-instance.ts";
 import { describeModule } from "./prepared-module.ts";
@@ -38,6 +39,9 @@ export class InstancePool {
   #bytes = 0;
   #reserved = 0;
 
+  /** For telling people where canisters trapped. */
+  readonly places = new TrapPlaces();
+
   constructor(options: InstancePoolOptions = {}) {
     this.#maxInstances = options.maxInstances ?? MAX_INSTANCES;
     this.#maxBytes = options.maxBytes ?? 2 * GIB;
@@ -61,8 +65,12 @@ export class InstancePool {
 
   /** An instance that is not in the pool: for code being installed. Its globals have their initial values. */
   fresh(source: Pick<InstanceSource, "module" | "heap">): LiveInstance {
-    const make = (): LiveInstance =>
-      new LiveInstance(this.#compile(source.module), describeModule(source.module), this.#dirty, source.heap);
+    const make = (): LiveInstance => {
+      const description = describeModule(source.module);
+      const live = new LiveInstance(this.#compile(source.module), description, this.#dirty, source.heap);
+      live.stored = source.module;
+      return live;
+    };
     try {
       return make();
     } catch (error) {

@@ -1,10 +1,11 @@
 // A canister's module instantiated over a real Wasm memory, ready to run. Between executions it holds exactly the
 // committed heap and globals; after an execution its owner either commits or rolls back. Growing cannot be undone
 // in the engine, so an instance whose heap grew in vain is thrown away.
-import type { GlobalValue } from "@atoll/state";
+import type { GlobalValue, StoredModule } from "@atoll/state";
 import { invariant, OS_PAGE_BYTES, WASM_PAGE_BYTES } from "@atoll/types";
 import { backtraceOf, captureFrames } from "./backtrace.ts";
 import { type CallbackCaller, callbackCaller } from "./callback-caller.ts";
+import type { TrapStack } from "./debug/trap-places.ts";
 import type { DirtyMap } from "./dirty-map.ts";
 import type { Execution, Heap } from "./execution.ts";
 import { SliceEnd, Trap } from "./execution-error.ts";
@@ -32,6 +33,8 @@ export interface SliceLimits {
 export class LiveInstance implements Heap {
   readonly description: ModuleDescription;
   readonly is64: boolean;
+  /** What it was made from. */
+  stored: StoredModule | undefined;
   readonly #module: WebAssembly.Module;
   readonly #memory: WebAssembly.Memory | undefined;
   #dirty: DirtyMap;
@@ -110,6 +113,12 @@ export class LiveInstance implements Heap {
   /** Instructions left; negative when used up. */
   remaining(): number {
     return this.#counter() + this.#reserve;
+  }
+
+  /** What is needed to find the line of source at which `thrown` happened; undefined: the module does not tell. */
+  trapStack(thrown: unknown): TrapStack | undefined {
+    if (!this.description.hasLines || this.stored === undefined || !(thrown instanceof Error)) return undefined;
+    return thrown.stack === undefined ? undefined : { module: this.stored, stack: thrown.stack };
   }
 
   /** Where in the canister's code `thrown` happened; undefined: its functions have no names. */

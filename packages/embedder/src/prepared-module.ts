@@ -20,7 +20,7 @@ import {
 } from "./wasm/index.ts";
 
 /** Part of every key under which rewritten bytes are kept: a new rewriter rewrites again. */
-export const REWRITER_VERSION = 4;
+export const REWRITER_VERSION = 5;
 
 /** What the host must know to run a rewritten module. Plain data: kept on disk, sent to query threads. */
 export interface ModuleDescription {
@@ -33,6 +33,8 @@ export interface ModuleDescription {
   readonly systemImports: readonly string[];
   readonly globals: readonly GlobalAccess[];
   readonly dropsSegments: boolean;
+  /** What was uploaded has line tables. */
+  readonly hasLines: boolean;
   readonly customSectionBytes: number;
   /** Its private or public section `enhanced-orthogonal-persistence` says that the heap survives upgrades. */
   readonly orthogonalPersistence: boolean;
@@ -74,6 +76,7 @@ export function prepareModule(uploaded: Uint8Array, crypto: Pick<CryptoPort, "sh
     systemImports: [...new Set(info.systemImports)],
     globals: rewritten.globals,
     dropsSegments: rewritten.dropsSegments,
+    hasLines: info.hasLines,
     customSectionBytes: info.customSections.reduce(
       (sum, section) => sum + section.name.length + section.content.length,
       0,
@@ -121,6 +124,12 @@ function refused({ step, text, advice }: Refusal, bytes: number): PreparationRes
 }
 
 type Unpacked = { ok: true; wasm: Uint8Array } | { ok: false; refusal: Refusal; bytes: number };
+
+/** The module itself, unpacked if need be; undefined when it cannot be. */
+export function unpackModule(uploaded: Uint8Array): Uint8Array | undefined {
+  const unpacked = unpack(uploaded);
+  return unpacked.ok ? unpacked.wasm : undefined;
+}
 
 function unpack(uploaded: Uint8Array): Unpacked {
   const magic = String.fromCharCode(...uploaded.subarray(0, 4));

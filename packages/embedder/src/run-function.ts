@@ -3,6 +3,7 @@
 
 import type { GlobalValue, PagedMemory, WasmClosure } from "@atoll/state";
 import { type Height, InvariantViolation, OS_PAGE_BYTES } from "@atoll/types";
+import type { TrapStack } from "./debug/trap-places.ts";
 import { Execution } from "./execution.ts";
 import {
   contractViolation,
@@ -26,6 +27,8 @@ export type EntryPoint =
 
 export interface RunResult {
   readonly error: ExecutionError | undefined;
+  /** Of a trap in a module with line tables, as the engine tells it: for people, and never for the state. */
+  readonly trap: TrapStack | undefined;
   /** True when it only came to the end of its slice: undo it, and run it again as a `LongRun`. */
   readonly isUnfinished: boolean;
   /** What the execution did to the balance, in cycles. */
@@ -77,7 +80,8 @@ function conclude(live: LiveInstance, execution: Execution, thrown: unknown, com
   const pageCharge = isFree ? 0 : dirtyPages.length * (live.is64 ? 4000 : 1000);
   const instructions = Math.min(input.instructionLimit, used + pageCharge);
   const balanceChange = effects.cycles - input.canister.cycles;
-  return { error, isUnfinished, balanceChange, instructions, effects, dirtyPages, stable };
+  const trap = full !== undefined && isTrap(full) ? live.trapStack(cause) : undefined;
+  return { error, trap, isUnfinished, balanceChange, instructions, effects, dirtyPages, stable };
 }
 
 /**
@@ -251,6 +255,10 @@ function classify(thrown: unknown): ExecutionError {
   if (thrown instanceof InvariantViolation) throw thrown;
   // Something between the engine and us that nobody foresaw: no canister may halt its subnet with it.
   return { kind: "engine", detail: thrown instanceof Error ? thrown.message : String(thrown) };
+}
+
+function isTrap(error: ExecutionError): boolean {
+  return error.kind === "trapped" || error.kind === "called-trap";
 }
 
 function withBacktrace(error: ExecutionError, live: LiveInstance, thrown: unknown): ExecutionError {

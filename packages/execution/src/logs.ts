@@ -17,7 +17,9 @@ export function collectLogs(round: Round, canister: CanisterState, method: strin
   if (result.error !== undefined && !isOneWay(result.error)) {
     // The log line before this one has the backtrace.
     const message = describe(withoutBacktrace(result.error));
-    tell(round, message.length, { kind: "failed", canister: canister.id, method, message });
+    const places = result.trap && round.pool.places.of(result.trap);
+    const event = { kind: "failed", canister: canister.id, method, message } as const;
+    tell(round, message.length, places === undefined ? event : { ...event, places });
   }
 }
 

@@ -15,7 +15,14 @@ export type RoundEvent =
       readonly time: Time;
       readonly text: Uint8Array;
     }
-  | { readonly kind: "failed"; readonly canister: CanisterId; readonly method: string; readonly message: string };
+  | {
+      readonly kind: "failed";
+      readonly canister: CanisterId;
+      readonly method: string;
+      readonly message: string;
+      /** Functions with file and line, innermost first, where the module tells. */
+      readonly places?: readonly string[];
+    };
 
 /** One object for the life of a state: an execution of many rounds goes on with the one that it began with. */
 export interface Round {

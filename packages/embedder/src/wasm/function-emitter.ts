@@ -42,6 +42,8 @@ export class FunctionEmitter {
   /** Places of the unlikely branches of the function, counted from its local declarations. */
   hints = new Uint32Array(256);
   hintCount = 0;
+  /** When set, `emit` tells which stretch of the original code it copied to which place of the body. */
+  copies: { readonly from: number; readonly to: number; readonly length: number }[] | undefined;
 
   private readonly out: Writer;
   private readonly bytes: Uint8Array;
@@ -62,7 +64,7 @@ export class FunctionEmitter {
 
   /** Writes the body (without its length) that `plan` holds; `end` is where the original ends. */
   emit(plan: FunctionPlan, end: number): void {
-    const { out, bytes } = this;
+    const { out } = this;
     const { edits } = plan;
     this.plan = plan;
     this.bodyStart = out.pos;
@@ -78,19 +80,24 @@ export class FunctionEmitter {
         const number = late[nextLate] as number;
         const latePosition = edits.latePosition(number);
         if (latePosition > position) break;
-        out.copy(bytes, from, latePosition);
+        this.copy(from, latePosition);
         from = latePosition;
         out.reserve(MAX_EDIT_BYTES);
         this.late(edits.lateKind(number), edits.lateA(number));
         nextLate++;
       }
-      out.copy(bytes, from, position);
+      this.copy(from, position);
       from = position;
       if (edit === count) break;
       out.reserve(MAX_EDIT_BYTES);
       this.apply(edits.kind(edit), edits.a(edit), edits.b(edit));
       from += edits.skip(edit);
     }
+  }
+
+  private copy(from: number, end: number): void {
+    this.copies?.push({ from, to: this.out.pos - this.bodyStart, length: end - from });
+    this.out.copy(this.bytes, from, end);
   }
 
   private declareLocals(): void {

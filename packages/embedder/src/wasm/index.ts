@@ -30,6 +30,7 @@
 //   "canister_start" the start function; "table" table 0; globals as told by `InstrumentedModule.globals`
 // A trap that leaves by an exception keeps the counter as of the last loop head or call (or `unreachable`).
 
+export { CodeOffsets } from "./code-offsets.ts";
 export { functionNames } from "./function-names.ts";
 export {
   DIRTY_MAP_PAGES,

@@ -262,7 +262,7 @@ class Rewriter {
   }
 }
 
-function injectedIndexes(module: ParsedModule): InjectedIndexes {
+export function injectedIndexes(module: ParsedModule): InjectedIndexes {
   const importedFunctions = module.importedFunctionTypes.length;
   const added = importedFunctions + INJECTED_IMPORTS + module.functionTypes.length;
   const globals = module.globals.length;

@@ -91,6 +91,8 @@ export interface ModuleInfo {
   readonly localFunctions: number;
   /** Where the content of the `name` section lies in the module's bytes; read it with `functionNames`. */
   readonly nameSection: { readonly offset: number; readonly length: number } | undefined;
+  /** There is a `.debug_line` section: traps can be told by file and line. */
+  readonly hasLines: boolean;
   /** One byte per local function, see `FunctionTrait`. */
   readonly functionTraits: Uint8Array;
 }

@@ -205,6 +205,7 @@ function describe(
     importedFunctions: module.importedFunctionTypes.length,
     localFunctions: module.functionTypes.length,
     nameSection: names,
+    hasLines: module.customs.some(({ name }) => name === ".debug_line"),
     functionTraits: scan.traits,
   };
 }
