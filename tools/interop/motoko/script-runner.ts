@@ -9,20 +9,15 @@ import type { ThreadAnswer } from "./run-thread.ts";
 const RESOURCE_LIMITS = { stackSizeMb: 64, maxOldGenerationSizeMb: 4096 };
 
 export class ScriptRunner {
-  readonly #limitMs: number;
   #worker: Worker | undefined;
 
-  constructor(limitMs: number) {
-    this.#limitMs = limitMs;
-  }
-
-  async run(script: ScriptRun): Promise<ThreadAnswer> {
+  async run(script: ScriptRun, limitMs: number): Promise<ThreadAnswer> {
     const worker =
       this.#worker ?? new Worker(new URL("run-thread.ts", import.meta.url), { resourceLimits: RESOURCE_LIMITS });
     this.#worker = worker;
     const { promise, resolve } = Promise.withResolvers<ThreadAnswer>();
     const onError = (error: unknown): void => resolve({ failure: String((error as Error).stack ?? error) });
-    const timeout = setTimeout(() => resolve({ failure: `no end after ${this.#limitMs / 1000} s` }), this.#limitMs);
+    const timeout = setTimeout(() => resolve({ failure: `no end after ${limitMs / 1000} s` }), limitMs);
     worker.once("message", resolve);
     worker.once("error", onError);
     worker.postMessage(script);

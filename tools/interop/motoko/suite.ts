@@ -7,6 +7,8 @@ import { join } from "node:path";
 import { type CompiledModule, compileModule, NotCompiled } from "./compile-module.ts";
 import { knownDifference } from "./known-differences.ts";
 import { compare } from "./output.ts";
+import type { ScriptRun } from "./run-script.ts";
+import type { ThreadAnswer } from "./run-thread.ts";
 import { ScriptRunner } from "./script-runner.ts";
 import { type NotRun, type Persistence, readCase, type TestCase } from "./test-case.ts";
 
@@ -53,7 +55,7 @@ function isInShard(name: string, { rest, count }: SuiteOptions["shard"]): boolea
 
 export async function runSuite(options: SuiteOptions): Promise<CaseResult[]> {
   const cases = caseNames(options).flatMap((name) => versionsOf(options, name));
-  const runner = new ScriptRunner(options.limitMs);
+  const runner = new ScriptRunner();
   const results: CaseResult[] = [];
   const compiled = new Map<number, Promise<Compilation>>();
   const compileAhead = (index: number): Promise<Compilation> => {
@@ -66,7 +68,8 @@ export async function runSuite(options: SuiteOptions): Promise<CaseResult[]> {
   try {
     for (const [index, version] of cases.entries()) {
       for (let ahead = index; ahead < Math.min(index + COMPILED_AHEAD, cases.length); ahead++) compileAhead(ahead);
-      const result = await runCase(version, await compileAhead(index), runner);
+      const compilation = await compileAhead(index);
+      const result = await runCase(version, compilation, (run) => runner.run(run, options.limitMs));
       compiled.delete(index);
       results.push(result);
       options.onResult(result, { done: index + 1, all: cases.length });
@@ -106,7 +109,11 @@ async function compileCase({ test }: Version): Promise<Compilation> {
   }
 }
 
-async function runCase(version: Version, compilation: Compilation, runner: ScriptRunner): Promise<CaseResult> {
+async function runCase(
+  version: Version,
+  compilation: Compilation,
+  run: (script: ScriptRun) => Promise<ThreadAnswer>,
+): Promise<CaseResult> {
   const { test, persistence } = version;
   const start = performance.now();
   const result = (verdict: Verdict, details: readonly string[]): CaseResult => {
@@ -116,7 +123,7 @@ async function runCase(version: Version, compilation: Compilation, runner: Scrip
   if ("complaint" in compilation) return result("not compiled", compilation.complaint.split("\n"));
   if ("broken" in compilation) return result("fail", compilation.broken.split("\n"));
   const { script, subnetType } = test;
-  const answer = await runner.run({ script, subnetType, modules: compilation as Map<string, CompiledModule> });
+  const answer = await run({ script, subnetType, modules: compilation as Map<string, CompiledModule> });
   if ("failure" in answer) return result("fail", answer.failure.split("\n"));
   const output = answer.output.join("\n");
   const details = compare(test.expected, output)?.lines ?? [];
