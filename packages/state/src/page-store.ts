@@ -91,7 +91,8 @@ export class PageStore implements PageReader {
     let done = 0;
     for (const entry of this.#retired) {
       if (entry.height > oldest) break;
-      for (const slot of entry.slots) this.#free.push(slot);
+      // The first to come back is the first to be used again: pages written side by side go on lying side by side.
+      for (const slot of entry.slots.reverse()) this.#free.push(slot);
       done++;
     }
     if (done > 0) this.#retired = this.#retired.slice(done);

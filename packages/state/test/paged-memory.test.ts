@@ -159,6 +159,46 @@ describe("a memory", () => {
     );
   });
 
+  test("has pages that are written together side by side in the store, however often", () => {
+    const store = new PageStore({ shared: false });
+    const memory = new PagedMemory("m", store);
+    for (let height = 1; height < 10; height++) {
+      for (let page = 0; page < 20; page++) memory.write(page, filled(height), height);
+      memory.takeDelta();
+      store.reclaim();
+      const slots = [...memory.table.entries()].map(([, slot]) => slot);
+      const first = slots[0] as number;
+      assert.deepEqual(
+        slots,
+        slots.map((_, i) => first + i),
+        `at height ${height}`,
+      );
+    }
+    assert.equal(store.slotsInUse, 20);
+  });
+
+  test("copies any stretch, over pages of zeros and over the ends of slabs", () => {
+    const store = new PageStore({ shared: false });
+    const memory = new PagedMemory("m", store);
+    const model = new Uint8Array(5000 * PAGE_BYTES);
+    for (let page = 0; page < 5000; page++) {
+      if (page % 7 === 3) continue;
+      model.fill((page % 255) + 1, page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
+      memory.write(page, filled((page % 255) + 1), 1);
+    }
+    const position = fc.integer({ min: 0, max: model.length - 1 });
+    fc.assert(
+      fc.property(position, fc.oneof(fc.nat(70), fc.nat(40 * PAGE_BYTES)), (at, wanted) => {
+        const size = Math.min(wanted, model.length - at);
+        const target = new Uint8Array(size + 2).fill(0xee);
+        memory.copyTo(target, 1, at, size);
+        assert.ok(Buffer.compare(target.subarray(1, size + 1), model.subarray(at, at + size)) === 0);
+        assert.deepEqual([target[0], target[size + 1]], [0xee, 0xee]);
+      }),
+      { examples: [[4090 * PAGE_BYTES, 20 * PAGE_BYTES]] },
+    );
+  });
+
   test("reads zeros where nothing was written", () => {
     const store = new PageStore({ shared: false });
     const memory = new PagedMemory("m", store);
