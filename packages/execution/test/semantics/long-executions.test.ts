@@ -14,6 +14,7 @@ import {
   ErrorCode,
   errorOf,
   install,
+  logsOf,
   type Machine,
   message,
   newMachine,
@@ -32,7 +33,8 @@ import {
 const SLICES = { slice: 100_000, operation: 100_000 };
 
 /** Counts `arg` (u64) down in a loop, adding to memory, stable memory and a global on the way. */
-const BUSY = wat(`
+const BUSY = wat(
+  `
   (module
     (import "ic0" "msg_arg_data_copy" (func $arg (param i32 i32 i32)))
     (import "ic0" "msg_arg_data_size" (func $size (result i32)))
@@ -74,7 +76,8 @@ const BUSY = wat(`
       (call $reply))
     (func (export "canister_update spin") (call $spin) (call $answer))
     (func (export "canister_query spin_query") (call $spin) (call $answer))
-    (func (export "canister_update spin_and_trap") (call $spin) (unreachable))
+    (func $deep (call $spin) (unreachable))
+    (func (export "canister_update spin_and_trap") (call $deep))
     (func (export "canister_update state") (call $answer))
     (func (export "canister_query short") (call $append (i32.const 200) (i32.const 5)) (call $reply))
     (func $callback (param i32) (call $spin) (if (local.get 0) (then (unreachable))) (call $answer))
@@ -91,7 +94,9 @@ const BUSY = wat(`
     (func (export "canister_init") (call $spin))
     (func (export "canister_pre_upgrade") (call $work))
     (func (export "canister_post_upgrade") (call $spin))
-  )`);
+  )`,
+  { names: true },
+);
 
 const u64 = (value: number): Uint8Array => new Uint8Array(new BigUint64Array([BigInt(value)]).buffer);
 
@@ -151,6 +156,19 @@ for (const method of ["spin", "spin_query", "callback"]) {
     assert.equal(spun(again).done, method === "spin_query" ? 0n : 40_000n);
   });
 }
+
+test("the log tells of a trap after many slices what it tells of one in one go", async () => {
+  const lines: string[][] = [];
+  for (const m of [newMachine(TIME_IS_FREE), sliced()]) {
+    const id = newBusy(m);
+    const sent = message(m, id, "spin_and_trap", u64(40_000));
+    await finish(m, sent);
+    assert.equal(errorOf(statusOf(m, sent)).code, ErrorCode.CanisterTrapped);
+    lines.push(logsOf(m, id));
+  }
+  assert.deepEqual(lines[1], lines[0]);
+  assert.match(String(lines[0]), /unreachable[\s\S]*Backtrace/);
+});
 
 test("a trap after many slices leaves no trace but the charge", async () => {
   const m = sliced();
