@@ -7,7 +7,18 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { Row } from "./measure.ts";
 
-const ROWS = ["wasm", "rewriter", "update", "query", "rollback", "slices", "heartbeats", "timers", "round"];
+const ROWS = [
+  "wasm",
+  "rewriter",
+  "update",
+  "query",
+  "rollback",
+  "snapshots",
+  "slices",
+  "heartbeats",
+  "timers",
+  "round",
+];
 
 test("the short run gives every row", {
   skip: process.platform === "win32" && "no CPU time of other processes",

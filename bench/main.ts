@@ -17,6 +17,7 @@ const PARTS: Readonly<Record<string, { readonly rows: readonly string[]; load():
   wasm: { rows: ["wasm", "rewriter"], load: async () => (await import("./wasm-rows.ts")).wasmRows },
   counter: { rows: ["update", "query"], load: async () => (await import("./counter.ts")).benchCounter },
   rollback: { rows: ["rollback"], load: async () => (await import("./rollback.ts")).benchRollback },
+  snapshots: { rows: ["snapshots"], load: async () => (await import("./snapshots.ts")).benchSnapshots },
   slices: { rows: ["slices"], load: async () => (await import("./slices.ts")).benchSlices },
   tasks: { rows: ["heartbeats", "timers"], load: async () => (await import("./tasks.ts")).benchTasks },
   round: { rows: ["round"], load: async () => (await import("./round.ts")).benchRound },

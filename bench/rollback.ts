@@ -18,7 +18,7 @@ import { BenchSubnet } from "./subnet.ts";
 
 const PAGE = 4096;
 const TOUCHED = 10;
-const HEAPS = { large: 1024 ** 3, small: 1024 ** 2 } as const;
+export const HEAPS = { large: 1024 ** 3, small: 1024 ** 2 } as const;
 const NOTHING = new Uint8Array();
 
 export async function benchRollback({ short }: { readonly short: boolean }): Promise<readonly Row[]> {
@@ -122,7 +122,7 @@ async function messageCost(subnet: BenchSubnet, id: CanisterId, count: number): 
   return cost / count;
 }
 
-function heapCanister(bytes: number): Uint8Array {
+export function heapCanister(bytes: number): Uint8Array {
   const stride = Math.floor(bytes / PAGE / TOUCHED / 16) * 16 * PAGE;
   return wat(`
     (module
