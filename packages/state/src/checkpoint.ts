@@ -22,6 +22,7 @@ import type { CanisterState } from "./canister-state.ts";
 import type { IngressRecord } from "./ingress-history.ts";
 import type { StoredModule } from "./module-store.ts";
 import type { PageSet } from "./page-set.ts";
+import type { Slot } from "./page-store.ts";
 import { PagedMemory } from "./paged-memory.ts";
 import type { CheckpointStore } from "./store/checkpoint-store.ts";
 import { indexCanister, type PendingRandomness, type SubnetState, type WaitingManagementCall } from "./subnet-state.ts";
@@ -60,6 +61,8 @@ export class Checkpoints {
   readonly #store: CheckpointStore;
   readonly #saved = new Map<CanisterId, SavedCanister>();
   #open: OpenChanges = noChanges();
+  /** While loading: where pages are that more than one memory has, by place on the disk. */
+  readonly #slots = new Map<number, Slot>();
 
   constructor(store: CheckpointStore) {
     this.#store = store;
@@ -79,8 +82,10 @@ export class Checkpoints {
     store.begin();
     try {
       for (const hash of this.#open.modules) saveModule(store, hash, state.modules.get(hash));
-      for (const id of [...state.changedSinceCheckpoint].sort()) {
-        saved.set(id, this.#saveCanister(id, state.canisters.get(id)));
+      const changed = [...state.changedSinceCheckpoint].sort();
+      const cloned = this.#cloneMemories(state, changed);
+      for (const id of changed) {
+        saved.set(id, this.#saveCanister(id, state.canisters.get(id), cloned));
       }
       for (const [bucket, records] of this.#open.buckets) {
         if (records.length === 0) store.delete(`ingress/${bucket}`);
@@ -140,9 +145,46 @@ export class Checkpoints {
     for (const key of store.keys("canister/")) this.#loadCanister(state, read<CanisterRecord>(store, key));
     state.modules.takeChanges();
     state.changedSinceCheckpoint.clear();
+    this.#slots.clear();
   }
 
-  #saveCanister(id: CanisterId, canister: CanisterState | undefined): SavedCanister | undefined {
+  /**
+   * Memories that began as one that the store holds begin there as its clone, before anything is written to either: what
+   * has changed since is among their changes. Gives their names.
+   */
+  #cloneMemories(state: SubnetState, ids: readonly CanisterId[]): ReadonlySet<string> {
+    // Pages that a checkpoint which failed took from the memory that was cloned.
+    const lost = new Map([...this.#open.pages].map(([id, pages]) => [id, pages.copy()]));
+    const cloned = new Set<string>();
+    for (const id of ids) {
+      const canister = state.canisters.get(id);
+      const known = this.#saved.get(id)?.memories ?? [];
+      for (const memory of canister === undefined ? [] : memoriesOf(canister)) {
+        const origin = memory.origins.find((each) => this.#isSaved(each));
+        if (origin === undefined || known.includes(memory.id)) continue;
+        // One without any page has no name in the store.
+        if (this.#store.has(origin)) this.#store.cloneMemory(memory.id, origin);
+        cloned.add(memory.id);
+        const changes = this.#changedPages(memory);
+        for (const each of memory.origins) {
+          const pages = lost.get(each);
+          if (pages !== undefined) changes.addAll(pages);
+        }
+      }
+    }
+    return cloned;
+  }
+
+  #isSaved(memory: string): boolean {
+    const canister = memory.slice(0, memory.indexOf(".")) as CanisterId;
+    return this.#saved.get(canister)?.memories.includes(memory) === true;
+  }
+
+  #saveCanister(
+    id: CanisterId,
+    canister: CanisterState | undefined,
+    cloned: ReadonlySet<string>,
+  ): SavedCanister | undefined {
     const store = this.#store;
     const saved = this.#saved.get(id) ?? { memories: [], chunks: [] };
     const memories = canister === undefined ? [] : memoriesOf(canister);
@@ -158,15 +200,19 @@ export class Checkpoints {
     for (const [hash, chunk] of chunks) {
       if (!saved.chunks.includes(hash)) store.put(`chunk/${id}/${hash}`, chunk);
     }
-    for (const memory of memories) this.#saveMemory(memory, !saved.memories.includes(memory.id));
+    for (const memory of memories) {
+      this.#saveMemory(memory, saved.memories.includes(memory.id) || cloned.has(memory.id));
+    }
     store.put(`canister/${id}`, encodeState(recordOf(canister)));
     return { memories: memories.map((memory) => memory.id), chunks: [...chunks.keys()] };
   }
 
-  #saveMemory(memory: PagedMemory, isNew: boolean): void {
+  /** `isThere`: the store has the memory already, and lacks its changes. */
+  #saveMemory(memory: PagedMemory, isThere: boolean): void {
     const changes = this.#changedPages(memory);
-    // A memory that began as another one has pages that it never wrote.
-    const pages = isNew && memory.origin !== undefined ? [...memory.table.entries()].map(([page]) => page) : changes;
+    // A memory that began as another one, which the store never had, has pages that it never wrote.
+    const isWhole = !isThere && memory.origins.length > 0;
+    const pages = isWhole ? [...memory.table.entries()].map(([page]) => page) : changes;
     for (const page of pages) this.#store.putPage(memory.id, page, memory.read(page) ?? ZEROS);
   }
 
@@ -200,7 +246,15 @@ export class Checkpoints {
   #loadMemory(state: SubnetState, record: MemoryRecord): PagedMemory {
     const memory = new PagedMemory(record.id, state.pages);
     memory.wasmPages = record.wasmPages;
-    this.#store.readPages(record.id, (page, content) => memory.restore(page, content));
+    const isShared = this.#store.sharesPages(record.id);
+    this.#store.readPages(record.id, (page, content, place) => {
+      const known = isShared ? this.#slots.get(place) : undefined;
+      if (known !== undefined) memory.restoreShared(page, known);
+      else {
+        const slot = memory.restore(page, content);
+        if (isShared) this.#slots.set(place, slot);
+      }
+    });
     return memory;
   }
 }

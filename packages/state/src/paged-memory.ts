@@ -21,8 +21,8 @@ export class PagedMemory {
   readonly id: string;
   /** Size in Wasm pages of 64 KiB. */
   wasmPages = 0;
-  /** The memory that this one was the same as when it began; undefined when it began empty. */
-  readonly origin: string | undefined;
+  /** The memories that this one was the same as when it began, latest first; none when it began empty. */
+  readonly origins: readonly string[];
   readonly #table: PageTable;
   readonly #store: PageStore;
   readonly #retain: (slot: Slot) => void;
@@ -33,11 +33,15 @@ export class PagedMemory {
   #changedSinceCheckpoint = new PageSet();
   #isNewToReaders = true;
 
-  constructor(id: string, store: PageStore, start?: { readonly origin: string; readonly table: PageTable }) {
+  constructor(
+    id: string,
+    store: PageStore,
+    start?: { readonly origins: readonly string[]; readonly table: PageTable },
+  ) {
     this.id = id;
     this.#store = store;
     this.#retain = (slot) => store.retain(slot);
-    this.origin = start?.origin;
+    this.origins = start?.origins ?? [];
     this.#table = start?.table ?? new PageTable();
   }
 
@@ -122,7 +126,7 @@ export class PagedMemory {
   fork(id: string): PagedMemory {
     for (const [page, slot] of this.#written) this.#changed.set(page, slot);
     this.#written.clear();
-    const copy = new PagedMemory(id, this.#store, { origin: this.id, table: this.#table.fork() });
+    const copy = new PagedMemory(id, this.#store, { origins: [this.id, ...this.origins], table: this.#table.fork() });
     copy.wasmPages = this.wasmPages;
     copy.#changedSinceCheckpoint = this.#changedSinceCheckpoint.copy();
     return copy;

@@ -15,8 +15,10 @@ export interface MemoryEntry {
   name: string | undefined;
   naming: KeyEntry | undefined;
   /** Places are negative for pages of zeros. */
-  readonly pages: PageIndex;
+  pages: PageIndex;
   pageBytes: number;
+  /** Some of its pages may be another memory's too. */
+  isShared: boolean;
 }
 
 export class CheckpointIndex {
@@ -52,6 +54,9 @@ export class CheckpointIndex {
       case EntryKind.DROP:
         this.dropMemory(header.b);
         break;
+      case EntryKind.CLONE:
+        this.cloneMemory(header.b, header.c);
+        break;
       default:
         this.setPage(header.b, header.c, header.kind === EntryKind.ZERO ? -place : place);
     }
@@ -85,6 +90,19 @@ export class CheckpointIndex {
     if (memory.name !== undefined && this.#numbers.get(memory.name) === number) this.#numbers.delete(memory.name);
   }
 
+  /** Gives a memory the pages that another one has now. Shared pages count as live for each of the two. */
+  cloneMemory(number: number, source: number): void {
+    this.nextMemory = Math.max(this.nextMemory, number + 1, source + 1);
+    const from = this.memories.get(source);
+    const to = this.#memoryOf(number);
+    if (from === undefined) return;
+    to.pages = from.pages.copy();
+    to.pageBytes = from.pageBytes;
+    this.liveBytes += from.pageBytes;
+    from.isShared = true;
+    to.isShared = true;
+  }
+
   setPage(number: number, index: number, place: number): void {
     const memory = this.#memoryOf(number);
     const growth = pageRecordBytes(place) - pageRecordBytes(memory.pages.set(index, place));
@@ -95,7 +113,7 @@ export class CheckpointIndex {
   #memoryOf(number: number): MemoryEntry {
     let memory = this.memories.get(number);
     if (memory === undefined) {
-      memory = { number, name: undefined, naming: undefined, pages: new PageIndex(), pageBytes: 0 };
+      memory = { number, name: undefined, naming: undefined, pages: new PageIndex(), pageBytes: 0, isShared: false };
       this.memories.set(number, memory);
       this.nextMemory = Math.max(this.nextMemory, number + 1);
     }

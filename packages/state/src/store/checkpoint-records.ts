@@ -5,6 +5,7 @@
 //   DELETE  a = length of the key; body = key
 //   MEMORY  a = length of the name, b = number of the memory; body = name: binds a name to a number
 //   DROP    b = number of the memory: it and all its pages are gone
+//   CLONE   b = number of a new memory, c = number of another: it has the pages that the other one has at this point
 
 //   PAGE    b = number of the memory, c = index; body = 4,096 bytes
 //   ZERO    as PAGE, for a page of zeros; no body
@@ -19,7 +20,7 @@ export const MAX_NAME_BYTES = 0xffff;
 export const MAX_VALUE_BYTES = 1024 * 1024 * 1024;
 export const MAX_PAGE_INDEX = 0xffff_fffe;
 
-export const EntryKind = { PUT: 1, DELETE: 2, MEMORY: 3, DROP: 4, PAGE: 5, ZERO: 6 } as const;
+export const EntryKind = { PUT: 1, DELETE: 2, MEMORY: 3, DROP: 4, PAGE: 5, ZERO: 6, CLONE: 7 } as const;
 export type EntryKind = (typeof EntryKind)[keyof typeof EntryKind];
 
 export interface EntryHeader {
@@ -76,6 +77,7 @@ export function bodyLengths(header: EntryHeader): { name: number; body: number }
     case EntryKind.PAGE:
       return { name: 0, body: PAGE_BYTES };
     case EntryKind.DROP:
+    case EntryKind.CLONE:
     case EntryKind.ZERO:
       return { name: 0, body: 0 };
     default:

@@ -112,7 +112,8 @@ export class CheckpointStore {
   /** Share of the stored bytes that the last commit does not need, 0 to 1. */
   get garbageRatio(): number {
     const stored = this.size - this.#manifest.segments.length * SEGMENT_HEADER_BYTES;
-    return stored === 0 ? 0 : 1 - this.#index.liveBytes / stored;
+    // Pages that memories share count for each of them: compaction gives each its own.
+    return stored === 0 ? 0 : Math.max(0, 1 - this.#index.liveBytes / stored);
   }
 
   /** The committed value of `key`. */
@@ -137,6 +138,10 @@ export class CheckpointStore {
     return this.#index.memory(memory)?.pages.count ?? 0;
   }
 
+  has(memory: string): boolean {
+    return this.#index.memory(memory) !== undefined;
+  }
+
   /** Indexes of the committed pages of a memory, ascending; pages of zeros that were put are among them. */
   pageIndexes(memory: string): Uint32Array {
     return this.#index.memory(memory)?.pages.indexes() ?? new Uint32Array(0);
@@ -151,13 +156,18 @@ export class CheckpointStore {
   }
 
   /** All committed pages of a memory in the order of the disk. `bytes` is valid only during the call. */
-  readPages(memory: string, visit: (index: number, bytes: Uint8Array) => void): void {
+  readPages(memory: string, visit: (index: number, bytes: Uint8Array, place: number) => void): void {
     const pages = this.#index.memory(memory)?.pages;
     if (pages === undefined) return;
     const zeros = new Uint8Array(PAGE_BYTES);
-    readPageRecords(this.#storage, pages.places(), this.#crc, (header, record) => {
-      visit(header.c, record.length === ENTRY_HEADER_BYTES ? zeros : record.subarray(ENTRY_HEADER_BYTES));
+    readPageRecords(this.#storage, pages.places(), this.#crc, (header, record, place) => {
+      visit(header.c, record.length === ENTRY_HEADER_BYTES ? zeros : record.subarray(ENTRY_HEADER_BYTES), place);
     });
+  }
+
+  /** Whether another memory may have pages at the same places. */
+  sharesPages(memory: string): boolean {
+    return this.#index.memory(memory)?.isShared === true;
   }
 
   /** Begins the one transaction that can be open. Reads go on to see the last commit. */
@@ -176,6 +186,14 @@ export class CheckpointStore {
   /** `bytes` are the 4,096 bytes of the page; they are copied. The memory is made by its first page. */
   putPage(memory: string, index: number, bytes: Uint8Array): void {
     this.#write((transaction) => transaction.putPage(memory, index, bytes));
+  }
+
+  /**
+   * Makes a memory with the committed pages of `source`, at the cost of 64 bits a page in memory and nothing on the disk.
+   * To be called before anything is written to `source` in the same transaction.
+   */
+  cloneMemory(memory: string, source: string): void {
+    this.#write((transaction) => transaction.cloneMemory(memory, source));
   }
 
   /** Forgets a memory with all its pages; pages put later in the same transaction begin a new one. */
@@ -231,7 +249,7 @@ export class CheckpointStore {
         transaction.copyMemory(number, name, readRecord(this.#storage, naming.place, naming.size, this.#crc));
       }
       readPageRecords(this.#storage, pages.places().filter(isInside), this.#crc, (header, record) => {
-        transaction.copyPage(header.b, header.c, record);
+        transaction.copyPage(number, header.c, record, header.b);
       });
     }
   }

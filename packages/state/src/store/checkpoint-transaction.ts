@@ -55,6 +55,15 @@ export class CheckpointTransaction {
     this.#pages.push(number, index, isZero ? -place : place);
   }
 
+  /** The committed pages of `source`; its memory must not have been written in this transaction yet. */
+  cloneMemory(memory: string, source: string): void {
+    const from = this.#index.memory(source)?.number;
+    invariant(from !== undefined && this.#numberOf(memory) === undefined, "a clone is a new memory of a committed one");
+    const number = this.#nameMemory(memory);
+    this.#writer.clone(number, from);
+    this.#steps.push((index) => index.cloneMemory(number, from));
+  }
+
   dropMemory(memory: string): void {
     const number = this.#numberOf(memory);
     if (number === undefined) return;
@@ -74,9 +83,14 @@ export class CheckpointTransaction {
     this.#steps.push((index) => index.nameMemory(number, name, { place, size: record.length }));
   }
 
-  copyPage(number: number, index: number, record: Uint8Array): void {
-    const place = this.#writer.copy(record);
-    this.#pages.push(number, index, record.length === ENTRY_HEADER_BYTES ? -place : place);
+  /** `owner`: the memory that the record names; a clone gets a record of its own. */
+  copyPage(number: number, index: number, record: Uint8Array, owner: number): void {
+    const isZero = record.length === ENTRY_HEADER_BYTES;
+    const place =
+      owner === number
+        ? this.#writer.copy(record)
+        : this.#writer.page(number, index, record.subarray(ENTRY_HEADER_BYTES), isZero);
+    this.#pages.push(number, index, isZero ? -place : place);
   }
 
   /** Takes the committed transaction into the index. */

@@ -30,6 +30,13 @@ export class PageIndex {
     return before;
   }
 
+  copy(): PageIndex {
+    const copy = new PageIndex();
+    for (const [number, chunk] of this.#chunks) copy.#chunks.set(number, chunk.slice());
+    copy.#count = this.#count;
+    return copy;
+  }
+
   /** All page indexes, ascending. */
   indexes(): Uint32Array {
     const out = new Uint32Array(this.#count);

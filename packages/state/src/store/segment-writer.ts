@@ -73,9 +73,17 @@ export class SegmentWriter {
   }
 
   drop(memory: number): void {
+    this.#short(EntryKind.DROP, memory, 0);
+  }
+
+  clone(memory: number, source: number): void {
+    this.#short(EntryKind.CLONE, memory, source);
+  }
+
+  #short(kind: EntryKind, b: number, c: number): void {
     const record = new Uint8Array(ENTRY_HEADER_BYTES);
     const view = viewOf(record);
-    writeEntryHeader(view, 0, EntryKind.DROP, 0, memory, 0);
+    writeEntryHeader(view, 0, kind, 0, b, c);
     view.setUint32(0, this.#crc(record.subarray(4)));
     this.#append([record]);
   }

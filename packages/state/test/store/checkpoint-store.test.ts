@@ -80,6 +80,7 @@ type Step =
   | { readonly do: "delete"; readonly key: string }
   | { readonly do: "page"; readonly memory: string; readonly index: number; readonly fill: number }
   | { readonly do: "drop"; readonly memory: string }
+  | { readonly do: "clone"; readonly memory: string; readonly source: string }
   | { readonly do: "commit" | "abort" | "compact" | "compactStep" | "reopen" };
 
 const KEYS = ["", "a", "b", "canister/1", "canister/2", "\ufeffé"];
@@ -107,6 +108,14 @@ const STEP: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("drop" as const), memory: fc.constantFrom(...MEMORIES) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant("clone" as const),
+      memory: fc.constantFrom(...MEMORIES),
+      source: fc.constantFrom(...MEMORIES),
+    }),
+  },
   {
     weight: 4,
     arbitrary: fc.record({
@@ -136,7 +145,7 @@ class Run {
   }
 
   step(step: Step): void {
-    if (step.do === "put" || step.do === "delete" || step.do === "page" || step.do === "drop") {
+    if (step.do === "put" || step.do === "delete" || step.do === "page" || step.do === "drop" || step.do === "clone") {
       this.#write(step);
       return;
     }
@@ -158,8 +167,12 @@ class Run {
     this.pending = undefined;
   }
 
+  /** Memories that the open transaction changed. */
+  #written = new Set<string>();
+
   #begin(): void {
     this.store.begin();
+    this.#written = new Set();
     this.pending = copyOf(this.committed);
   }
 
@@ -175,10 +188,19 @@ class Run {
       keys.delete(step.key);
     } else if (step.do === "page") {
       const bytes = page(step.fill);
+      this.#written.add(step.memory);
       this.store.putPage(step.memory, step.index, bytes);
       bytes.fill(99);
       memories.set(step.memory, (memories.get(step.memory) ?? new Map()).set(step.index, step.fill));
+    } else if (step.do === "clone") {
+      // Only of a committed memory, before it is written to.
+      const pages = this.committed.memories.get(step.source);
+      if (pages === undefined || memories.has(step.memory) || this.#written.has(step.source)) return;
+      this.store.cloneMemory(step.memory, step.source);
+      memories.set(step.memory, new Map(pages));
+      this.#written.add(step.memory);
     } else {
+      this.#written.add(step.memory);
       this.store.dropMemory(step.memory);
       memories.delete(step.memory);
     }
