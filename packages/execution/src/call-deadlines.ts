@@ -1,13 +1,18 @@
 // Calls with a best-effort response: when the deadline has passed and nobody has answered, the system does, with
-// SYS_UNKNOWN, as the call may or may not have been executed. What the callee answers after that is dropped; cycles
-// that come back with it are credited. Specification, "Bounded-wait calls"; checklist 6.3.
-import { RejectCode } from "@atoll/types";
+// SYS_UNKNOWN, as the call may or may not have been executed. One that still waits in its callee's queue never will be:
+// its cycles go back. What a callee answers late is dropped; cycles that come back with it are credited. Specification,
+// "Bounded-wait calls"; checklist 6.3.
+import { type CanisterState, type InputItem, touch } from "@atoll/state";
+import { type CanisterId, RejectCode } from "@atoll/types";
 import { expiredCalls } from "./open-calls.ts";
-import { deliverResponse } from "./responses.ts";
+import { deliverResponse, refundDropped } from "./responses.ts";
 import type { Round } from "./round.ts";
 
 export function expireCalls(round: Round): void {
-  for (const [canister, callback] of expiredCalls(round.state)) {
+  const expired = expiredCalls(round.state);
+  if (expired.length === 0) return;
+  const callees = new Map<CanisterId, Set<string>>();
+  for (const [canister, callback] of expired) {
     deliverResponse(round, {
       kind: "response",
       originator: canister.id,
@@ -17,5 +22,25 @@ export function expireCalls(round: Round): void {
       payload: { kind: "reject", code: RejectCode.SYS_UNKNOWN, message: "Call deadline has expired." },
       deadlineSeconds: callback.deadlineSeconds,
     });
+    const calls = callees.get(callback.receiver) ?? new Set();
+    callees.set(callback.receiver, calls.add(nameOf(canister.id, callback.id)));
   }
+  for (const [id, calls] of callees) {
+    const callee = round.state.canisters.get(id);
+    if (callee !== undefined) dropRequests(round, callee, calls);
+  }
+}
+
+/** Takes requests out of the queue that have waited for too long. */
+function dropRequests(round: Round, callee: CanisterState, calls: ReadonlySet<string>): void {
+  const isLate = (item: InputItem): boolean =>
+    item.kind === "request" && calls.has(nameOf(item.request.sender, item.request.callbackId));
+  for (const item of callee.input.extract(isLate)) {
+    if (item.kind === "request") refundDropped(round, item.request.sender, item.request.payment);
+  }
+  touch(round.state, callee);
+}
+
+function nameOf(canister: CanisterId, callbackId: number): string {
+  return `${canister} ${callbackId}`;
 }

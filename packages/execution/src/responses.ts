@@ -1,7 +1,15 @@
 // Responses between canisters: how one is made from the request that it answers, and how it gets to who called.
 // The lowest step of messaging within a subnet; nothing here decides anything. Checklist 6.2.
 import { touch } from "@atoll/state";
-import { type Cycles, MAX_REJECT_MESSAGE_BYTES, type Request, type Response, type ResponsePayload } from "@atoll/types";
+import {
+  addCycles,
+  type CanisterId,
+  type Cycles,
+  MAX_REJECT_MESSAGE_BYTES,
+  type Request,
+  type Response,
+  type ResponsePayload,
+} from "@atoll/types";
 import { noteAnswered } from "./open-calls.ts";
 import type { Round } from "./round.ts";
 
@@ -49,4 +57,16 @@ export function deliverResponse(round: Round, response: Response): void {
   receiver.input.push({ kind: "response", response });
   if (response.deadlineSeconds !== 0) noteAnswered(round.state, receiver.id, response.callbackId);
   touch(round.state, receiver);
+}
+
+/** Gives cycles back that were on their way with a message that is gone; without a receiver they are lost. */
+export function refundDropped({ state }: Round, id: CanisterId, cycles: Cycles): void {
+  if (cycles === 0n) return;
+  const receiver = state.canisters.get(id);
+  if (receiver === undefined) {
+    state.metrics.consumedCycles += cycles;
+    return;
+  }
+  touch(state, receiver);
+  receiver.cycles = addCycles(receiver.cycles, cycles);
 }

@@ -1,9 +1,10 @@
 // Too many messages whose response may be dropped: at the end of a round the largest are, until the others have room.
 // Where a response is dropped the caller is told so; where a request is, the deadline will tell. Cycles that were on
-// the way with a dropped message are lost. Checklist 3.4, 6.3.
+// the way with a dropped message go back to the caller. Checklist 3.4, 6.3.
 import { type CanisterState, inputBytes, resourcesOf, touch } from "@atoll/state";
 import { RejectCode, type Response } from "@atoll/types";
 import { measureUsage } from "./resource-usage.ts";
+import { refundDropped } from "./responses.ts";
 import type { Round } from "./round.ts";
 
 export function shedMessages(round: Round): void {
@@ -30,7 +31,7 @@ function heaviest({ state }: Round): CanisterState | undefined {
   return found;
 }
 
-function shedLargest({ state }: Round, canister: CanisterState): void {
+function shedLargest(round: Round, canister: CanisterState): void {
   let largest = 0;
   for (const item of canister.input) largest = Math.max(largest, inputBytes(item).bestEffort);
   let isFound = false;
@@ -39,9 +40,9 @@ function shedLargest({ state }: Round, canister: CanisterState): void {
     isFound ||= isLargest;
     return isLargest;
   });
-  if (item?.kind === "request") state.metrics.consumedCycles += item.request.payment;
+  if (item?.kind === "request") refundDropped(round, item.request.sender, item.request.payment);
   if (item?.kind !== "response") return;
-  state.metrics.consumedCycles += item.response.refund;
+  refundDropped(round, canister.id, item.response.refund);
   canister.input.push({ kind: "response", response: dropped(item.response) });
 }
 

@@ -151,6 +151,18 @@ describe("a canister that runs out of cycles", () => {
     assert.match(stranger.message, /is out of cycles$/, "how much is missing is for controllers to know");
   });
 
+  test("is told to the filter in the very round in which it might not pay for a message any more", () => {
+    const m = s.newMachine();
+    const largest = 1_200_000n + 2_000n * BigInt(3.5 * 1024 * 1024);
+    const id = poor(m, 1000n + largest / perSecond + 250n);
+    s.round(m);
+    const told = (): boolean | undefined => m.last.access.canisters.find((each) => each.id === id)?.admitsAnyIngress;
+    s.round(m, [], 200);
+    assert.equal(told(), undefined, "nothing has changed");
+    s.round(m, [], 100);
+    assert.equal(told(), false);
+  });
+
   test("loses code and allocations with the charge that it cannot pay, not earlier", () => {
     const m = s.newMachine();
     const id = poor(m, 35n);
