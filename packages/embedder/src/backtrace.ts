@@ -3,7 +3,7 @@
 // every machine: docs/decisions/0013-backtraces.md says why it is. Instruction costs, section 9.
 import { Trap } from "./execution-error.ts";
 import { demangle } from "./rust-names.ts";
-import { INJECTED_IMPORTS, nameTableOf } from "./wasm/index.ts";
+import { INJECTED_IMPORTS, type NameTable, nameTableOf } from "./wasm/index.ts";
 
 export const MAX_FRAMES = 20;
 /** Beside the canister's frames there are the host's, and those of functions that the rewriter added. */
@@ -18,7 +18,7 @@ export function captureFrames(): void {
 /** The frames as the replica prints them, one a line; undefined when none of the functions has a name. */
 export function backtraceOf(module: WebAssembly.Module, thrown: unknown): string | undefined {
   if (!(thrown instanceof Error) || thrown.stack === undefined) return undefined;
-  const names = nameTableOf(module);
+  const names = namesOf(module);
   if (names === undefined) return undefined;
   let isNamed = false;
   const lines: string[] = [];
@@ -35,6 +35,18 @@ export function backtraceOf(module: WebAssembly.Module, thrown: unknown): string
     lines.push(name === undefined ? `unknown function at index ${names.importedFunctions + local}` : demangle(name));
   }
   return isNamed ? `Canister Backtrace:\n${lines.map((line) => `${line}\n`).join("")}` : undefined;
+}
+
+/** Reading it copies it: canisters may trap thousands of times a round. */
+const tables = new WeakMap<WebAssembly.Module, NameTable | { readonly none: true }>();
+
+function namesOf(module: WebAssembly.Module): NameTable | undefined {
+  let table = tables.get(module);
+  if (table === undefined) {
+    table = nameTableOf(module) ?? { none: true };
+    tables.set(module, table);
+  }
+  return "none" in table ? undefined : table;
 }
 
 /** Functions of the rewritten module in which the trap happened: all frames but those of the host's own code. */

@@ -51,6 +51,6 @@ export type {
   TableInfo,
   ValidationResult,
 } from "./module-info.ts";
-export { nameTableOf, withNameTable } from "./name-table.ts";
+export { type NameTable, nameTableOf, withNameTable } from "./name-table.ts";
 export { moduleTooLarge, type Refusal, undecodable } from "./refusal.ts";
 export { validateModule } from "./validate.ts";

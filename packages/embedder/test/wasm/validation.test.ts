@@ -280,6 +280,11 @@ test("proposals that are not enabled", () => {
   }
 });
 
+test("custom page sizes are not enabled", () => {
+  // One memory, its flags telling that a page size follows: 1 byte.
+  assert.match(refusal(sections([5, [1, 8, 1, 0]])), /custom page sizes proposal must be enabled/);
+});
+
 test("proposals that are enabled", () => {
   const text = `(module (memory i64 1) (table i64 1 funcref) (type $t (func (param i32) (result i32 i32)))
     (func $f (param i32) (result i32 i32) (return_call $g (local.get 0)))
