@@ -14,11 +14,11 @@ import type { Round } from "./round.ts";
 export function executeRound(round: Round): void {
   executeWaitingManagementCalls(round);
   const { state } = round;
-  const withTasks = new Set([...state.withLowMemoryHook, ...state.withTimer.due(state.time), ...state.withHeartbeat]);
+  const withTasks = new Set([...state.withTimer.due(state.time), ...state.withHeartbeat]);
   let isFirstPass = true;
   let most = state.serviceReceived;
   while (round.instructionsLeft > 0) {
-    const candidates = isFirstPass ? new Set([...withTasks, ...state.withInput]) : state.withInput;
+    const candidates = new Set([...state.withLowMemoryHook, ...(isFirstPass ? withTasks : []), ...state.withInput]);
     const queue = inOrderOfService(round, candidates);
     if (queue.length === 0) {
       // Everybody had what they wanted: who had more than others owes them nothing.
@@ -28,6 +28,7 @@ export function executeRound(round: Round): void {
     for (const canister of queue) {
       if (round.instructionsLeft <= 0) break;
       const before = round.instructionsLeft;
+      executeHook(round, canister);
       if (isFirstPass && withTasks.has(canister.id)) executeTasks(round, canister);
       executeInputs(round, canister);
       serve(canister, before - round.instructionsLeft);
@@ -39,12 +40,18 @@ export function executeRound(round: Round): void {
   round.long.choose(round);
 }
 
+/** The low-memory hook comes before whatever is next, in the round in which memory got low. */
+function executeHook(round: Round, canister: CanisterState): void {
+  if (canister.lowMemoryHook !== "ready" || canister.pendingExecution !== undefined) return;
+  executeTask(round, canister, "lowWasmMemory");
+}
+
 /** Timer, heartbeat and messages take turns at being first; where it is the messages' turn, tasks wait a round. */
 function executeTasks(round: Round, canister: CanisterState): void {
-  if (canister.lowMemoryHook === "ready") executeTask(round, canister, "lowWasmMemory");
   for (const task of tasksInTurn(round, canister)) {
     if (round.instructionsLeft <= 0 || canister.pendingExecution !== undefined) return;
     executeTask(round, canister, task);
+    executeHook(round, canister);
   }
 }
 
@@ -73,6 +80,7 @@ function executeInputs(round: Round, canister: CanisterState): void {
     if (item.kind === "response") executeResponse(round, canister, item.response);
     else executeCall(round, canister, item);
     if (!round.state.canisters.has(canister.id)) return;
+    executeHook(round, canister);
   }
   touch(round.state, canister);
 }

@@ -203,6 +203,18 @@ describe("the low-memory hook", () => {
     assert.equal(s.canisterOf(m, id).lowMemoryHook, "executed");
   });
 
+  test("runs in the round in which it got little, before the canister's next message", () => {
+    const m = s.newMachine();
+    const id = s.newUniversal(m, { ...options, settings: limits(100 * MIB, 50 * MIB) });
+    const grow = s.message(m, id, "update", growHeap((60 * MIB) / PAGE));
+    const next = s.message(m, id, "update", u.reply(u.le64(u.getSlot(5))));
+    s.round(m, [grow, next]);
+    assert.equal(s.numberOf(s.replyOf(s.statusOf(m, next))), 1n);
+    const other = s.newUniversal(m, { ...options, settings: limits(100 * MIB, 50 * MIB) });
+    s.round(m, [s.message(m, other, "update", growHeap((60 * MIB) / PAGE))]);
+    assert.equal(s.canisterOf(m, other).lowMemoryHook, "executed");
+  });
+
   test("runs again when there was enough in between", () => {
     const m = s.newMachine();
     const id = s.newUniversal(m, { ...options, settings: limits(100 * MIB, 100 * MIB) });
