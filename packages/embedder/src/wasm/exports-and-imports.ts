@@ -54,7 +54,6 @@ function checkImport(
   if (kind === 1) return isFrom("table") ? undefined : invalid("Only tables imported from env.table are allowed.");
   if (kind === 2) return isFrom("memory") ? undefined : invalid("Only memory imported from env.memory is allowed.");
   if (kind === 3) return invalid("Importing globals is not allowed.");
-  if (kind === 4) return invalid("Importing tags is not allowed.");
   const signature = signatures.get(name);
   if (signature === undefined) {
     return invalid(`Module imports function '${name}' from '${entry.module}' that is not exported by the runtime.`);

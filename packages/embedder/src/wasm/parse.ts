@@ -25,7 +25,7 @@ export interface Global {
   readonly mutable: boolean;
 }
 
-export type ImportKind = 0 | 1 | 2 | 3 | 4;
+export type ImportKind = 0 | 1 | 2 | 3;
 export interface Import {
   readonly module: string;
   readonly name: string;
@@ -239,7 +239,7 @@ function readImports(reader: Reader, module: ParsedModule): void {
     else if (kind === 1) module.tables.push(readTable(reader));
     else if (kind === 2) module.memories.push(readLimits(reader));
     else if (kind === 3) module.globals.push(readGlobalType(reader));
-    else if (kind === 4) reader.skip(2);
+    else if (kind === 4) reader.fail("exceptions proposal not enabled");
     else reader.fail("malformed import kind");
     if (kind === 0 && type >= typeCount(module)) reader.fail(`unknown type ${type}: type index out of bounds`);
     module.imports.push({ module: from, name, kind: kind as ImportKind, type });

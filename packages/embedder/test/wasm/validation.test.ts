@@ -280,6 +280,10 @@ test("proposals that are not enabled", () => {
   }
 });
 
+test("tags cannot be imported: the proposal they belong to is not enabled", () => {
+  assert.match(refusal(anyFeature('(module (import "env" "t" (tag)))')), /exceptions proposal not enabled/);
+});
+
 test("custom page sizes are not enabled", () => {
   // One memory, its flags telling that a page size follows: 1 byte.
   assert.match(refusal(sections([5, [1, 8, 1, 0]])), /custom page sizes proposal must be enabled/);
