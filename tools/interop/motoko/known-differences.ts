@@ -5,7 +5,7 @@ import type { TestCase } from "./test-case.ts";
 
 /** Flags that change what a module does. Others are as good as absent: what they allow is allowed anyway. */
 const TELLING =
-  /^-measure-rts-stack|^--trap-on-call-error|^--stabilization-instruction-limit|^--stable-memory-access-limit|^--max-stable-pages|^--rts-stack-pages/;
+  /^--trap-on-call-error|^--stabilization-instruction-limit|^--stable-memory-access-limit|^--max-stable-pages|^--rts-stack-pages/;
 const IMPLICIT = "Detected implicit upgrade from classical orthogonal persistence to enhanced orthogonal persistence";
 
 /** undefined: there is no excuse for a difference. */
