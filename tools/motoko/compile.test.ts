@@ -61,6 +61,16 @@ describe("compileMotoko", () => {
     assert.equal(new Set(compiled.map(({ wasm }) => createHash("sha256").update(wasm).digest("hex"))).size, 4);
   });
 
+  test("the environment unlocks primitives", async () => {
+    const locked = file(
+      "locked.mo",
+      `persistent actor { public func f() : async Text { (prim "rts_version" : () -> Text)() } }`,
+    );
+    await assert.rejects(compileMotoko({ source: locked, width: 32 }), MotokoError);
+    const environment = { MOC_UNLOCK_PRIM: "yesplease" };
+    assert.ok((await compileMotoko({ source: locked, width: 32, options: { environment } })).wasm.length > 0);
+  });
+
   test("a collection after every message is another program", async () => {
     const forced = await compileMotoko({ source, width: 32, options: { forceGc: true } });
     assert.notDeepEqual(forced.wasm, (await compileMotoko({ source, width: 32 })).wasm);

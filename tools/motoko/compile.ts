@@ -20,6 +20,8 @@ export interface MotokoOptions {
   readonly gc?: "copying" | "compacting" | "generational" | "incremental";
   /** Collect garbage after every message, for tests of the collector. */
   readonly forceGc?: boolean;
+  /** Variables of the compiler's environment: `MOC_UNLOCK_PRIM` for programs that name primitives by themselves. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** Further flags of moc's type checker, e.g. `--hide-warnings`. */
   readonly flags?: readonly string[];
   /** Files that exist only for this compilation, by absolute path (generated modules, blobs to embed as text). */
@@ -49,6 +51,7 @@ export interface CompilerInput {
   readonly gc: string | null;
   readonly flags: readonly string[];
   readonly forceGc?: true;
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** A program that does not compile. `message` has one line per diagnostic, `file:line:column: text`. */
@@ -86,6 +89,7 @@ function compilerInput(request: CompileRequest, sources: SourceSet): CompilerInp
     flags: options.flags ?? [],
     // Named only when they are used: the input is the key under which results are kept.
     ...(options.forceGc === true && { forceGc: true as const }),
+    ...(options.environment !== undefined && { environment: options.environment }),
   };
 }
 
@@ -109,6 +113,7 @@ function runCompiler(input: CompilerInput): Promise<CompiledFiles> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [...PROCESS_FLAGS, COMPILER_PROCESS], {
       stdio: ["pipe", "pipe", "pipe"],
+      env: { ...process.env, ...input.environment },
     });
     const output: Uint8Array[] = [];
     const errors: Uint8Array[] = [];

@@ -16,7 +16,7 @@ export class NotCompiled extends Error {
 }
 
 export async function compileModule(request: ModuleRequest): Promise<CompiledModule> {
-  const { source, text, persistence, gc, forceGc } = request;
+  const { source, text, persistence, gc, forceGc, environment } = request;
   if (source.endsWith(".wasm")) return asItIs(source);
   const options: MotokoOptions = {
     flags: ["--legacy-actors", "--hide-warnings", ...request.flags],
@@ -24,6 +24,7 @@ export async function compileModule(request: ModuleRequest): Promise<CompiledMod
     forceGc,
     publicMetadata: [],
     ...(gc !== null && { gc }),
+    ...(Object.keys(environment).length > 0 && { environment }),
   };
   try {
     const { wasm } = await compileMotoko({ source, width: persistence === "enhanced" ? 64 : 32, options });

@@ -27,6 +27,7 @@ export interface ModuleRequest {
   readonly persistence: Persistence;
   readonly gc: Collector | null;
   readonly forceGc: boolean;
+  readonly environment: Readonly<Record<string, string>>;
   /** Flags of the headers that the npm package's compiler has, with their arguments, */
   readonly flags: readonly string[];
   /** and those that it does not have. */
@@ -110,7 +111,8 @@ interface RequestText {
 
 function moduleRequest(source: string, { text, persistence, script }: RequestText): ModuleRequest {
   const flags = headerValues(text, "MOC-FLAG").flatMap((line) => line.trim().split(/\s+/));
-  const request = { source, text, forceGc: false };
+  const variables = headerValues(text, "MOC-ENV").map((line) => line.trim().split("=") as [string, string]);
+  const request = { source, text, forceGc: false, environment: Object.fromEntries(variables) };
   const known: string[] = [];
   const missingFlags: string[] = [];
   let own = persistence;
