@@ -188,9 +188,10 @@ describe("delegations", () => {
       await delegated({}, later(-1_000)),
       /Invalid delegation expiry: Specified sender delegation has expired/,
     );
-    const soon = await delegated({}, later(400));
+    const end = later(4_000);
+    const soon = await delegated({}, end);
     assert.equal(await seenBy(soon), root.getPrincipal().toText());
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await new Promise((resolve) => setTimeout(resolve, end.getTime() - Date.now() + 100));
     await refused(soon, /Invalid delegation expiry/);
   });
 
