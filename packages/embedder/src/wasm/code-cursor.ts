@@ -117,9 +117,11 @@ export class CodeCursor {
       case Immediate.branchTable:
         for (let labels = this.leb() + 1; labels > 0; labels--) this.skipLeb();
         return;
-      case Immediate.selectTypes:
-        this.pos += this.leb();
+      case Immediate.selectTypes: {
+        const types = this.leb();
+        this.pos += types;
         return;
+      }
       default:
         this.skipLeb();
     }

@@ -5,9 +5,8 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { instrument, validateModule } from "../../src/wasm/index.ts";
 import { Writer } from "../../src/wasm/writer.ts";
+import { generate } from "../fuzz/generator.ts";
 import { COUNTER, motokoModule } from "./motoko-module.ts";
-import { randomProgram } from "./random-program.ts";
-import { fromText } from "./running.ts";
 
 const SECOND_MS = 1000;
 
@@ -24,7 +23,7 @@ function survives(bytes: Uint8Array): boolean {
   return result.ok;
 }
 
-const PROGRAM = fromText(randomProgram(4711, { memory64: true, vectors: true }));
+const PROGRAM = generate(4711, { memory64: true, floats: true, vectors: true, allAddresses: false });
 
 function raw(...bytes: (number | number[])[]): Uint8Array {
   return Uint8Array.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, ...bytes.flat()]);

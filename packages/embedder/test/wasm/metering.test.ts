@@ -37,6 +37,14 @@ test("straight-line code", () => {
   );
 });
 
+test("select costs 1, with and without its type", () => {
+  // f 1, two operands, get, select, drop
+  const integers = '(func (export "f") (param i32) (drop (select (i64.const 1) (i64.const 2) (local.get 0))))';
+  assert.equal(cost(integers, 1), 1 + 3 + 1 + 1);
+  const references = "(drop (select (result funcref) (ref.null func) (ref.null func) (local.get 0)))";
+  assert.equal(cost(`(func (export "f") (param i32) ${references})`, 1), 1 + 3 + 1 + 1);
+});
+
 const IF_ELSE = `(func (export "f") (param i32) (result i32)
   (if (result i32) (local.get 0)
     (then (i32.add (i32.const 1) (i32.const 2)))
