@@ -82,39 +82,39 @@ function* runCallback(
   const entry: EntryPoint = { kind: "closure", closure: isReply ? callback.onReply : callback.onReject };
   const input = callbackInput(round, canister, context, response, isReply ? Mode.reply : Mode.reject, limit);
   const result = yield* runOn(round, canister, entry, input, isLong);
-  context.instructionsExecuted += result.instructions;
   const name = isReply ? "(reply callback)" : "(reject callback)";
+  if (result.error !== undefined && callback.onCleanup !== undefined) {
+    return yield* runCleanup(round, canister, context, callback, response, { name, result });
+  }
+  context.instructionsExecuted += result.instructions;
   collectLogs(round, canister, name, result);
-  if (result.error === undefined) {
-    settle(round, canister, result, prepaymentOf(round, callback));
-    context.availableCycles -= result.effects.cyclesAccepted;
-    if (result.effects.answer !== undefined) answer(round, context, result.effects.answer);
-    completeExecution(round, canister, context, result);
-    return undefined;
-  }
-  if (callback.onCleanup === undefined) {
-    settle(round, canister, result, prepaymentOf(round, callback));
-    return result.error;
-  }
-  return yield* runCleanup(round, canister, context, callback, response, result);
+  settle(round, canister, result, prepaymentOf(round, callback));
+  if (result.error !== undefined) return result.error;
+  context.availableCycles -= result.effects.cyclesAccepted;
+  if (result.effects.answer !== undefined) answer(round, context, result.effects.answer);
+  completeExecution(round, canister, context, result);
+  return undefined;
 }
 
+/** Also writes down what the callback did: not before the cleanup is through, as both begin again when it is aborted. */
 function* runCleanup(
   round: Round,
   canister: CanisterState,
   context: CallContext,
   callback: Callback,
   response: Response,
-  failed: RunResult,
+  { name, result: failed }: { readonly name: string; readonly result: RunResult },
 ): Steps<ExecutionError> {
   const failure = failed.error as ExecutionError;
   if (callback.onCleanup === undefined) return failure;
   const limit = round.fees.limits.update - failed.instructions;
-  const input = callbackInput(round, canister, context, response, Mode.cleanup, limit);
+  const common = callbackInput(round, canister, context, response, Mode.cleanup, limit);
+  const input = { ...common, callContextInstructions: common.callContextInstructions + failed.instructions };
   const result = yield* runOn(round, canister, { kind: "closure", closure: callback.onCleanup }, input, false);
-  context.instructionsExecuted += result.instructions;
-  collectLogs(round, canister, "(cleanup callback)", result);
   const instructions = failed.instructions + result.instructions;
+  context.instructionsExecuted += instructions;
+  collectLogs(round, canister, name, failed);
+  collectLogs(round, canister, "(cleanup callback)", result);
   settle(round, canister, { ...result, instructions }, prepaymentOf(round, callback));
   if (result.error !== undefined) return { kind: "cleanup", callback: failure, cleanup: result.error };
   canister.version++;

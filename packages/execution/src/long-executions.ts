@@ -3,7 +3,7 @@
 // begun again on a Wasm stack that can be suspended (docs/decisions/0007). Between two rounds one suspended execution
 // runs one slice: that is when the engine lets a stack go on. Which one is decided by the state alone.
 import type { LongRun, SliceLimits } from "@atoll/embedder";
-import { type CanisterState, type PendingExecution, touch } from "@atoll/state";
+import { type CanisterState, noteConsumption, type PendingExecution, touch } from "@atoll/state";
 import {
   type CanisterId,
   INSTRUCTIONS_PER_SLICE,
@@ -164,7 +164,17 @@ export function continueLongExecution(round: Round): void {
 
 function end(round: Round, canister: CanisterState): void {
   canister.pendingExecution = undefined;
+  payInductionDebt(round, canister);
   touch(round.state, canister);
+}
+
+/** What taking in messages has cost in the meantime, as far as the execution has left anything. */
+function payInductionDebt({ state }: Round, canister: CanisterState): void {
+  const { cycles, inductionDebt: debt } = canister;
+  const paid = debt < cycles ? debt : cycles;
+  canister.inductionDebt = 0n;
+  canister.cycles -= paid;
+  noteConsumption(state, canister, "ingressInduction", paid);
 }
 
 export function heapBytesOf({ execution }: CanisterState): number {

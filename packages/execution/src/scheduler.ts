@@ -27,6 +27,8 @@ export function executeRound(round: Round): void {
     }
     for (const canister of queue) {
       if (round.instructionsLeft <= 0) break;
+      // What ran before it may have deleted it, or begun to install code in it.
+      if (canister.pendingExecution !== undefined || !state.canisters.has(canister.id)) continue;
       const before = round.instructionsLeft;
       executeHook(round, canister);
       if (isFirstPass && withTasks.has(canister.id)) executeTasks(round, canister);

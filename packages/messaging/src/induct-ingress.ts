@@ -72,7 +72,7 @@ function inductManagementCall(round: Round, message: IngressMessage): UserError 
 function chargeInduction(round: Round, canister: CanisterState, message: IngressMessage): UserError | undefined {
   touch(round.state, canister);
   const cost = round.fees.ingress(message.byteSize);
-  const required = freezingThreshold(round, canister) + cost;
+  const required = freezingThreshold(round, canister) + canister.inductionDebt + cost;
   if (canister.cycles < required) {
     return outOfCycles(canister, required, message.sender);
   }
@@ -80,8 +80,12 @@ function chargeInduction(round: Round, canister: CanisterState, message: Ingress
   return undefined;
 }
 
-/** Takes the cost, or what there is. */
+/** Takes the cost, or what there is; later, where an execution under way counts on the balance that it saw. */
 function payInduction(round: Round, canister: CanisterState, message: IngressMessage, cost: Cycles): void {
+  if (canister.pendingExecution !== undefined && cost > 0n) {
+    canister.inductionDebt += cost;
+    return;
+  }
   const paid = cost < canister.cycles ? cost : canister.cycles;
   canister.cycles -= paid;
   const consumed = paid < cost ? paid : round.fees.nominal.ingress(message.byteSize);

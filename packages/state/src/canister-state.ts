@@ -270,6 +270,8 @@ export interface CanisterState {
   input: Fifo<InputItem>;
   /** Bars every other execution on this canister. */
   pendingExecution: PendingExecution | undefined;
+  /** For messages taken in while an execution is under way, which may spend all that it saw: paid when it ends. */
+  inductionDebt: Cycles;
   callContexts: Map<number, CallContext>;
   nextCallContextId: number;
   callbacks: Map<number, Callback>;
@@ -320,6 +322,7 @@ export function newCanister(
     queryStats: NO_QUERY_STATS,
     input: new Fifo([], inputBytes),
     pendingExecution: undefined,
+    inductionDebt: 0n,
     callContexts: new Map(),
     nextCallContextId: 1,
     callbacks: new Map(),

@@ -210,6 +210,7 @@ function fillCanister(state: SubnetState, canister: CanisterState): void {
   canister.chargedAt = TIME + 5n;
   canister.heapDeltaDebit = 2 ** 34;
   canister.installCodeDebit = 2 ** 35;
+  canister.inductionDebt = 77n;
   touch(state, canister);
 }
 

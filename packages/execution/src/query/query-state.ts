@@ -143,7 +143,10 @@ export function queryCanister(state: QueryState, id: CanisterId): QueryCanister 
   const { view } = canister;
   const { storage, compute } = allocationCost(state.charges, view.chargedAt, view.idleBurn);
   const balance = { cycles: view.cycles, reservedCycles: view.reservedCycles };
-  if (state.config.costSchedule !== "free") takeReservedFirst(balance, storage + compute);
+  const cost = state.config.costSchedule === "free" ? 0n : storage + compute;
+  // It owes this until the end of an execution of many rounds.
+  if (cost > balance.cycles + balance.reservedCycles) return canister;
+  takeReservedFirst(balance, cost);
   const { memory, computeAllocation } = view.consumed;
   const consumed = { ...view.consumed, memory: memory + storage, computeAllocation: computeAllocation + compute };
   canister.view = { ...view, ...balance, consumed, chargedAt: last };
