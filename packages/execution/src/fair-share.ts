@@ -16,7 +16,7 @@ export function inOrderOfService(round: Round, ids: Iterable<CanisterId>): Canis
     canisters.push(canister);
   }
   const floor = state.serviceReceived;
-  for (const canister of canisters) canister.serviceReceived = Math.max(canister.serviceReceived, floor);
+  for (const canister of canisters) if (canister.serviceReceived < floor) setService(round, canister, floor);
   canisters.sort((a, b) => a.serviceReceived - b.serviceReceived || (a.id < b.id ? -1 : 1));
   state.serviceReceived = canisters[0]?.serviceReceived ?? floor;
   return canisters;
@@ -27,7 +27,14 @@ const FREE_SHARE = 1;
 const SERVICE_UNIT = 1024;
 
 /** Counts instructions that the canister had of a round. */
-export function serve(canister: CanisterState, instructions: number): void {
+export function serve(round: Round, canister: CanisterState, instructions: number): void {
   const share = canister.settings.computeAllocation + FREE_SHARE;
-  canister.serviceReceived += Math.ceil(Math.max(0, instructions) / (share * SERVICE_UNIT));
+  const more = Math.ceil(Math.max(0, instructions) / (share * SERVICE_UNIT));
+  setService(round, canister, canister.serviceReceived + more);
+}
+
+/** No reader sees it and it costs nothing, but a checkpoint must not miss it. */
+function setService({ state }: Round, canister: CanisterState, service: number): void {
+  canister.serviceReceived = service;
+  state.changedSinceCheckpoint.add(canister.id);
 }

@@ -125,9 +125,9 @@ export function* installCode(
     reserveCycles(canister, transaction.toReserve);
     noteInstallation(round, canister, transaction.instructions);
     updateLowMemoryHook(canister);
-    touch(round.state, canister);
-    return undefined;
   }
+  touch(round.state, canister);
+  if (error === undefined) return undefined;
   return isUserError(error) ? error : toUserError(error, canister.id);
 }
 

@@ -150,7 +150,7 @@ export function continueLongExecution(round: Round): void {
   const canister = due && round.state.canisters.get(due.id);
   if (due === undefined || canister === undefined) return;
   round.instructionsLeft -= due.instructions;
-  serve(canister, due.instructions);
+  serve(round, canister, due.instructions);
   if (due.paused.run.result === undefined) return;
   const next = due.paused.steps.next();
   if (next.done === true) {

@@ -33,7 +33,7 @@ export function executeRound(round: Round): void {
       executeHook(round, canister);
       if (isFirstPass && withTasks.has(canister.id)) executeTasks(round, canister);
       executeInputs(round, canister);
-      serve(canister, before - round.instructionsLeft);
+      serve(round, canister, before - round.instructionsLeft);
       most = Math.max(most, canister.serviceReceived);
     }
     isFirstPass = false;

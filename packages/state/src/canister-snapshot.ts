@@ -4,7 +4,7 @@
 import { type CanisterId, type Time, toHex } from "@atoll/types";
 import type { CanisterState, GlobalValue, LowMemoryHook } from "./canister-state.ts";
 import type { PagedMemory } from "./paged-memory.ts";
-import type { SubnetState } from "./subnet-state.ts";
+import { type SubnetState, touch } from "./subnet-state.ts";
 
 export type SnapshotSource = "taken_from_canister" | "metadata_upload";
 
@@ -63,12 +63,14 @@ export function addSnapshot(state: SubnetState, canister: CanisterState, snapsho
   canister.snapshots.set(snapshot.id, snapshot);
   const module = snapshot.module.kind === "stored" ? state.modules.get(snapshot.module.hash) : undefined;
   if (module !== undefined) state.modules.use(module, snapshot.id);
+  touch(state, canister);
 }
 
 export function removeSnapshot(state: SubnetState, canister: CanisterState, snapshot: CanisterSnapshot): void {
   canister.snapshots.delete(snapshot.id);
   for (const memory of memoriesOfSnapshot(snapshot)) memory.discard(state.height);
   if (snapshot.module.kind === "stored") state.modules.leave(snapshot.module.hash, snapshot.id);
+  touch(state, canister);
 }
 
 export function removeAllSnapshots(state: SubnetState, canister: CanisterState): void {

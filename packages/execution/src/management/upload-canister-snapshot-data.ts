@@ -1,6 +1,6 @@
 // upload_canister_snapshot_data: fills a snapshot that was made by uploading its metadata. Memories have been paid for
 // by then; a chunk for the store counts as a full MiB. Specification, "IC method upload_canister_snapshot_data".
-import { type CanisterSnapshot, type CanisterState, resourcesOf } from "@atoll/state";
+import { type CanisterSnapshot, type CanisterState, resourcesOf, touch } from "@atoll/state";
 import { MAX_WASM_CHUNKS, OS_PAGE_BYTES, toHex, type UserError, WASM_CHUNK_BYTES } from "@atoll/types";
 import { heapDeltaError, noteHeapDelta } from "../rate-limits.ts";
 import { memoryMetrics } from "../round.ts";
@@ -33,6 +33,7 @@ export function uploadCanisterSnapshotData(call: ManagementCall): MethodResult {
   if (error !== undefined) return failed(error);
   const written = "wasm_chunk" in kind ? WASM_CHUNK_BYTES : chunk.length;
   noteHeapDelta(call.round, canister, Math.ceil(written / OS_PAGE_BYTES));
+  touch(call.round.state, canister);
   return { ok: true, reply: EMPTY_REPLY };
 }
 

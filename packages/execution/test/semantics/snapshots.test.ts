@@ -382,3 +382,15 @@ test("a deleted canister takes its snapshots with it", () => {
   const other = withWord("abcd");
   assert.equal(s.errorOf(tryLoad(other, snapshot)).code, s.ErrorCode.CanisterSnapshotNotFound);
 });
+
+test("a snapshot costs storage from the moment that it is taken until it is deleted", () => {
+  const id = s.newUniversal(m);
+  const burn = (): bigint => s.canisterOf(m, id).idleBurn.memory;
+  const before = burn();
+  const { id: snapshot, total_size } = take(id);
+  const bytes = m.machine.state.usage.canisters.get(id)?.bytes ?? 0;
+  assert.ok(bytes > Number(total_size) * 2, "with the canister itself");
+  assert.ok(burn() > before);
+  s.replyOf(s.manage(m, "delete_canister_snapshot", id, { ...s.onCanister(id), snapshot_id: snapshot }));
+  assert.ok(burn() <= before + 1n, "the history of the canister is all that is left");
+});
