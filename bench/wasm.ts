@@ -125,7 +125,7 @@ function rawInstance(bytes: Uint8Array, ic0: object = {}): Exports {
 
 function rewrittenInstance(bytes: Uint8Array, ic0: object = {}): Exports {
   const info = validated(bytes);
-  const instrumented = instrument(bytes, info);
+  const instrumented = instrument(bytes, info, { isSuspendable: false });
   const memory = newMemory(instrumented);
   const heap = memory === undefined ? new Uint8Array(0) : new Uint8Array(memory.buffer);
   for (const segment of info.dataSegments) heap.set(segment.bytes, segment.offset);
@@ -219,7 +219,7 @@ function rewriterSpeed(
     return bytes.length / 1000 / (cost.reduce((sum, one) => sum + one, 0) / cost.length);
   };
   const rewriterMBps = rate(() => {
-    size = instrument(bytes, info).wasm.length;
+    size = instrument(bytes, info, { isSuspendable: false }).wasm.length;
   });
   return { rewriterMBps, validationMBps: rate(() => validateModule(bytes)), growth: size / bytes.length };
 }

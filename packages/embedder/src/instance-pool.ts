@@ -7,7 +7,7 @@ import type { CanisterId } from "@atoll/types";
 import { TrapPlaces } from "./debug/trap-places.ts";
 import { DirtyMap } from "./dirty-map.ts";
 import { LiveInstance } from "./live-instance.ts";
-import { describeModule } from "./prepared-module.ts";
+import { describeModule, suspendableCode } from "./prepared-module.ts";
 import type { MemoryPages } from "./stable-memory.ts";
 
 export interface InstanceSource {
@@ -85,14 +85,14 @@ export class InstancePool {
   takeSuspendable(id: CanisterId, source: InstanceSource): LiveInstance {
     const live = this.get(id, source);
     this.drop(id);
-    live.makeSuspendable(new DirtyMap());
+    live.makeSuspendable(this.#compileSuspendable(source.module), new DirtyMap());
     return live;
   }
 
   /** As `fresh`, for executions that are suspended between slices. */
   freshSuspendable(source: Pick<InstanceSource, "module" | "heap">): LiveInstance {
     const live = this.fresh(source);
-    live.makeSuspendable(new DirtyMap());
+    live.makeSuspendable(this.#compileSuspendable(source.module), new DirtyMap());
     return live;
   }
 
@@ -149,14 +149,23 @@ export class InstancePool {
   }
 
   #compile(module: StoredModule): WebAssembly.Module {
-    let compiled = this.#modules.get(module.hash);
+    return this.#compiled(module.hash, () => module.prepared);
+  }
+
+  /** Made when an execution needs it: few ever do. */
+  #compileSuspendable(module: StoredModule): WebAssembly.Module {
+    return this.#compiled(`${module.hash} suspendable`, () => suspendableCode(module));
+  }
+
+  #compiled(key: string, code: () => StoredModule["prepared"]): WebAssembly.Module {
+    let compiled = this.#modules.get(key);
     if (compiled === undefined) {
-      compiled = new WebAssembly.Module(module.prepared);
+      compiled = new WebAssembly.Module(code());
       for (const oldest of this.#modules.keys()) {
         if (this.#modules.size < this.#maxModules) break;
         this.#modules.delete(oldest);
       }
-      this.#modules.set(module.hash, compiled);
+      this.#modules.set(key, compiled);
     }
     return compiled;
   }

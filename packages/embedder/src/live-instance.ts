@@ -35,7 +35,9 @@ export class LiveInstance implements Heap {
   readonly is64: boolean;
   /** What it was made from. */
   stored: StoredModule | undefined;
-  readonly #module: WebAssembly.Module;
+  readonly #direct: WebAssembly.Module;
+  /** What runs: the direct form of the module, or the suspendable one. */
+  #module: WebAssembly.Module;
   readonly #memory: WebAssembly.Memory | undefined;
   #dirty: DirtyMap;
   readonly #touched = new PageSet();
@@ -56,6 +58,7 @@ export class LiveInstance implements Heap {
   #suspension: Suspension | undefined;
 
   constructor(module: WebAssembly.Module, description: ModuleDescription, dirty: DirtyMap, heap: MemoryPages) {
+    this.#direct = module;
     this.#module = module;
     this.description = description;
     this.is64 = description.memory64;
@@ -118,6 +121,8 @@ export class LiveInstance implements Heap {
   /** What is needed to find the line of source at which `thrown` happened; undefined: the module does not tell. */
   trapStack(thrown: unknown): TrapStack | undefined {
     if (!this.description.hasLines || this.stored === undefined || !(thrown instanceof Error)) return undefined;
+    // Places in the suspendable form are others than those in the form that is kept.
+    if (this.#suspension !== undefined) return undefined;
     return thrown.stack === undefined ? undefined : { module: this.stored, stack: thrown.stack };
   }
 
@@ -142,13 +147,15 @@ export class LiveInstance implements Heap {
    * From now on the end of a slice suspends the execution instead of throwing, and the pages that it writes are
    * marked in a map of its own, as others run in between.
    */
-  makeSuspendable(dirty: DirtyMap): void {
+  makeSuspendable(suspendable: WebAssembly.Module, dirty: DirtyMap): void {
+    this.#module = suspendable;
     this.#suspension = { suspended: undefined, tell: undefined };
     this.#restart(dirty);
   }
 
   /** The reverse, for the next executions. */
   makeDirect(dirty: DirtyMap): void {
+    this.#module = this.#direct;
     this.#suspension = undefined;
     this.#restart(dirty);
   }

@@ -1,13 +1,14 @@
 // From the bytes a user uploads to a module that this subnet can run: unpack, validate, rewrite. Done once, at
 // install time; the result is kept beside the original. Checklist 3.1, instruction-costs 7.
 import type { StoredModule } from "@atoll/state";
-import { type CryptoPort, crc32, MAX_WASM_MODULE_BYTES, toHex } from "@atoll/types";
+import { type CryptoPort, crc32, invariant, MAX_WASM_MODULE_BYTES, toHex } from "@atoll/types";
 import { Gunzip } from "fflate";
 import type { ExecutionError } from "./execution-error.ts";
 import {
   type GlobalAccess,
   InstrumentationError,
   type InstrumentedModule,
+  type InstrumentOptions,
   instrument,
   type MemoryInfo,
   type ModuleInfo,
@@ -20,7 +21,7 @@ import {
 } from "./wasm/index.ts";
 
 /** Part of every key under which rewritten bytes are kept: a new rewriter rewrites again. */
-export const REWRITER_VERSION = 5;
+export const REWRITER_VERSION = 6;
 
 /** What the host must know to run a rewritten module. Plain data: kept on disk, sent to query threads. */
 export interface ModuleDescription {
@@ -64,7 +65,7 @@ export function prepareModule(uploaded: Uint8Array, crypto: Pick<CryptoPort, "sh
   if (!validation.ok) return refused(validation.refusal, Math.max(unpacked.wasm.length, uploaded.length));
   const { info } = validation;
   const bytes = Math.max(unpacked.wasm.length, uploaded.length);
-  const rewritten = rewrite(unpacked.wasm, info);
+  const rewritten = rewrite(unpacked.wasm, info, { isSuspendable: false });
   if (typeof rewritten === "string") return refused({ step: "instrument", text: rewritten }, bytes);
   const description: ModuleDescription = {
     rewriterVersion: REWRITER_VERSION,
@@ -104,14 +105,24 @@ export function prepareModule(uploaded: Uint8Array, crypto: Pick<CryptoPort, "sh
 }
 
 /** The rewritten module, or why there is none: what instrumentation adds may be more than the engine takes. */
-function rewrite(wasm: Uint8Array, info: ModuleInfo): InstrumentedModule | string {
+function rewrite(wasm: Uint8Array, info: ModuleInfo, options: InstrumentOptions): InstrumentedModule | string {
   try {
-    const rewritten = instrument(wasm, info);
+    const rewritten = instrument(wasm, info, options);
     return { ...rewritten, wasm: withNameTable(rewritten.wasm, wasm, info) };
   } catch (error) {
     if (error instanceof InstrumentationError) return error.message;
     throw error;
   }
+}
+
+/** The other form of a module that was prepared before: for executions that are suspended between slices. */
+export function suspendableCode({ uploaded }: StoredModule): Uint8Array<ArrayBuffer> {
+  const unpacked = unpack(uploaded);
+  const validation = unpacked.ok ? validateModule(unpacked.wasm) : undefined;
+  invariant(unpacked.ok && validation?.ok === true, "an installed module is not accepted any more");
+  const rewritten = rewrite(unpacked.wasm, validation.info, { isSuspendable: true });
+  invariant(typeof rewritten !== "string", "an installed module has no suspendable form");
+  return rewritten.wasm as Uint8Array<ArrayBuffer>;
 }
 
 export function describeModule(stored: StoredModule): ModuleDescription {

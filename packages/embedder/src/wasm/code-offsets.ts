@@ -39,7 +39,12 @@ export class CodeOffsets {
     if (start === undefined || end === undefined || rewrittenStart === undefined || code === undefined)
       return undefined;
     const plan = new FunctionPlan(original, this.#info.functionTraits, this.#info.memory64);
-    const emitter = new FunctionEmitter(original.bytes, new Writer(end - start + 1000), injectedIndexes(original));
+    const emitter = new FunctionEmitter(
+      original.bytes,
+      new Writer(end - start + 1000),
+      injectedIndexes(original),
+      false,
+    );
     emitter.copies = [];
     plan.plan(local, start);
     emitter.emit(plan, end);

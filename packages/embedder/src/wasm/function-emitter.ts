@@ -26,6 +26,8 @@ export interface InjectedIndexes {
 
 /** No edit writes more bytes than this. */
 const MAX_EDIT_BYTES = 160;
+/** What the suspendable form has after a call of the hook. */
+const MAX_SPARED_BYTES = 32;
 const TEMP_TYPES: readonly (readonly [bit: number, type: number])[] = [
   [Nan.f32, ValueType.f32],
   [Nan.f64, ValueType.f64],
@@ -48,6 +50,10 @@ export class FunctionEmitter {
   private readonly out: Writer;
   private readonly bytes: Uint8Array;
   private readonly indexes: InjectedIndexes;
+  /** Whether the hook `out_of_instructions` may return. */
+  private readonly isSuspendable: boolean;
+  /** At most by so much longer is the suspendable form of what was written so far. */
+  spared = 0;
   private plan!: FunctionPlan;
   private bodyStart = 0;
   private counter = 0;
@@ -56,7 +62,8 @@ export class FunctionEmitter {
   /** Local index of the temporary for a bit of `FunctionPlan.temps`. */
   private readonly tempLocals = new Int32Array(16);
 
-  constructor(bytes: Uint8Array, out: Writer, indexes: InjectedIndexes) {
+  constructor(bytes: Uint8Array, out: Writer, indexes: InjectedIndexes, isSuspendable: boolean) {
+    this.isSuspendable = isSuspendable;
     this.bytes = bytes;
     this.out = out;
     this.indexes = indexes;
@@ -69,6 +76,7 @@ export class FunctionEmitter {
     this.plan = plan;
     this.bodyStart = out.pos;
     this.hintCount = 0;
+    this.spared = 0;
     this.declareLocals();
     const late = edits.sortLate();
     let nextLate = 0;
@@ -251,7 +259,8 @@ export class FunctionEmitter {
     }
     if (counted) this.get(this.depth);
     this.indexed(0x10, counted ? indexes.entrySlow : indexes.outOfInstructions);
-    if (writeThrough) this.reload();
+    if (!this.isSuspendable) this.neverReturned();
+    else if (writeThrough) this.reload();
     else this.unchargeGlobal(cost);
     this.op(0x0b);
   }
@@ -277,8 +286,15 @@ export class FunctionEmitter {
     this.get(this.counter);
     this.ifNegative();
     this.indexed(0x10, this.indexes.outOfInstructions);
-    this.reload();
+    if (this.isSuspendable) this.reload();
+    else this.neverReturned();
     this.op(0x0b);
+  }
+
+  /** Code that the hook never returns to merges nothing, which keeps loops fast. */
+  private neverReturned(): void {
+    this.op(0x00);
+    this.spared += MAX_SPARED_BYTES;
   }
 
   /** Tests the i64 on the stack and opens an `if` that is hinted as unlikely. */

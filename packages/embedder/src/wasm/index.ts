@@ -12,8 +12,8 @@
 //            host must also compare the first 16 bytes of the page after each dirty page with its pre-image.
 //            Absent when `memory` is undefined.
 //   out_of_instructions () -> ()   counter < 0 at a function entry, a loop head or before a bulk operation whose bytes are
-//            charged already; the counter global is up to date. Throws to end the execution; or refills the counter
-//            (`atoll reset`) and returns, at once or after suspending (JSPI): then the execution goes on with it.
+//            charged already; the counter global is up to date. Throws to end the execution; in the suspendable form it may
+//            also refill the counter (`atoll reset`) and return, at once or after suspending (JSPI): the execution goes on.
 //   stack_overflow () -> ()        the canister needs more than 5 MiB of Wasm stack. Must throw.
 //   try_grow_wasm_memory (i32 current pages, i32 requested pages) -> i32   called before each growth that the declared
 //            maximum allows, also for 0 pages: 1 = grow, 0 = answer -1 to the canister, or throw to trap. When the engine
@@ -36,6 +36,7 @@ export {
   DIRTY_MAP_PAGES,
   INJECTED_IMPORTS,
   InstrumentationError,
+  type InstrumentOptions,
   instrument,
 } from "./instrument.ts";
 export type {

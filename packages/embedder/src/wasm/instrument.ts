@@ -31,14 +31,23 @@ interface Added {
   readonly body: injected.InjectedFunction;
 }
 
-/** `bytes` were validated and gave `info`. Deterministic: the same bytes give the same bytes. Throws InstrumentationError. */
-export function instrument(bytes: Uint8Array, info: ModuleInfo): InstrumentedModule {
-  return new Rewriter(parseModule(bytes), info).run();
+export interface InstrumentOptions {
+  /** The hook `out_of_instructions` may return, at once or after it suspended the execution; costs loops 5 to 20 %. */
+  readonly isSuspendable: boolean;
+}
+
+/**
+ * `bytes` were validated and gave `info`. Deterministic: the same bytes give the same bytes. Throws InstrumentationError,
+ * for both forms alike. What the forms do and charge is the same.
+ */
+export function instrument(bytes: Uint8Array, info: ModuleInfo, options: InstrumentOptions): InstrumentedModule {
+  return new Rewriter(parseModule(bytes), info, options).run();
 }
 
 class Rewriter {
   private readonly module: ParsedModule;
   private readonly info: ModuleInfo;
+  private readonly isSuspendable: boolean;
   private readonly out: Writer;
   private readonly indexes: InjectedIndexes;
   private readonly added: Added[];
@@ -48,7 +57,8 @@ class Rewriter {
   private readonly drops: boolean;
   private hints: number[] = [];
 
-  constructor(module: ParsedModule, info: ModuleInfo) {
+  constructor(module: ParsedModule, info: ModuleInfo, { isSuspendable }: InstrumentOptions) {
+    this.isSuspendable = isSuspendable;
     this.module = module;
     this.info = info;
     this.out = new Writer(module.bytes.length * 2 + 65_536);
@@ -216,14 +226,15 @@ class Rewriter {
   private writeBodies(code: Writer): void {
     const { module, info } = this;
     const plan = new FunctionPlan(module, info.functionTraits, info.memory64);
-    const emitter = new FunctionEmitter(module.bytes, code, this.indexes);
+    const emitter = new FunctionEmitter(module.bytes, code, this.indexes, this.isSuspendable);
     for (let index = 0; index < module.functionTypes.length; index++) {
       const start = module.bodies[2 * index] as number;
       const end = module.bodies[2 * index + 1] as number;
       plan.plan(index, start);
       const length = code.openLength();
       emitter.emit(plan, end);
-      if (code.pos - length > MAX_BODY_BYTES) throw new InstrumentationError(`function ${index} becomes too large`);
+      if (code.pos - length + emitter.spared > MAX_BODY_BYTES)
+        throw new InstrumentationError(`function ${index} becomes too large`);
       code.closeLength(length);
       this.hints.push(emitter.hintCount);
       for (let i = 0; i < emitter.hintCount; i++) this.hints.push(emitter.hints[i] as number);

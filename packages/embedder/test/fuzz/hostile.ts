@@ -35,7 +35,7 @@ function checkPlain(bytes: Uint8Array): boolean {
   if (result.ok) {
     assert.ok(WebAssembly.validate(bytes as Uint8Array<ArrayBuffer>), "accepted what the engine refuses");
     try {
-      const { wasm } = instrument(bytes, result.info);
+      const { wasm } = instrument(bytes, result.info, { isSuspendable: true });
       assert.ok(WebAssembly.validate(wasm as Uint8Array<ArrayBuffer>), "rewritten into an invalid module");
     } catch (error) {
       if (!(error instanceof InstrumentationError)) throw error;

@@ -14,7 +14,7 @@ function survives(bytes: Uint8Array): boolean {
   const start = performance.now();
   const result = validateModule(bytes);
   if (result.ok) {
-    const { wasm } = instrument(bytes, result.info);
+    const { wasm } = instrument(bytes, result.info, { isSuspendable: true });
     assert.ok(WebAssembly.validate(wasm as Uint8Array<ArrayBuffer>), "rewritten into an invalid module");
   } else {
     assert.ok(result.refusal.text.length > 0 && result.refusal.text.length < 2000);

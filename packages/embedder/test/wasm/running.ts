@@ -85,8 +85,9 @@ export interface HostAnswers {
 
 export function run(bytes: Uint8Array, ic0: SystemImports = {}, host: HostAnswers = {}): Running {
   const { mayGrow = () => 1, outOfInstructions = stop } = host;
+  const isSuspendable = host.outOfInstructions !== undefined;
   const info = accepted(bytes);
-  const instrumented = instrument(bytes, info);
+  const instrumented = instrument(bytes, info, { isSuspendable });
   const memory = newMemory(instrumented);
   const map = new WebAssembly.Memory({ initial: DIRTY_MAP_PAGES, maximum: DIRTY_MAP_PAGES });
   const growths: [number, number][] = [];
