@@ -44,8 +44,12 @@ test("updates wait while the disk is full, queries and status do not, and afterw
   assert.deepEqual(await countsOf(0n), ones(answered));
   assert.equal((await fetch(`${network.gatewayUrl}/api/v2/status`)).status, 200);
   assert.match(network.output().stderr, /disk is full; free some space/);
+  await pause(2500);
   emptyDisk();
   await waiting;
+  const { stderr } = network.output();
+  assert.equal(stderr.match(/could not be made durable/g)?.length, 1, "said once, not at each attempt");
+  assert.match(stderr, /Block \d+ is durable now; the network goes on\./);
   assert.deepEqual(await countsOf(0n), ones(answered + 1));
 });
 

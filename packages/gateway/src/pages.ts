@@ -41,6 +41,8 @@ export function frontPage(front: FrontPage, request: HttpRequest): WebResponse {
     "POST /api/v4/canister/<canister id>/call",
     "POST /api/v3/canister/<canister id>/query",
     "POST /api/v3/canister/<canister id>/read_state",
+    "POST /api/v4/subnet/<subnet id>/call",
+    "POST /api/v3/subnet/<subnet id>/query",
     "POST /api/v3/subnet/<subnet id>/read_state",
   ];
   const intro = "This is an Internet Computer network. Canisters that serve web pages are at";

@@ -160,7 +160,14 @@ describe("the front page", () => {
     assert.doesNotMatch(text, /<b>/);
     const plain = await web.get("/", { fields: { host: "localhost", accept: "*/*" } });
     assert.equal(header(plain, "content-type"), "text/plain; charset=utf-8");
-    assert.match(await bodyOf(plain), /\/api\/v4\/canister/);
+    const shown = await bodyOf(plain);
+    for (const path of [
+      "v4/canister/<canister id>/call",
+      "v4/subnet/<subnet id>/call",
+      "v3/subnet/<subnet id>/query",
+    ]) {
+      assert.ok(shown.includes(`POST /api/${path}`), shown);
+    }
   });
 });
 

@@ -80,6 +80,8 @@ export class Replica {
   #dataCertificates = new Map<string, Uint8Array>();
   #tree: TreeAtHeight;
   #certified: CertifiedState | undefined;
+  /** Why the last block could not be written, while that is so. */
+  #notDurableBecause: string | undefined;
   #isStepping = false;
   readonly #first = Promise.withResolvers<CertifiedState>();
   /** Called when a message came in: the driver should call `step` soon. */
@@ -120,6 +122,7 @@ export class Replica {
     this.#isStepping = true;
     try {
       const round = await this.#executor.execute(batch);
+      this.#noteDurable(batch.height);
       for (const message of batch.ingress) this.#pool.remove(message.requestId);
       this.#sequencer.ended(round, batch);
       this.#certify(round);
@@ -129,15 +132,28 @@ export class Replica {
       if (!(error instanceof EnvironmentError)) throw error;
       this.#first.reject(error);
       // Not durable, hence not executed: the messages stay in the pool and the same height is tried again.
-      this.#ports.log.log(
-        "error",
-        `Block ${batch.height} could not be made durable and was not executed: ${error.message}`,
-      );
+      this.#noteNotDurable(batch.height, error.message);
       return this.#sequencer.retryAt(now);
     } finally {
       this.#isStepping = false;
     }
     return this.#sequencer.wakeAt(this.#ports.clock.now());
+  }
+
+  /** Said once, however often the same is tried again in vain. */
+  #noteNotDurable(height: Height, why: string): void {
+    if (why === this.#notDurableBecause) return;
+    this.#notDurableBecause = why;
+    const what = `Block ${height} could not be made durable and was not executed`;
+    // A start whose first block cannot be written ends; a running network waits for room.
+    const next = this.#certified === undefined ? "" : " It is tried again every second.";
+    this.#ports.log.log("error", `${what}: ${why}${next}`);
+  }
+
+  #noteDurable(height: Height): void {
+    if (this.#notDurableBecause === undefined) return;
+    this.#notDurableBecause = undefined;
+    this.#ports.log.log("info", `Block ${height} is durable now; the network goes on.`);
   }
 
   async stop(): Promise<void> {
