@@ -133,7 +133,9 @@ export function beginExecution(
   if (first.done === true) return;
   canister.pendingExecution = pending();
   touch(round.state, canister);
-  if (!round.long.keep(canister, steps, first.value)) first.value.abort();
+  // Those that wait for room come first, or a few busy canisters would keep it among themselves.
+  const isOtherWaiting = round.state.withPending.size > round.long.size + 1;
+  if (isOtherWaiting || !round.long.keep(canister, steps, first.value)) first.value.abort();
 }
 
 /** Begins an execution again that is known to be long. */

@@ -166,3 +166,18 @@ test("queries tell of a canister whose charges wait for the end of an execution,
     assert.ok(s.decode("canister_status", reply).cycles >= 0n);
   }
 });
+
+test("an execution that waits for room is not passed by those that begin after it", async () => {
+  const slices = { slices: SLICES, maxPaused: 2 };
+  const m = s.newMachine({ resources: { gibPerSecond: 0n } }, { long: slices });
+  const ids = [1, 2, 3].map(() => newBurner(m));
+  // Each of the three has one message after the other; there is room for two.
+  const sent = Array.from({ length: 6 }, () => ids.map((id) => s.message(m, id, "spin", u64(60_000))));
+  await s.roundAfterSlice(m, sent.flat());
+  for (let i = 0; i < 400 && ids.some((_, at) => isOpen(m, sent[0]?.[at] as IngressMessage)); i++) {
+    await s.roundAfterSlice(m);
+  }
+  const answered = sent.map((messages) => messages.filter((each) => !isOpen(m, each)).length);
+  assert.equal(answered[0], 3, "the first of each");
+  assert.ok((answered[3] ?? 0) === 0, `others had ${answered} messages answered by then`);
+});
