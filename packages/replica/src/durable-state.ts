@@ -136,7 +136,7 @@ export class DurableState {
       if (this.#instructions < told + PROGRESS_INSTRUCTIONS) continue;
       told = this.#instructions;
       const last = (this.#batches.nextHeight ?? 1) - 1;
-      this.#log.log("info", `Executing the batch log again after an interruption: batch ${height} of ${last}.`);
+      this.#log.log("info", `Executing again what came after the last checkpoint: batch ${height} of ${last}.`);
     }
     return describeWholeState(this.machine);
   }
