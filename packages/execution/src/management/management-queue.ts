@@ -10,6 +10,9 @@ import { effectiveCanisterId } from "./ingress-filter.ts";
 
 const INSTALLATIONS: ReadonlySet<string> = new Set(["install_code", "install_chunked_code"]);
 
+/** Of the arguments of all calls that wait: each checkpoint holds them. */
+const MAX_WAITING_BYTES = 128 * 1024 * 1024;
+
 /** Makes the call, or lets it wait. `expiry`: when a user's message may not begin any more. */
 export function submitManagementCall(
   round: Round,
@@ -33,7 +36,7 @@ export function submitManagementCall(
   };
   if (!mustWait(round, call, new Set(queue.map((each) => each.canister)))) {
     executeManagementCall(round, caller, methodName, arg);
-  } else if (queue.length < DEFAULT_QUEUE_CAPACITY) {
+  } else if (queue.length < DEFAULT_QUEUE_CAPACITY && waitingBytes(queue) + arg.length <= MAX_WAITING_BYTES) {
     queue.push(call);
   } else {
     const error = userError(ErrorCode.CanisterQueueFull, "Canister aaaaa-aa input queue is full");
@@ -55,6 +58,10 @@ export function executeWaitingManagementCalls(round: Round): void {
       blocked.add(call.canister);
     } else executeManagementCall(round, call.caller, call.methodName, call.arg);
   }
+}
+
+function waitingBytes(queue: readonly WaitingManagementCall[]): number {
+  return queue.reduce((sum, { arg }) => sum + arg.length, 0);
 }
 
 /** `blocked`: canisters that earlier calls still wait for; calls about one canister keep their order. */

@@ -229,6 +229,21 @@ test("management calls about a busy canister wait, in order; about others they d
   assert.equal(canisterOf(m, busy).status.kind, "running");
 });
 
+test("calls that wait are bounded in bytes", async () => {
+  const m = sliced();
+  const busy = newBusy(m);
+  await roundAfterSlice(m, [message(m, busy, "spin", u64(60_000))]);
+  const arg = new Uint8Array(2 * 1024 * 1024);
+  const calls = Array.from({ length: 70 }, () => {
+    return message(m, MANAGEMENT_CANISTER, "install_code", arg, { effective: busy });
+  });
+  await roundAfterSlice(m, calls);
+  const states = calls.map((call) => statusOf(m, call)?.state);
+  assert.deepEqual([...new Set(states.slice(0, 64))], ["received"]);
+  assert.deepEqual([...new Set(states.slice(64))], ["rejected"]);
+  assert.equal(errorOf(statusOf(m, calls[69] as IngressMessage)).code, ErrorCode.CanisterQueueFull);
+});
+
 test("installing takes slices, one installation at a time, and ends as in one go", async () => {
   const [whole, parts] = [newMachine(), sliced()];
   const ids = [whole, parts, parts].map((m) => createCanister(m)) as [CanisterId, CanisterId, CanisterId];
