@@ -10,6 +10,8 @@ import type { Row } from "./measure.ts";
 const ROWS = [
   "wasm",
   "rewriter",
+  "install",
+  "system-calls",
   "update",
   "query",
   "rollback",

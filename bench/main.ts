@@ -15,6 +15,8 @@ type Part = (options: BenchOptions) => Promise<readonly Row[]>;
 
 const PARTS: Readonly<Record<string, { readonly rows: readonly string[]; load(): Promise<Part> }>> = {
   wasm: { rows: ["wasm", "rewriter"], load: async () => (await import("./wasm-rows.ts")).wasmRows },
+  install: { rows: ["install"], load: async () => (await import("./install.ts")).benchInstall },
+  systemCalls: { rows: ["system-calls"], load: async () => (await import("./system-calls.ts")).benchSystemCalls },
   counter: { rows: ["update", "query"], load: async () => (await import("./counter.ts")).benchCounter },
   rollback: { rows: ["rollback"], load: async () => (await import("./rollback.ts")).benchRollback },
   snapshots: { rows: ["snapshots"], load: async () => (await import("./snapshots.ts")).benchSnapshots },

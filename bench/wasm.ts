@@ -13,7 +13,7 @@ import {
 } from "../packages/embedder/src/wasm/index.ts";
 
 /** The flags that the executing worker sets; they must be set before the first compilation. */
-const V8_FLAGS =
+export const V8_FLAGS =
   "--wasm-inlining-factor=12 --wasm-inlining-min-budget=500 --wasm-inlining-max-size=2000 --wasm-inlining-budget=20000";
 
 export interface WasmBenchResult {
@@ -224,7 +224,7 @@ function rewriterSpeed(
   return { rewriterMBps, validationMBps: rate(() => validateModule(bytes)), growth: size / bytes.length };
 }
 
-async function compileKernel(name: string): Promise<Uint8Array> {
+export async function compileKernel(name: string): Promise<Uint8Array> {
   const asc = (await import("assemblyscript/asc")) as unknown as {
     main(args: string[], io: object): Promise<{ error: Error | null; stderr: object }>;
   };
