@@ -43,6 +43,8 @@ export class Execution {
   readonly stable: StableMemory;
   readonly effects: Effects;
   readonly caller: Uint8Array;
+  #self: Uint8Array | undefined;
+  #subnet: Uint8Array | undefined;
   call: CallUnderConstruction | undefined;
   replyParts: Uint8Array[] = [];
   replyBytes = 0;
@@ -75,6 +77,16 @@ export class Execution {
       log: new LogDelta(input.canister.logBytes),
       accepted: false,
     };
+  }
+
+  get self(): Uint8Array {
+    this.#self ??= principalToBytes(this.input.canister.id);
+    return this.#self;
+  }
+
+  get subnet(): Uint8Array {
+    this.#subnet ??= principalToBytes(this.input.subnetId);
+    return this.#subnet;
   }
 
   /** Throws the trap for a system call that this kind of execution may not make. */

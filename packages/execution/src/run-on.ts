@@ -18,7 +18,8 @@ import { invariant } from "@atoll/types";
 import type { Steps } from "./long-executions.ts";
 import { updateLowMemoryHook } from "./low-memory-hook.ts";
 import { noteHeapDelta } from "./rate-limits.ts";
-import { OVERHEAD_INSTRUCTIONS, type Round } from "./round.ts";
+import { availableMemory } from "./resource-usage.ts";
+import { memoryMetrics, OVERHEAD_INSTRUCTIONS, type Round } from "./round.ts";
 
 /** `isLong`: it is known that one slice is not enough. */
 export function* runOn(
@@ -57,10 +58,30 @@ function* runInSlices(
   const stable = new StableMemory(execution.stable, input.stablePageLimit);
   const run = new LongRun(live, entry, input, stable, execution.heap, round.long.limits);
   while (run.result === undefined) yield run;
-  const { result } = run;
+  const result = fits(round, canister, execution, live, run.result) ? run.result : withoutMemory(run.result);
   const isKept = keepOrUndo(round, canister, execution, live, input, result);
   if (isKept) round.pool.putBack(canister.id, live);
   return result;
+}
+
+/** Others may have taken the memory that was free when this execution grew: it counts as taken only now. */
+function fits(
+  round: Round,
+  canister: CanisterState,
+  execution: ExecutionState,
+  live: LiveInstance,
+  { stable, error }: RunResult,
+): boolean {
+  const grown = live.bytes().length + stable.bytes - execution.heap.bytes - execution.stable.bytes;
+  if (error !== undefined || grown <= 0) return true;
+  const promised = Number(canister.settings.memoryAllocation);
+  const before = memoryMetrics(round.state, canister).total;
+  const taken = Math.max(0, before + grown - Math.max(before, promised));
+  return taken <= availableMemory(round);
+}
+
+function withoutMemory(result: RunResult): RunResult {
+  return { ...result, error: { kind: "out-of-memory" } };
 }
 
 /** False: the instance must be thrown away. */

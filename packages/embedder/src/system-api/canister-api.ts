@@ -1,12 +1,6 @@
 // System calls about the canister itself and its surroundings: identity, time, certified data, timers,
 // environment variables, counters, printing and trapping. Checklist 3.3.
-import {
-  MAX_CERTIFIED_DATA_BYTES,
-  MAX_LOG_TEXT_BYTES,
-  MAX_PRINCIPAL_BYTES,
-  principalFromBytes,
-  principalToBytes,
-} from "@atoll/types";
+import { MAX_CERTIFIED_DATA_BYTES, MAX_LOG_TEXT_BYTES, MAX_PRINCIPAL_BYTES, principalFromBytes } from "@atoll/types";
 import { type Execution, unsigned, type Value } from "../execution.ts";
 import { contractViolation, Trap } from "../execution-error.ts";
 import { ALL_BUT_START, EVERY, Mode } from "../modes.ts";
@@ -20,8 +14,8 @@ const CERTIFICATE = Mode.query | Mode.compositeQuery;
 const MAX_ENVIRONMENT_VARIABLE_NAME_BYTES = 100;
 
 export const canisterApi: ApiTable = {
-  ...blobPair("canister_self", "id", ALL_BUT_START, (x) => principalToBytes(x.input.canister.id)),
-  ...blobPair("subnet_self", "id", ALL_BUT_START, (x) => principalToBytes(x.input.subnetId)),
+  ...blobPair("canister_self", "id", ALL_BUT_START, (x) => x.self),
+  ...blobPair("subnet_self", "id", ALL_BUT_START, (x) => x.subnet),
   ...blobPair("root_key", "bytes", ROOT_KEY, (x) => x.input.rootKey),
   data_certificate_size: {
     modes: CERTIFICATE,

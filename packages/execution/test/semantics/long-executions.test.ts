@@ -229,6 +229,29 @@ test("management calls about a busy canister wait, in order; about others they d
   assert.equal(canisterOf(m, busy).status.kind, "running");
 });
 
+test("memory that several long executions take at once is given out once", async () => {
+  const resources = { ...TIME_IS_FREE.resources, memoryCapacity: 20_000_000 };
+  const m = newMachine({ resources }, { long: { slices: SLICES } });
+  const wasm = wat(`(module
+    (import "ic0" "msg_reply" (func $reply))
+    (memory 1 400)
+    (func (export "canister_update grow") (local $i i32)
+      (if (i32.eq (memory.grow (i32.const 200)) (i32.const -1)) (then (unreachable)))
+      (loop $again (br_if $again (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 60000))))
+      (call $reply)))`);
+  const sent = [1, 2, 3].map(() => {
+    const id = createCanister(m);
+    replyOf(install(m, id, wasm));
+    return message(m, id, "grow", new Uint8Array());
+  });
+  await roundAfterSlice(m, sent);
+  assert.equal(m.machine.long.size, 3);
+  for (let i = 0; i < 60 && m.machine.long.size > 0; i++) await roundAfterSlice(m);
+  const ends = sent.map((each) => statusOf(m, each));
+  assert.deepEqual(ends.map((end) => end?.state).sort(), ["rejected", "rejected", "replied"]);
+  for (const end of ends) if (end?.state === "rejected") assert.equal(end.error.code, ErrorCode.CanisterOutOfMemory);
+});
+
 test("calls that wait are bounded in bytes", async () => {
   const m = sliced();
   const busy = newBusy(m);
