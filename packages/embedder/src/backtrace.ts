@@ -1,6 +1,6 @@
 // Where in a canister's code a trap happened: the functions on its stack, innermost first, by the names of the module's
 // name section. Part of log lines and, for those who may read the log, of reject messages, so it must be the same on
-// every machine: docs/decisions/0013-backtraces.md says why it is. Instruction costs, section 9.
+// every machine: docs/decisions/0008-backtraces.md says why it is. Instruction costs, section 9.
 import { Trap } from "./execution-error.ts";
 import { demangle } from "./rust-names.ts";
 import { INJECTED_IMPORTS, type NameTable, nameTableOf } from "./wasm/index.ts";
