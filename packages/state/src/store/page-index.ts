@@ -3,7 +3,9 @@
 const CHUNK_PAGES = 64;
 
 export class PageIndex {
-  readonly #chunks = new Map<number, Float64Array>();
+  #chunks = new Map<number, Float64Array>();
+  /** Chunks that no copy shares: the others are copied before they are written. */
+  #own = new Set<number>();
   #count = 0;
 
   /** Number of pages that have a place. */
@@ -23,6 +25,11 @@ export class PageIndex {
     if (chunk === undefined) {
       chunk = new Float64Array(CHUNK_PAGES);
       this.#chunks.set(number, chunk);
+      this.#own.add(number);
+    } else if (!this.#own.has(number)) {
+      chunk = chunk.slice();
+      this.#chunks.set(number, chunk);
+      this.#own.add(number);
     }
     const before = chunk[index % CHUNK_PAGES] as number;
     chunk[index % CHUNK_PAGES] = place;
@@ -30,9 +37,11 @@ export class PageIndex {
     return before;
   }
 
+  /** Shares the chunks until either side writes to them. */
   copy(): PageIndex {
     const copy = new PageIndex();
-    for (const [number, chunk] of this.#chunks) copy.#chunks.set(number, chunk.slice());
+    copy.#chunks = new Map(this.#chunks);
+    this.#own.clear();
     copy.#count = this.#count;
     return copy;
   }
