@@ -1,7 +1,7 @@
-// The first of two walks over a function body: decides every change. Placement of the counter (instruction costs,
-// section 2): a block's cost is charged at its start. The counter lives in a local while a function runs; the global
-// that the host sees is written before calls, at loop heads and when the function is left, and read again after calls.
+// The first of two walks over a function body: decides every change. What is charged where is charge-plan.ts's; here are
+// the blocks, the operand stack with the places where NaN must be made canonical, and the stores whose pages are marked.
 // Code that cannot be reached after a branch is left out.
+import { ChargePlan, Counter } from "./charge-plan.ts";
 import { CodeCursor } from "./code-cursor.ts";
 import { Edit, EditList } from "./edits.ts";
 import { frameBytes } from "./injected-functions.ts";
@@ -23,9 +23,6 @@ import {
 } from "./opcodes.ts";
 import { AddressTemps, OperandStack, Origin } from "./operand-stack.ts";
 import type { ParsedModule } from "./parse.ts";
-
-/** Where the counter is: only in the local, in both, or only in the global. */
-const Counter = { local: 0, both: 1, global: 2 } as const;
 
 const FRAME_STRIDE = 7;
 const FRAME = { kind: 0, base: 1, params: 2, results: 3, targeted: 4, counter: 5, dead: 6 } as const;
@@ -59,12 +56,7 @@ export class FunctionPlan {
   private readonly code: CodeCursor;
   private readonly costs: Uint16Array;
   private readonly imported: number;
-  private cost = 0;
-  /** The charge that is being added up, and whether it put the counter into the local. */
-  private open = 0;
-  private openMoved = false;
-  private beforeOpen: number = Counter.both;
-  private counter: number = Counter.both;
+  private readonly charges: ChargePlan;
   private floats = false;
   private dead = false;
   private frames = new Int32Array(64 * FRAME_STRIDE);
@@ -76,6 +68,7 @@ export class FunctionPlan {
     this.module = module;
     this.bytes = module.bytes;
     this.code = new CodeCursor(module.bytes);
+    this.charges = new ChargePlan(this.code, this.edits);
     this.traits = traits;
     this.memory64 = memory64;
     this.costs = costTable(memory64);
@@ -120,13 +113,9 @@ export class FunctionPlan {
     this.dead = false;
     this.addressTemps.clear();
     this.temps = 0;
-    this.counter = Counter.both;
+    this.charges.counter = Counter.both;
     this.pushFrame(Action.end, 0, this.module.types[4 * type + 3] as number);
-    this.cost = 1;
-    this.open = this.edits.add(this.codeStart, Edit.entry);
-    this.openMoved = true;
-    this.beforeOpen = Counter.both;
-    this.counter = Counter.local;
+    this.charges.begin(this.codeStart);
     this.run();
     this.frameBytes = frameBytes(this.locals.count + this.stack.highest + this.addressTemps.count);
     if (!this.usesDepth) this.edits.setKind(0, Edit.entryLeaf);
@@ -137,7 +126,7 @@ export class FunctionPlan {
     while (this.depth > 0) {
       const at = code.pos;
       const operator = code.operator();
-      this.cost += costs[operator] as number;
+      this.charges.cost += costs[operator] as number;
       const action = ACTION[operator] as number;
       if (action !== Action.plain) {
         this.act(action, operator, at);
@@ -211,7 +200,7 @@ export class FunctionPlan {
       case Action.return:
       case Action.unreachable:
         if (action === Action.return) this.canonicaliseTop(this.frames[FRAME.results] as number);
-        if (this.counter === Counter.local) this.writeBack(at);
+        this.charges.tellHost(at);
         this.endOfReach();
         return;
       case Action.callIndirect:
@@ -251,7 +240,7 @@ export class FunctionPlan {
     }
     if (action === Action.memoryCopy) this.code.pos += 2;
     else if (action !== Action.memoryInit) this.code.pos += 1;
-    if (this.counter === Counter.local) this.writeBack(at);
+    this.charges.tellHost(at);
     const length = this.code.pos - at;
     if (action === Action.memoryGrow) {
       this.edits.add(at, Edit.memoryGrow, 0, 0, length);
@@ -267,56 +256,7 @@ export class FunctionPlan {
       this.edits.add(at, kind, 0, 0, kind === Edit.memoryInit ? 0 : length);
       this.stack.height -= 3;
     }
-    this.counter = Counter.global;
-  }
-
-  // Blocks of cost
-
-  /** Ends the block whose cost was added up and begins the next one at the current position. */
-  private nextBlock(kind: number): void {
-    this.closeBlock();
-    this.beginBlock(kind);
-  }
-
-  private beginBlock(kind: number): void {
-    const plain = kind === Edit.charge;
-    this.beforeOpen = this.counter;
-    this.open = this.edits.add(this.code.pos, plain && this.counter === Counter.global ? Edit.chargeFromGlobal : kind);
-    this.openMoved = plain;
-    this.counter = plain ? Counter.local : Counter.both;
-  }
-
-  /** A charge of 0 is left out, but what it also had to do with the counter stays. */
-  private closeBlock(): void {
-    const { edits, open } = this;
-    if (this.cost === 0) {
-      const kind = edits.kind(open);
-      if (kind === Edit.charge) {
-        edits.setKind(open, edits.b(open) === 1 ? Edit.writeBack : Edit.none);
-        if (this.openMoved) this.counter = this.beforeOpen;
-      } else if (kind === Edit.chargeFromGlobal) {
-        edits.setKind(open, Edit.reload);
-      }
-    }
-    edits.setA(open, this.cost);
-    this.cost = 0;
-  }
-
-  /** The global gets the counter: with the charge itself when that is what moved it away. */
-  private writeBack(at: number): void {
-    if (this.openMoved) {
-      this.edits.setB(this.open, 1);
-      this.openMoved = false;
-    } else {
-      this.edits.add(at, Edit.writeBack);
-    }
-    this.counter = Counter.both;
-  }
-
-  private needLocal(at: number): void {
-    if (this.counter !== Counter.global) return;
-    this.edits.add(at, Edit.reload);
-    this.counter = Counter.both;
+    this.charges.counter = Counter.global;
   }
 
   // Structure
@@ -334,7 +274,7 @@ export class FunctionPlan {
     frames[at + FRAME.params] = params;
     frames[at + FRAME.results] = results;
     frames[at + FRAME.targeted] = 0;
-    frames[at + FRAME.counter] = this.counter;
+    frames[at + FRAME.counter] = this.charges.counter;
     frames[at + FRAME.dead] = 0;
     this.depth++;
   }
@@ -355,28 +295,28 @@ export class FunctionPlan {
   private enter(action: number, at: number): void {
     this.readBlockType();
     if (action === Action.if) this.stack.height--;
-    if (action !== Action.block) this.needLocal(at);
+    if (action !== Action.block) this.charges.needLocal(at);
     const params = this.blockParams;
     if (params > 0) {
       this.canonicaliseTop(params);
       this.stack.height -= params;
       for (let i = 0; i < params; i++) this.stack.push(-1, Nan.payload);
     }
-    if (action === Action.loop) this.nextBlock(Edit.loop);
+    if (action === Action.loop) this.charges.nextBlock(Edit.loop);
     this.pushFrame(action, params, this.blockResults);
-    if (action === Action.if) this.nextBlock(Edit.charge);
+    if (action === Action.if) this.charges.nextBlock(Edit.charge);
   }
 
   private otherwise(at: number): void {
     const frame = (this.depth - 1) * FRAME_STRIDE;
     if (!this.dead) {
       this.canonicaliseTop(this.frames[frame + FRAME.results] as number);
-      this.needLocal(at);
-      this.closeBlock();
+      this.charges.needLocal(at);
+      this.charges.closeBlock();
     }
     this.dead = false;
-    this.counter = this.frames[frame + FRAME.counter] as number;
-    this.beginBlock(Edit.charge);
+    this.charges.counter = this.frames[frame + FRAME.counter] as number;
+    this.charges.beginBlock(Edit.charge);
     this.stack.height = this.frames[frame + FRAME.base] as number;
     for (let i = this.frames[frame + FRAME.params] as number; i > 0; i--) this.stack.push(-1, Nan.payload);
   }
@@ -389,27 +329,27 @@ export class FunctionPlan {
     const merges = kind === Action.if || (kind === Action.block && frames[frame + FRAME.targeted] === 1);
     if (!this.dead) {
       this.canonicaliseTop(results);
-      if (frame === 0 && this.counter === Counter.local) this.writeBack(at);
-      if (frame > 0 && merges) this.needLocal(at);
-      this.closeBlock();
+      if (frame === 0) this.charges.tellHost(at);
+      if (frame > 0 && merges) this.charges.needLocal(at);
+      this.charges.closeBlock();
     }
     if (frame === 0) return;
     // Where several ways meet, the local is all that they have in common.
-    if (merges || this.dead) this.counter = Counter.local;
+    if (merges || this.dead) this.charges.counter = Counter.local;
     this.dead = false;
     stack.height = frames[frame + FRAME.base] as number;
     stack.pushResults(results, this.code.pos);
-    this.beginBlock(Edit.charge);
+    this.charges.beginBlock(Edit.charge);
   }
 
   /** After a branch that is always taken: nothing is reached before the next `else` or `end`. */
   private endOfReach(): void {
-    this.closeBlock();
+    this.charges.closeBlock();
     this.dead = true;
     const start = this.code.pos;
     this.code.skipToEndOfBlock();
     if (this.code.pos > start) this.edits.add(start, Edit.skip, 0, 0, this.code.pos - start);
-    this.cost = 0;
+    this.charges.cost = 0;
   }
 
   /** Marks the label; gives the number of values that a branch to it carries. */
@@ -421,8 +361,8 @@ export class FunctionPlan {
   }
 
   private prepareBranch(leaves: boolean, stays: boolean, at: number): void {
-    if (stays) this.needLocal(at);
-    if (leaves && this.counter === Counter.local) this.writeBack(at);
+    if (stays) this.charges.needLocal(at);
+    if (leaves) this.charges.tellHost(at);
   }
 
   private branch(action: number, at: number): void {
@@ -432,7 +372,7 @@ export class FunctionPlan {
     const leaves = label === this.depth - 1;
     this.prepareBranch(leaves, !leaves, at);
     if (action === Action.br) this.endOfReach();
-    else this.nextBlock(Edit.charge);
+    else this.charges.nextBlock(Edit.charge);
   }
 
   private branchTable(at: number): void {
@@ -460,8 +400,8 @@ export class FunctionPlan {
   }
 
   private leaveForCall(at: number): void {
-    if (this.counter === Counter.local) this.writeBack(at);
-    this.counter = Counter.global;
+    this.charges.tellHost(at);
+    this.charges.counter = Counter.global;
   }
 
   private call(at: number): void {
@@ -496,7 +436,7 @@ export class FunctionPlan {
       type = (local < 0 ? this.module.importedFunctionTypes[target] : this.module.functionTypes[local]) as number;
     }
     this.passArguments(type);
-    if (this.counter === Counter.local) this.writeBack(at);
+    this.charges.tellHost(at);
     const direct = action === Action.returnCall;
     this.edits.add(at, Edit.returnCall, direct ? target : -1, 0, direct ? this.code.pos - at : 0);
     this.endOfReach();
