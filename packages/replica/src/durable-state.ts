@@ -44,9 +44,10 @@ const CHECKPOINT_BATCHES = 2000;
 const CHECKPOINT_LOG_BYTES = 32 * 1024 * 1024;
 /**
  * A checkpoint drops what executions of many rounds did so far, so while there are any it waits; but not for ever. After
- * this many batches at least the oldest has ended: it gets every other slice, and none takes more than 600.
+ * this many times the batches that the longest of all executions takes, at least the oldest has ended: it gets every
+ * other slice.
  */
-const CHECKPOINT_BATCHES_AT_MOST = 2000;
+const CHECKPOINT_WAITS_FOR_LONGEST = 4;
 /** The same as a multiple of what was asked for instead of the usual number of batches. */
 const CHECKPOINT_PATIENCE = 8;
 
@@ -195,10 +196,15 @@ export class DurableState {
     this.#instructions += instructions;
   }
 
+  #batchesOfLongest(): number {
+    const { fees, long } = this.machine;
+    return CHECKPOINT_WAITS_FOR_LONGEST * Math.ceil(fees.limits.install / long.limits.slice);
+  }
+
   #isCheckpointDue(): boolean {
     if (this.machine.long.size > 0) {
       const patience = CHECKPOINT_PATIENCE * this.#checkpointBatches;
-      return this.#batchCount >= Math.min(CHECKPOINT_BATCHES_AT_MOST, patience);
+      return this.#batchCount >= Math.min(this.#batchesOfLongest(), patience);
     }
     return (
       this.#instructions >= CHECKPOINT_INSTRUCTIONS ||

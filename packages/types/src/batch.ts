@@ -1,7 +1,11 @@
 // A batch is everything a round of execution depends on besides the state: the agreed content of one block.
 // Same state + same batch = same bytes. Written to the batch log before it is executed.
 import type { CanisterId, PrincipalId } from "./ids.ts";
+import type { Intervention } from "./interventions.ts";
 import type { IngressMessage } from "./messages.ts";
+import type { OutcallResponse } from "./outcalls.ts";
+import type { StreamSlice } from "./streams.ts";
+import type { NetworkTopology } from "./topology.ts";
 import type { Height, Time } from "./units.ts";
 
 export interface Batch {
@@ -17,6 +21,15 @@ export interface Batch {
   readonly blockmaker?: { readonly proposer: PrincipalId; readonly failed: readonly PrincipalId[] };
   /** What queries took since the last figures of this node. */
   readonly queryStats?: readonly CanisterQueryStats[];
+  /** The subnets of the network from this batch on, where they are others than before. */
+  readonly topology?: NetworkTopology;
+  /** At most one of each other subnet. */
+  readonly slices?: readonly StreamSlice[];
+  readonly outcallResponses?: readonly OutcallResponse[];
+  /** Made before anything else. A batch with some runs no messages: looking at a state must not move it on. */
+  readonly interventions?: readonly Intervention[];
+  /** The round ends after so many executions; undefined: when it has used its instructions. */
+  readonly maxExecutions?: number;
 }
 
 /** Queries on one canister that a node answered: figures that the whole subnet takes over from the batch. */
