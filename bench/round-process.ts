@@ -44,7 +44,7 @@ async function measure(rounds: number): Promise<RoundCosts> {
   const signing = await cost(few, () => {
     signature = sign();
   });
-  const certified = certifiedState(subnet.tree, signature, () => undefined, subnet.crypto.sha256);
+  const certified = certifiedState(subnet.tree, () => signature, () => undefined, subnet.crypto.sha256);
   const certificate = await cost(rounds, (i) => {
     certified.certificate([[REQUEST_STATUS, fromHex((messages[i] as IngressMessage).requestId)]], "sharded");
   });
@@ -64,7 +64,7 @@ function increment(turn: number): IngressMessage {
 function sign(): Uint8Array {
   const { share, threshold } = subnet.options;
   const { bls } = subnet.crypto;
-  const made = certify([signShare(share, subnet.tree.height, subnet.tree.rootHash, bls)], threshold, bls);
+  const made = certify([signShare(share, subnet.tree.height, subnet.rootHash(), bls)], threshold, bls);
   if (made === undefined) throw new Error("one share did not make a signature");
   return made.signature;
 }

@@ -111,13 +111,13 @@ describe(`${CANISTERS} canisters`, () => {
   });
 
   test("are all there after a start", async (t) => {
-    const root = toHex(subnet.tree.rootHash);
+    const root = toHex(subnet.rootHash());
     const { time } = subnet.machine.state;
     await measured(t, "a checkpoint", () => subnet.executor.stop());
     const again = await measured(t, "the start", open);
     assert.equal(again.machine.state.canisters.size, CANISTERS);
     assert.equal(again.machine.state.time, time);
-    assert.equal(toHex(again.tree.rootHash), root);
+    assert.equal(toHex(again.rootHash()), root);
     const id = plain[7] as CanisterId;
     await again.call([again.message(id, "inc", NOTHING)]);
     assert.equal(counter(again, id), 2);

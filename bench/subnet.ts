@@ -10,7 +10,7 @@ import {
   type ReplicaOptions,
   soloReplicaOptions,
 } from "@atoll/replica";
-import { MemoryStorage } from "@atoll/state";
+import { MemoryStorage, rootHash } from "@atoll/state";
 import {
   ANONYMOUS,
   type Batch,
@@ -25,7 +25,7 @@ import {
 } from "@atoll/types";
 import { IDL } from "@icp-sdk/core/candid";
 import { Principal } from "@icp-sdk/core/principal";
-import { emptyTree, nextTree, type TreeAtHeight } from "../packages/replica/src/certified-tree.ts";
+import { NO_STATE, nextTree, type TreeAtHeight } from "../packages/replica/src/certified-tree.ts";
 
 const ROUND_NS = 10_000_000n;
 const TTL_NS = 240_000_000_000n;
@@ -42,7 +42,7 @@ export class BenchSubnet {
   readonly executor: InlineExecutor;
   readonly options: ReplicaOptions;
   readonly crypto: CryptoPort;
-  tree: TreeAtHeight = emptyTree(sha256);
+  tree: TreeAtHeight = NO_STATE;
   lastRound: ExecutedRound | undefined;
   #time = BigInt(Date.now()) * 1_000_000n;
   #height = 0;
@@ -52,7 +52,7 @@ export class BenchSubnet {
     const whole = await subnet.executor.start();
     subnet.#height = whole.height;
     if (whole.time > subnet.#time) subnet.#time = whole.time;
-    subnet.tree = nextTree(subnet.tree, whole, sha256);
+    subnet.tree = nextTree(subnet.tree, whole);
     subnet.executor.advance(whole.height);
     return subnet;
   }
@@ -67,6 +67,10 @@ export class BenchSubnet {
 
   get machine() {
     return this.executor.durable.machine;
+  }
+
+  rootHash(): Uint8Array {
+    return rootHash(this.tree.tree, sha256);
   }
 
   message(receiver: CanisterId, methodName: string, arg: Uint8Array, effectiveCanisterId = receiver): IngressMessage {
@@ -93,7 +97,8 @@ export class BenchSubnet {
     };
     const round = await this.executor.execute(batch);
     this.lastRound = round;
-    this.tree = nextTree(this.tree, round, sha256);
+    this.tree = nextTree(this.tree, round);
+    this.rootHash();
     this.executor.advance(round.height);
     return round.hasMoreWork;
   }

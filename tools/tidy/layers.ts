@@ -28,8 +28,13 @@ export const layers: ReadonlyMap<string, Layer> = new Map(
     "host-node": { folder: "packages/host-node", host: "node", mayImport: base },
     replica: { folder: "packages/replica", host: "universal", mayImport: core },
     gateway: { folder: "packages/gateway", host: "universal", mayImport: ["types", "crypto"] },
+    "pocket-ic": { folder: "packages/pocket-ic", host: "universal", mayImport: [...core, "replica", "gateway"] },
     "example-hello": { folder: "examples/hello", host: "node", mayImport: [] },
-    cli: { folder: "apps/cli", host: "node", mayImport: [...core, "host-node", "replica", "gateway", "example-hello"] },
+    cli: {
+      folder: "apps/cli",
+      host: "node",
+      mayImport: [...core, "host-node", "replica", "gateway", "pocket-ic", "example-hello"],
+    },
   } satisfies Record<string, Layer>),
 );
 

@@ -5,25 +5,20 @@ import { applyChanges, EMPTY_TREE, findSubtree, type Labels, rootHash, type Sha2
 import { encodeCertificate, type Height, type Path, type Time, type TreeChange } from "@atoll/types";
 import type { CertifiedState, DelegationStyle } from "./backend.ts";
 
-/** A tree with its root hash, not signed yet. */
+/** A tree that is not signed yet. */
 export interface TreeAtHeight {
   readonly height: Height;
   readonly time: Time;
   readonly tree: Labels;
-  readonly rootHash: Uint8Array;
 }
 
-export function emptyTree(sha256: Sha256): TreeAtHeight {
-  return { height: 0, time: 0n, tree: EMPTY_TREE, rootHash: rootHash(EMPTY_TREE, sha256) };
-}
+export const NO_STATE: TreeAtHeight = { height: 0, time: 0n, tree: EMPTY_TREE };
 
 export function nextTree(
   previous: TreeAtHeight,
   round: { readonly height: Height; readonly time: Time; readonly treeChanges: readonly TreeChange[] },
-  sha256: Sha256,
 ): TreeAtHeight {
-  const tree = applyChanges(previous.tree, round.treeChanges);
-  return { height: round.height, time: round.time, tree, rootHash: rootHash(tree, sha256) };
+  return { height: round.height, time: round.time, tree: applyChanges(previous.tree, round.treeChanges) };
 }
 
 const TIME = new TextEncoder().encode("time");
@@ -33,16 +28,19 @@ export type DelegationSource = (
   style: DelegationStyle,
 ) => { subnetId: Uint8Array; certificate: Uint8Array } | undefined;
 
+/** `sign` gives the subnet's signature on a root hash; it is asked when somebody wants a certificate, and once. */
 export function certifiedState(
   { height, time, tree }: TreeAtHeight,
-  signature: Uint8Array,
+  sign: (root: Uint8Array) => Uint8Array,
   delegation: DelegationSource,
   sha256: Sha256,
 ): CertifiedState {
+  let signature: Uint8Array | undefined;
   return {
     height,
     time,
     certificate(paths: readonly Path[], style: DelegationStyle): Uint8Array {
+      signature ??= sign(rootHash(tree, sha256));
       const delegated = delegation(style);
       return encodeCertificate({
         tree: witness(tree, [[TIME], ...paths], sha256),

@@ -1,9 +1,11 @@
 // One node of a subnet: where consensus, messaging, execution and state meet, and the HTTP interface on top.
 // `Replica` is the node, `createHttpHandler` its face to clients, an `Executor` its hands.
 export * from "./backend.ts";
+export type { DelegationSource } from "./certified-tree.ts";
 export { DurableState, type DurableStateOptions, type DurableStatePorts } from "./durable-state.ts";
 export * from "./executor.ts";
 export * from "./genesis.ts";
 export * from "./http/index.ts";
 export { InlineExecutor } from "./inline-executor.ts";
 export { Replica, type ReplicaOptions } from "./replica.ts";
+export type { BatchContent } from "./solo-sequencer.ts";

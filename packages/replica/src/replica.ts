@@ -10,7 +10,9 @@ import {
   ErrorCode,
   type Height,
   type IngressMessage,
+  invariant,
   MANAGEMENT_CANISTER,
+  type NetworkTopology,
   type Ports,
   type PrincipalId,
   principalToBytes,
@@ -20,11 +22,18 @@ import {
   type UserError,
   userError,
 } from "@atoll/types";
-import type { CertifiedState, DelegationStyle, ReplicaBackend, SubmitOutcome, SubnetDescription } from "./backend.ts";
-import { certifiedState, emptyTree, nextTree, type TreeAtHeight } from "./certified-tree.ts";
+import type {
+  CertifiedState,
+  DelegationStyle,
+  ReplicaBackend,
+  ReplicaHealth,
+  SubmitOutcome,
+  SubnetDescription,
+} from "./backend.ts";
+import { certifiedState, type DelegationSource, NO_STATE, nextTree, type TreeAtHeight } from "./certified-tree.ts";
 import type { ExecutedRound, Executor } from "./executor.ts";
 import { IngressPool } from "./ingress-pool.ts";
-import { SoloSequencer } from "./solo-sequencer.ts";
+import { type BatchContent, SoloSequencer } from "./solo-sequencer.ts";
 
 export interface ReplicaOptions {
   readonly config: SubnetConfig;
@@ -37,6 +46,8 @@ export interface ReplicaOptions {
   /** This node's share of the subnet's key, and how many shares make a signature. */
   readonly share: NodeShare;
   readonly threshold: number;
+  /** What the root subnet says of this one; not on the root subnet itself. */
+  readonly delegation?: DelegationSource;
   /** Further root keys that canister signatures in requests may go back to. */
   readonly trustedRootKeys?: readonly Uint8Array[];
   /** Blocks after which the figures of queries are taken into the state. */
@@ -78,7 +89,8 @@ export class Replica {
   readonly #origins = new Map<RequestId, { sender: PrincipalId; receiver: CanisterId; isFinal: boolean }>();
   /** Certificates of certified data at the current height, by canister and style. */
   #dataCertificates = new Map<string, Uint8Array>();
-  #tree: TreeAtHeight;
+  #tree: TreeAtHeight = NO_STATE;
+  #topology: NetworkTopology | undefined;
   #certified: CertifiedState | undefined;
   /** Why the last block could not be written, while that is so. */
   #notDurableBecause: string | undefined;
@@ -92,7 +104,6 @@ export class Replica {
     this.#ports = ports;
     this.#executor = executor;
     this.#sequencer = new SoloSequencer(this.#pool, ports.entropy, options.nodeId);
-    this.#tree = emptyTree(ports.crypto.sha256);
     this.backend = this.#makeBackend();
     this.#first.promise.catch(() => undefined);
   }
@@ -109,7 +120,7 @@ export class Replica {
   /** Loads the state. The replica serves from when the first `step` has certified it. */
   async start(): Promise<void> {
     const whole = await this.#executor.start();
-    this.#tree = nextTree(this.#tree, whole, this.#ports.crypto.sha256);
+    this.#tree = nextTree(this.#tree, whole);
     this.#noteAccess(whole);
     this.#sequencer.ended(whole);
     this.#executor.advance(whole.height);
@@ -117,27 +128,48 @@ export class Replica {
 
   /** Makes a block if one is due; gives the time at which to call again at the latest. */
   async step(now: Time): Promise<Time> {
-    const batch = this.#isStepping ? undefined : this.#sequencer.nextBatch(now);
-    if (batch === undefined) return this.#sequencer.wakeAt(now);
+    if (this.#isStepping || !this.#sequencer.isDue(now)) return this.#sequencer.wakeAt(now);
+    try {
+      await this.makeBlock(now);
+    } catch (error) {
+      if (!(error instanceof EnvironmentError)) throw error;
+      this.#first.reject(error);
+      // Not durable, hence not executed: the messages stay in the pool and the same height is tried again.
+      this.#noteNotDurable(this.#tree.height + 1, error.message);
+      return this.#sequencer.retryAt(now);
+    }
+    return this.#sequencer.wakeAt(this.#ports.clock.now());
+  }
+
+  /**
+   * Makes a block now, due or not, with `content` beside the messages that wait. For drivers that decide when rounds
+   * are; one call at a time. Rejects with EnvironmentError when the block could not be made durable.
+   */
+  async makeBlock(now: Time, content?: BatchContent): Promise<ExecutedRound> {
+    invariant(!this.#isStepping, "a replica makes one block at a time");
     this.#isStepping = true;
     try {
+      const topology = this.#topology;
+      const batch = this.#sequencer.nextBatch(now, { ...(topology && { topology }), ...content });
       const round = await this.#executor.execute(batch);
+      if (this.#topology === topology) this.#topology = undefined;
       this.#noteDurable(batch.height);
       for (const message of batch.ingress) this.#pool.remove(message.requestId);
       this.#sequencer.ended(round, batch);
       this.#certify(round);
       if (round.height % this.#queryStatsEpoch === 0) this.#collectQueryStats();
       this.#options.onRound?.(round);
-    } catch (error) {
-      if (!(error instanceof EnvironmentError)) throw error;
-      this.#first.reject(error);
-      // Not durable, hence not executed: the messages stay in the pool and the same height is tried again.
-      this.#noteNotDurable(batch.height, error.message);
-      return this.#sequencer.retryAt(now);
+      return round;
     } finally {
       this.#isStepping = false;
     }
-    return this.#sequencer.wakeAt(this.#ports.clock.now());
+  }
+
+  /** The subnets of the network have changed: from its next block on this one knows them. */
+  setTopology(topology: NetworkTopology): void {
+    this.#topology = topology;
+    this.#sequencer.wantsBatch();
+    this.onWork?.();
   }
 
   /** Said once, however often the same is tried again in vain. */
@@ -174,13 +206,10 @@ export class Replica {
 
   #certify(round: ExecutedRound): void {
     const { crypto } = this.#ports;
-    const { share, threshold } = this.#options;
-    this.#tree = nextTree(this.#tree, round, crypto.sha256);
-    const mine = signShare(share, round.height, this.#tree.rootHash, crypto.bls);
-    const certification = certify([mine], threshold, crypto.bls);
-    if (certification === undefined) return;
-    // The root subnet's certificates carry no delegation; those of other subnets get theirs here.
-    this.#certified = certifiedState(this.#tree, certification.signature, () => undefined, crypto.sha256);
+    const { delegation = () => undefined } = this.#options;
+    this.#tree = nextTree(this.#tree, round);
+    const sign = (root: Uint8Array): Uint8Array => this.#sign(round.height, root);
+    this.#certified = certifiedState(this.#tree, sign, delegation, crypto.sha256);
     this.#first.resolve(this.#certified);
     this.#dataCertificates = new Map();
     this.#executor.advance(round.height);
@@ -190,6 +219,15 @@ export class Replica {
       for (const resolve of this.#waiting.get(id) ?? []) resolve(this.#certified);
       this.#waiting.delete(id);
     }
+  }
+
+  /** One share is all that it takes on a subnet of one node, so nobody has to be waited for. */
+  #sign(height: Height, root: Uint8Array): Uint8Array {
+    const { bls } = this.#ports.crypto;
+    const { share, threshold } = this.#options;
+    const certification = certify([signShare(share, height, root, bls)], threshold, bls);
+    invariant(certification !== undefined, "a subnet of one node has one share");
+    return certification.signature;
   }
 
   #noteAccess({ access }: ExecutedRound): void {
@@ -219,7 +257,7 @@ export class Replica {
       crypto,
       subnet,
       trustedRootKeys: [rootKey, ...trustedRootKeys],
-      health: () => (this.#certified === undefined ? "waiting_for_certified_state" : "healthy"),
+      health: () => this.#health(),
       certifiedState: () => this.#certified,
       filterIngress: (message) => this.#filter(message),
       submitIngress: (message) => this.#submit(message),
@@ -230,6 +268,12 @@ export class Replica {
       controllers: (id) => this.#access.get(id)?.controllers,
       isPrivateMetadata: (id, name) => this.#access.get(id)?.privateSections.includes(name) ?? false,
     };
+  }
+
+  #health(): ReplicaHealth {
+    if (this.#certified === undefined) return "waiting_for_certified_state";
+    const { delegation } = this.#options;
+    return delegation === undefined || delegation("flat") !== undefined ? "healthy" : "waiting_for_root_delegation";
   }
 
   async #filter(message: IngressMessage): Promise<UserError | undefined> {

@@ -21,6 +21,11 @@ const MAX_BYTES_PER_BLOCK = 4 * 1024 * 1024;
 const MAX_QUERY_STATS_PER_BLOCK = 1000;
 const MAX_WAITING_QUERY_STATS = 2 * MAX_CANISTERS;
 
+/** What a driver puts into a batch beside messages. */
+export type BatchContent = Partial<
+  Pick<Batch, "blockmaker" | "topology" | "slices" | "outcallResponses" | "interventions" | "maxExecutions">
+>;
+
 export class SoloSequencer {
   readonly #pool: IngressPool;
   readonly #entropy: EntropyPort;
@@ -39,18 +44,31 @@ export class SoloSequencer {
     this.#blockmaker = { proposer: nodeId, failed: [] };
   }
 
-  /** The batch that is due now, or undefined. */
-  nextBatch(now: Time): Batch | undefined {
-    if (now < this.#notBefore || now < this.#dueAt(now)) return undefined;
+  /** Whether a batch is due now. */
+  isDue(now: Time): boolean {
+    return now >= this.#notBefore && now >= this.#dueAt(now);
+  }
+
+  /** The next batch, with what the driver wants in it. */
+  nextBatch(now: Time, content: BatchContent = {}): Batch {
     const time = now > this.#time ? now : this.#time + 1n;
+    // An intervention is no round: messages wait for the next one.
+    const runsMessages = content.interventions === undefined;
     return {
       height: this.#height + 1,
       time,
       randomness: this.#entropy.randomBytes(32),
-      ingress: this.#pool.select(time, MAX_MESSAGES_PER_BLOCK, MAX_BYTES_PER_BLOCK),
+      ingress: runsMessages ? this.#pool.select(time, MAX_MESSAGES_PER_BLOCK, MAX_BYTES_PER_BLOCK) : [],
       blockmaker: this.#blockmaker,
-      ...(this.#queryStats.length > 0 && { queryStats: this.#queryStats.slice(0, MAX_QUERY_STATS_PER_BLOCK) }),
+      ...(this.#queryStats.length > 0 &&
+        runsMessages && { queryStats: this.#queryStats.slice(0, MAX_QUERY_STATS_PER_BLOCK) }),
+      ...content,
     };
+  }
+
+  /** Something beside messages and the state itself waits for a batch. */
+  wantsBatch(): void {
+    this.#hasMoreWork = true;
   }
 
   /** Takes figures for the batches to come. */

@@ -6,6 +6,7 @@ import {
   type Cycles,
   canisterIdFromIndex,
   type Height,
+  isInRange,
   MAX_INSTRUCTIONS_PER_INSTALL,
   MAX_INSTRUCTIONS_PER_QUERY,
   MAX_INSTRUCTIONS_PER_ROUND,
@@ -15,6 +16,7 @@ import {
   type Request,
   STOP_CANISTER_TIMEOUT_NS,
   SUBNET_MEMORY_CAPACITY,
+  type SubnetType,
   type Time,
 } from "@atoll/types";
 import type { CanisterState, ManagementCaller } from "./canister-state.ts";
@@ -27,12 +29,14 @@ import { TimerIndex } from "./timer-index.ts";
 
 export interface SubnetConfig {
   readonly subnetId: PrincipalId;
-  readonly type: "application" | "system" | "verified_application";
+  readonly type: SubnetType;
   /** DER of the subnet's BLS key (133 bytes). */
   readonly publicKey: Uint8Array;
   readonly nodes: readonly { readonly nodeId: PrincipalId; readonly publicKey: Uint8Array }[];
   /** Inclusive. */
   readonly canisterRanges: readonly (readonly [CanisterId, CanisterId])[];
+  /** Those of them from which ids are given out; canisters get the others by name. Default: all. */
+  readonly allocationRanges?: readonly (readonly [CanisterId, CanisterId])[];
   /** Number of nodes that fees are computed for; 13 is the schedule of the public network. */
   readonly feeNodes: number;
   /** "free": nothing is charged; what it would have cost is counted all the same. Default: "normal". */
@@ -290,7 +294,7 @@ export function newMemory(state: SubnetState, canister: CanisterState): PagedMem
 
 /** The next canister id that this subnet gives out, or undefined when its ranges are used up. */
 export function nextCanisterId(state: SubnetState): CanisterId | undefined {
-  for (const [first, last] of state.config.canisterRanges) {
+  for (const [first, last] of allocationRanges(state.config)) {
     for (;;) {
       const id = canisterIdFromIndex(state.nextCanisterIndex);
       if (id < first) state.nextCanisterIndex = BigInt(`0x${first.slice(0, 16)}`);
@@ -304,17 +308,20 @@ export function nextCanisterId(state: SubnetState): CanisterId | undefined {
 
 /** True if there is a canister of that id, or ever was. */
 export function isTakenId(state: SubnetState, id: CanisterId): boolean {
-  return (
-    state.canisters.has(id) || state.retiredIds.has(id) || (isInRanges(state.config, id) && isBelowCounter(state, id))
-  );
+  return state.canisters.has(id) || state.retiredIds.has(id) || isBelowCounter(state, id);
 }
 
-function isBelowCounter(state: SubnetState, id: CanisterId): boolean {
-  return id < canisterIdFromIndex(state.nextCanisterIndex);
+/** Of the ids that are given out in turn, one that was. */
+function isBelowCounter({ config, nextCanisterIndex }: SubnetState, id: CanisterId): boolean {
+  return id < canisterIdFromIndex(nextCanisterIndex) && allocationRanges(config).some((range) => isInRange(range, id));
+}
+
+function allocationRanges({ allocationRanges, canisterRanges }: SubnetConfig) {
+  return allocationRanges ?? canisterRanges;
 }
 
 export function isInRanges(config: SubnetConfig, id: CanisterId): boolean {
-  return config.canisterRanges.some(([first, last]) => first.length === id.length && first <= id && id <= last);
+  return config.canisterRanges.some((range) => isInRange(range, id));
 }
 
 function setMember(set: Set<CanisterId>, id: CanisterId, member: boolean): void {

@@ -3,5 +3,6 @@
 
 export { CONCURRENCY_LIMITS, type ConcurrencyLimits, type HttpInterfaceOptions } from "./endpoint.ts";
 export { type Fetch, toFetch } from "./fetch.ts";
+export { createNetworkHandler, type NetworkBackends } from "./network-router.ts";
 export { createHttpHandler } from "./router.ts";
 export type { Implementation } from "./status.ts";

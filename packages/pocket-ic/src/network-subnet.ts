@@ -1,0 +1,133 @@
+// One subnet of a test network: a replica that executes in this thread, with keys drawn from the subnet's seed. Its
+// signature is that of one node, its fees and its tree are those of the number of nodes that its kind has.
+import { ed25519KeyToDer, scalarToBytes, selfAuthenticatingId, subnetKeyToDer } from "@atoll/crypto";
+import { randomScalar } from "@atoll/crypto/threshold-bls";
+import { InlineExecutor, Replica, type ReplicaOptions } from "@atoll/replica";
+import type { SubnetConfig } from "@atoll/state";
+import type {
+  CanisterRange,
+  ClockPort,
+  CryptoPort,
+  LogPort,
+  NetworkTopology,
+  PrincipalId,
+  StoragePort,
+  SubnetRecord,
+} from "@atoll/types";
+import { SeededEntropy } from "./seeded-entropy.ts";
+import { freshRange, publicRanges, publicSubnetId, SUBNET_KINDS, type SubnetKind } from "./subnet-kinds.ts";
+
+export interface SubnetSpec {
+  readonly kind: SubnetKind;
+  /** 32 bytes that its keys are drawn from; two subnets of a network must not have the same. Default: by its place. */
+  readonly seed?: Uint8Array;
+  /** "benchmarking": no execution is too long. */
+  readonly instructions?: "production" | "benchmarking";
+  readonly costSchedule?: "normal" | "free";
+  readonly subnetAdmins?: readonly PrincipalId[];
+  /** Give the root subnet the id that it has on the public network, which is not that of its key. */
+  readonly publicId?: boolean;
+}
+
+/** What a subnet is, before it runs. */
+export interface SubnetGenesis {
+  readonly kind: SubnetKind;
+  readonly seed: Uint8Array;
+  readonly spec: SubnetSpec;
+  readonly config: SubnetConfig;
+  /** Of the subnet's key, which in a test network one node has whole. */
+  readonly secret: Uint8Array;
+  readonly nodeSecret: Uint8Array;
+}
+
+export interface NetworkSubnet extends SubnetGenesis {
+  readonly id: PrincipalId;
+  readonly replica: Replica;
+  readonly executor: InlineExecutor;
+}
+
+const ENDLESS = { update: 1e15, query: 1e15, install: 1e15, round: 1e15 };
+
+/** `fresh`: how many ranges of ids the network has given out. */
+export function makeGenesis(spec: SubnetSpec, seed: Uint8Array, fresh: number, crypto: CryptoPort): SubnetGenesis {
+  const { kind } = spec;
+  const { type, nodes, named } = SUBNET_KINDS[kind];
+  const entropy = new SeededEntropy(seed, crypto);
+  const secret = scalarToBytes(randomScalar(entropy));
+  const publicKey = subnetKeyToDer(crypto.bls.publicKey(secret));
+  const hasPublicId = kind === "nns" ? spec.publicId === true : named !== undefined;
+  const nodeSecrets = Array.from({ length: nodes }, () => entropy.randomBytes(32));
+  const range = freshRange(fresh);
+  const config: SubnetConfig = {
+    subnetId: (hasPublicId ? publicSubnetId(kind) : undefined) ?? selfAuthenticatingId(publicKey, crypto.sha224),
+    type,
+    publicKey,
+    nodes: nodeSecrets.map((node) => {
+      const key = ed25519KeyToDer(crypto.ed25519PublicKey(node));
+      return { nodeId: selfAuthenticatingId(key, crypto.sha224), publicKey: key };
+    }),
+    canisterRanges: sorted([...publicRanges(kind), range]),
+    allocationRanges: [range],
+    feeNodes: nodes,
+    provisional: true,
+    ...(spec.costSchedule && { costSchedule: spec.costSchedule }),
+    ...(spec.subnetAdmins && { subnetAdmins: spec.subnetAdmins }),
+    ...(spec.instructions === "benchmarking" && { resources: { instructions: ENDLESS } }),
+  };
+  return { kind, seed, spec, config, secret, nodeSecret: nodeSecrets[0] as Uint8Array };
+}
+
+export interface SubnetPorts {
+  readonly clock: ClockPort;
+  readonly crypto: CryptoPort;
+  readonly log: LogPort;
+}
+
+export interface SubnetSurroundings {
+  readonly rootKey: Uint8Array;
+  readonly rootSubnetId: PrincipalId;
+  readonly delegation: ReplicaOptions["delegation"];
+  readonly storage: StoragePort;
+}
+
+/** The subnet, not started yet. */
+export function makeSubnet(genesis: SubnetGenesis, around: SubnetSurroundings, ports: SubnetPorts): NetworkSubnet {
+  const { config } = genesis;
+  const { rootKey, rootSubnetId, delegation, storage } = around;
+  const executor = new InlineExecutor({ config, rootKey }, { storage, crypto: ports.crypto, log: ports.log });
+  const entropy = new SeededEntropy(ports.crypto.sha256(genesis.seed), ports.crypto);
+  const node = config.nodes[0];
+  if (node === undefined) throw new TypeError("a subnet has nodes");
+  const replica = new Replica(
+    {
+      config,
+      rootKey,
+      rootSubnetId,
+      nodeId: node.nodeId,
+      nodeSecret: genesis.nodeSecret,
+      share: { nodeIndex: 0, secret: genesis.secret },
+      threshold: 1,
+      ...(delegation && { delegation }),
+    },
+    { ...ports, entropy },
+    executor,
+  );
+  return { ...genesis, id: config.subnetId, replica, executor };
+}
+
+export function topologyOf(version: number, root: SubnetGenesis, subnets: Iterable<SubnetGenesis>): NetworkTopology {
+  const records = [...subnets].map(
+    ({ config: { subnetId, type, publicKey, canisterRanges } }): SubnetRecord => ({
+      subnetId,
+      type,
+      publicKey,
+      canisterRanges,
+    }),
+  );
+  records.sort((a, b) => (a.subnetId < b.subnetId ? -1 : 1));
+  return { version, rootSubnetId: root.config.subnetId, subnets: records };
+}
+
+function sorted(ranges: readonly CanisterRange[]): CanisterRange[] {
+  return [...ranges].sort(([a], [b]) => (a < b ? -1 : 1));
+}

@@ -1,0 +1,313 @@
+// A whole network in this thread, on a time of its own: subnets with their replicas, and a driver that runs a round on
+// each of them when it is told to. It is what a test holds; the test kit and the PocketIC server are faces of it.
+// Nothing moves by itself unless automatic progress is on, and the same calls with the same seed lead to the same bytes.
+import { effectiveCanisterId } from "@atoll/execution";
+import type { BatchContent, DelegationSource } from "@atoll/replica";
+import { createNetworkHandler } from "@atoll/replica";
+import { MemoryStorage } from "@atoll/state";
+import {
+  type CryptoPort,
+  ErrorCode,
+  type IngressStatus,
+  type Intervention,
+  type LogPort,
+  MANAGEMENT_CANISTER,
+  type NetworkTopology,
+  type PrincipalId,
+  principalToBytes,
+  principalToText,
+  type QueryResult,
+  type StoragePort,
+  type Time,
+  type UserError,
+  userError,
+} from "@atoll/types";
+import type { HttpHandler, TimerPort } from "@atoll/types/http";
+import { type CanisterCall, ingressOf, type MessageId, queryOf, subnetFor } from "./calls.ts";
+import { makeGenesis, makeSubnet, type NetworkSubnet, type SubnetSpec, topologyOf } from "./network-subnet.ts";
+
+export interface NetworkOptions {
+  readonly subnets: readonly SubnetSpec[];
+  /** ns since 1970; default: 2021-05-06T19:17:10Z, as PocketIC's. */
+  readonly startTime?: Time;
+  /** Keys, ids of nodes and canisters' randomness are drawn from it. */
+  readonly seed?: Uint8Array;
+  /** Where a subnet lives on disk, by the number of its place; default: in memory only. */
+  readonly storage?: (place: number) => StoragePort;
+}
+
+export interface NetworkPorts {
+  readonly crypto: CryptoPort;
+  readonly timer: TimerPort;
+  readonly log: LogPort;
+}
+
+export interface RoundOptions {
+  /** Who proposed the block, and who should have before, by subnet. */
+  readonly blockmakers?: ReadonlyMap<PrincipalId, NonNullable<BatchContent["blockmaker"]>>;
+  /** Ends the round of each subnet after so many executions. */
+  readonly maxExecutions?: number;
+}
+
+export type Submission =
+  | { readonly ok: true; readonly message: MessageId }
+  | { readonly ok: false; readonly error: UserError };
+
+const START_TIME: Time = 1_620_328_630_000_000_000n;
+const MAX_ROUNDS = 100;
+
+export class Network {
+  readonly #ports: NetworkPorts;
+  readonly #options: NetworkOptions;
+  readonly #subnets = new Map<PrincipalId, NetworkSubnet>();
+  /** The root subnet is the first. */
+  #topology: NetworkTopology = { version: 0, rootSubnetId: "" as PrincipalId, subnets: [] };
+  #time: Time;
+  #lastRound: Time = 0n;
+  #nonce = 0n;
+  /** Made subnets, which decides seeds; and ranges of ids given out. */
+  #made = 0;
+  #turn: Promise<unknown> = Promise.resolve();
+  #api: HttpHandler | undefined;
+
+  /** Throws TypeError for a network without subnets, or with two of a kind that there is one of. */
+  static async create(options: NetworkOptions, ports: NetworkPorts): Promise<Network> {
+    const network = new Network(options, ports);
+    const { subnets } = options;
+    if (subnets.length === 0) throw new TypeError("a network has at least one subnet");
+    // The NNS subnet is the root of a network that has one.
+    const [root, others] = [subnets.filter(({ kind }) => kind === "nns"), subnets.filter(({ kind }) => kind !== "nns")];
+    await network.#add([...root, ...others]);
+    return network;
+  }
+
+  private constructor(options: NetworkOptions, ports: NetworkPorts) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#time = options.startTime ?? START_TIME;
+  }
+
+  get subnets(): ReadonlyMap<PrincipalId, NetworkSubnet> {
+    return this.#subnets;
+  }
+
+  get topology(): NetworkTopology {
+    return this.#topology;
+  }
+
+  get root(): NetworkSubnet {
+    const [root] = this.#subnets.values();
+    if (root === undefined) throw new TypeError("the network has no subnet yet");
+    return root;
+  }
+
+  /** DER of the root key. */
+  get rootKey(): Uint8Array {
+    return this.root.config.publicKey;
+  }
+
+  /** ns since 1970. */
+  get time(): Time {
+    return this.#time;
+  }
+
+  /** The HTTP interface of the network, for unmodified clients. */
+  get api(): HttpHandler {
+    this.#api ??= createNetworkHandler(
+      {
+        topology: () => this.#topology,
+        backend: (id) => this.#subnets.get(id)?.replica.backend,
+        defaultSubnet: () => this.defaultSubnet.id,
+      },
+      { timer: this.#ports.timer, log: this.#ports.log },
+    );
+    return this.#api;
+  }
+
+  /** The subnet that takes new canisters when nobody says which. */
+  get defaultSubnet(): NetworkSubnet {
+    const all = [...this.#subnets.values()];
+    for (const kind of ["application", "cloud-engine", "verified-application", "system"]) {
+      const found = all.find((subnet) => subnet.kind === kind);
+      if (found !== undefined) return found;
+    }
+    return this.root;
+  }
+
+  /** The time of the next round. Throws RangeError when it is earlier than now. */
+  setTime(time: Time): void {
+    if (time < this.#time)
+      throw new RangeError(`the time is ${this.#time} ns already; it cannot go back to ${time} ns`);
+    this.#time = time;
+  }
+
+  advance(ns: bigint): void {
+    this.setTime(this.#time + ns);
+  }
+
+  /** One round on each subnet. */
+  tick(options: RoundOptions = {}): Promise<void> {
+    return this.#inTurn(() => this.#round(options));
+  }
+
+  /** One more subnet. The others know of it from their next round on. */
+  addSubnet(spec: SubnetSpec): Promise<NetworkSubnet> {
+    return this.#inTurn(async () => {
+      const [subnet] = await this.#add([spec]);
+      return subnet as NetworkSubnet;
+    });
+  }
+
+  /** Lets a message in, as any principal, if the canister and the subnet let it. */
+  submit(call: CanisterCall): Promise<Submission> {
+    return this.#inTurn(async () => {
+      const subnet = this.#subnetFor(call);
+      if (subnet === undefined) return { ok: false, error: notHosted(call) };
+      const message = ingressOf(call, this.#time, this.#nonce++, this.#ports.crypto);
+      const { backend } = subnet.replica;
+      const error = await backend.filterIngress(message);
+      if (error !== undefined) return { ok: false, error };
+      if (backend.submitIngress(message) === "pool-full") return { ok: false, error: overloaded() };
+      return { ok: true, message: { subnet: subnet.id, requestId: message.requestId } };
+    });
+  }
+
+  /** What has become of a message; undefined: it is in no block yet, or forgotten. */
+  status({ subnet, requestId }: MessageId): IngressStatus | undefined {
+    return this.#subnets.get(subnet)?.executor.durable.machine.state.ingressHistory.get(requestId)?.status;
+  }
+
+  /** Runs rounds until the message is answered; undefined when `maxRounds` were not enough. */
+  async awaitMessage(message: MessageId, maxRounds = MAX_ROUNDS): Promise<IngressStatus | undefined> {
+    for (let rounds = 0; ; rounds++) {
+      const status = this.status(message);
+      if (status !== undefined && status.state !== "received" && status.state !== "processing") return status;
+      if (rounds >= maxRounds && !this.#hasLongExecutions()) return undefined;
+      await this.tick();
+    }
+  }
+
+  async query(call: CanisterCall): Promise<QueryResult> {
+    const subnet = this.#subnetFor(call);
+    if (subnet === undefined) return { kind: "rejected", error: notHosted(call) };
+    const query = queryOf(call, this.#time, this.#nonce++, this.#ports.crypto);
+    const { result } = await subnet.replica.backend.query(query, "sharded");
+    return result;
+  }
+
+  /** Changes the state of a subnet beside all messages, without a round. */
+  intervene(subnet: PrincipalId, interventions: readonly Intervention[]): Promise<void> {
+    return this.#inTurn(async () => {
+      const found = this.#subnets.get(subnet);
+      if (found === undefined) throw new TypeError(`there is no subnet ${principalToText(subnet)}`);
+      await found.replica.makeBlock(this.#time, { interventions });
+    });
+  }
+
+  /** Nothing may be called after it. */
+  close(): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const { replica } of this.#subnets.values()) await replica.stop();
+    });
+  }
+
+  async #add(specs: readonly SubnetSpec[]): Promise<NetworkSubnet[]> {
+    const added: NetworkSubnet[] = [];
+    const clock = { now: () => this.#time };
+    for (const spec of specs) {
+      const place = this.#made++;
+      const genesis = makeGenesis(spec, spec.seed ?? this.#seedOf(place), place, this.#ports.crypto);
+      const { subnetId } = genesis.config;
+      const root = this.#subnets.size === 0 ? genesis : this.root;
+      const around = {
+        rootKey: root.config.publicKey,
+        rootSubnetId: root.config.subnetId,
+        delegation: root === genesis ? undefined : this.#delegationOf(subnetId),
+        storage: this.#options.storage?.(place) ?? new MemoryStorage(),
+      };
+      const subnet = makeSubnet(genesis, around, { ...this.#ports, clock });
+      this.#subnets.set(subnetId, subnet);
+      added.push(subnet);
+    }
+    this.#topology = topologyOf(this.#topology.version + 1, this.root, this.#subnets.values());
+    for (const { replica } of added) await replica.start();
+    for (const { replica } of this.#subnets.values()) replica.setTopology(this.#topology);
+    // The first state of each is certified, so that the network answers at once.
+    await this.#round({});
+    return added;
+  }
+
+  #seedOf(place: number): Uint8Array {
+    const { seed = new Uint8Array() } = this.#options;
+    return this.#ports.crypto.sha256(Uint8Array.of(...seed, place >> 8, place & 255));
+  }
+
+  async #round({ blockmakers, maxExecutions }: RoundOptions): Promise<void> {
+    if (this.#time <= this.#lastRound) this.#time = this.#lastRound + 1n;
+    this.#lastRound = this.#time;
+    for (const { id, replica } of this.#subnets.values()) {
+      const blockmaker = blockmakers?.get(id);
+      await replica.makeBlock(this.#time, {
+        ...(blockmaker && { blockmaker }),
+        ...(maxExecutions !== undefined && { maxExecutions }),
+      });
+    }
+  }
+
+  /** What the root subnet says of another one, as of its last round. */
+  #delegationOf(subnet: PrincipalId): DelegationSource {
+    const id = principalToBytes(subnet);
+    const base = [label("subnet"), id];
+    const key = [...base, label("public_key")];
+    const paths = {
+      none: [key, [...base, label("type")]],
+      flat: [key, [...base, label("type")], [...base, label("canister_ranges")]],
+      sharded: [key, [...base, label("type")], [label("canister_ranges"), id]],
+    };
+    return (style) => {
+      const state = this.root.replica.backend.certifiedState();
+      if (state === undefined || !state.has(key)) return undefined;
+      return { subnetId: id, certificate: state.certificate(paths[style], "none") };
+    };
+  }
+
+  #subnetFor(call: CanisterCall): NetworkSubnet | undefined {
+    const id = subnetFor(this.#topology, call, aboutOf(call));
+    if (id !== undefined) return this.#subnets.get(id);
+    const isForAnybody = call.receiver === MANAGEMENT_CANISTER && call.effective === undefined;
+    return isForAnybody && aboutOf(call) === undefined ? this.defaultSubnet : undefined;
+  }
+
+  #hasLongExecutions(): boolean {
+    return [...this.#subnets.values()].some(({ executor }) => executor.durable.machine.long.size > 0);
+  }
+
+  /** One operation after the other: none sees another one half done. */
+  #inTurn<T>(operation: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(operation);
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+}
+
+/** The canister that the argument of a management call names. */
+function aboutOf({ receiver, methodName, arg }: CanisterCall): PrincipalId | undefined {
+  if (receiver !== MANAGEMENT_CANISTER) return undefined;
+  const id = effectiveCanisterId(methodName, arg);
+  return id === "any" ? undefined : id;
+}
+
+const encoder = new TextEncoder();
+
+function label(text: string): Uint8Array {
+  return encoder.encode(text);
+}
+
+function notHosted({ receiver, effective }: CanisterCall): UserError {
+  const id = receiver === MANAGEMENT_CANISTER ? (effective ?? receiver) : receiver;
+  return userError(ErrorCode.SubnetNotFound, `Canister ${principalToText(id)} does not belong to any subnet.`);
+}
+
+function overloaded(): UserError {
+  return userError(ErrorCode.IngressHistoryFull, "Service is overloaded, try again later.");
+}

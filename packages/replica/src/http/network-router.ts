@@ -1,0 +1,49 @@
+// The HTTP interface of a whole network: each request goes to the subnet that its path is about, as the routers in
+// front of the public network do it. A canister belongs to the subnet whose ranges hold its id; calls about no canister
+// yet go to the subnet that takes new ones. Interface specification, "HTTPS interface".
+import { MANAGEMENT_CANISTER, type NetworkTopology, type PrincipalId, principalFromText, subnetOf } from "@atoll/types";
+import type { HttpHandler } from "@atoll/types/http";
+import type { ReplicaBackend } from "../backend.ts";
+import { textAnswer } from "./answers.ts";
+import type { HttpInterfaceOptions } from "./endpoint.ts";
+import { createHttpHandler } from "./router.ts";
+
+export interface NetworkBackends {
+  topology(): NetworkTopology;
+  backend(subnet: PrincipalId): ReplicaBackend | undefined;
+  /** Where canisters are created by calls that name no other place. */
+  defaultSubnet(): PrincipalId;
+}
+
+export function createNetworkHandler(network: NetworkBackends, options: HttpInterfaceOptions): HttpHandler {
+  const handlers = new Map<PrincipalId, HttpHandler>();
+  const handlerOf = (subnet: PrincipalId): HttpHandler | undefined => {
+    let handler = handlers.get(subnet);
+    const backend = handler === undefined ? network.backend(subnet) : undefined;
+    if (backend !== undefined) {
+      handler = createHttpHandler(backend, options);
+      handlers.set(subnet, handler);
+    }
+    return handler;
+  };
+  return async (request) => {
+    const [path = ""] = request.target.split("?", 1);
+    const [, area, , , id = ""] = path.split("/");
+    const subnet = area === "api" && id !== "" ? subnetOfPath(network, id) : network.topology().rootSubnetId;
+    const handler = subnet === undefined ? undefined : handlerOf(subnet);
+    if (handler === undefined) {
+      return textAnswer(
+        400,
+        `"${id.slice(0, 100)}" is on no subnet of this network: no subnet has that id, or hosts it.`,
+      );
+    }
+    return handler(request);
+  };
+}
+
+/** What is no principal at all is refused by the first subnet, like everything else that is wrong with a request. */
+function subnetOfPath(network: NetworkBackends, text: string): PrincipalId | undefined {
+  const id = principalFromText(text);
+  if (id === undefined || id === MANAGEMENT_CANISTER) return network.defaultSubnet();
+  return subnetOf(network.topology(), id)?.subnetId;
+}
