@@ -44,7 +44,12 @@ async function measure(rounds: number): Promise<RoundCosts> {
   const signing = await cost(few, () => {
     signature = sign();
   });
-  const certified = certifiedState(subnet.tree, () => signature, () => undefined, subnet.crypto.sha256);
+  const certified = certifiedState(
+    subnet.tree,
+    () => signature,
+    () => undefined,
+    subnet.crypto.sha256,
+  );
   const certificate = await cost(rounds, (i) => {
     certified.certificate([[REQUEST_STATUS, fromHex((messages[i] as IngressMessage).requestId)]], "sharded");
   });
