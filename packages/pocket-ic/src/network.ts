@@ -6,6 +6,7 @@ import type { BatchContent, DelegationSource } from "@atoll/replica";
 import { createNetworkHandler } from "@atoll/replica";
 import { MemoryStorage } from "@atoll/state";
 import {
+  type ClockPort,
   type CryptoPort,
   ErrorCode,
   type IngressStatus,
@@ -25,6 +26,8 @@ import {
 import type { HttpHandler, TimerPort } from "@atoll/types/http";
 import { type CanisterCall, ingressOf, type MessageId, queryOf, subnetFor } from "./calls.ts";
 import { makeGenesis, makeSubnet, type NetworkSubnet, type SubnetSpec, topologyOf } from "./network-subnet.ts";
+import { knowOwnSignatures } from "./own-signatures.ts";
+import { Progress, type ProgressOptions } from "./progress.ts";
 
 export interface NetworkOptions {
   readonly subnets: readonly SubnetSpec[];
@@ -38,6 +41,8 @@ export interface NetworkOptions {
 
 export interface NetworkPorts {
   readonly crypto: CryptoPort;
+  /** The real time, for automatic progress. */
+  readonly clock: ClockPort;
   readonly timer: TimerPort;
   readonly log: LogPort;
 }
@@ -69,6 +74,8 @@ export class Network {
   #made = 0;
   #turn: Promise<unknown> = Promise.resolve();
   #api: HttpHandler | undefined;
+  #progress: Progress | undefined;
+  #roundWaiters: (() => void)[] = [];
 
   /** Throws TypeError for a network without subnets, or with two of a kind that there is one of. */
   static async create(options: NetworkOptions, ports: NetworkPorts): Promise<Network> {
@@ -83,7 +90,7 @@ export class Network {
 
   private constructor(options: NetworkOptions, ports: NetworkPorts) {
     this.#options = options;
-    this.#ports = ports;
+    this.#ports = { ...ports, crypto: { ...ports.crypto, bls: knowOwnSignatures(ports.crypto.bls) } };
     this.#time = options.startTime ?? START_TIME;
   }
 
@@ -150,6 +157,44 @@ export class Network {
     return this.#inTurn(() => this.#round(options));
   }
 
+  get isProgressing(): boolean {
+    return this.#progress !== undefined;
+  }
+
+  /** From now on the network moves by itself, beginning at the time that it is. Throws TypeError when it does so already. */
+  startProgress(options: ProgressOptions = {}): void {
+    if (this.#progress !== undefined) throw new TypeError("automatic progress is on already");
+    const { clock, log } = this.#ports;
+    const now = clock.now();
+    if (now > this.#time) this.#time = now;
+    const target = {
+      moveOn: async (ns: bigint) => {
+        this.#time += ns;
+        await this.tick();
+      },
+    };
+    this.#progress = new Progress(target, this.#ports, options);
+    this.#progress.ended.catch((error: unknown) => {
+      this.#progress = undefined;
+      log.log("error", `Automatic progress has ended: ${String((error as Error)?.stack)}`);
+    });
+  }
+
+  /** Resolves when the last round is over. */
+  async stopProgress(): Promise<void> {
+    const progress = this.#progress;
+    this.#progress = undefined;
+    await progress?.stop();
+    this.#endRound();
+  }
+
+  /** Has every subnet certify its state at the time that it is now, without a round. */
+  certifyTime(): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const { replica } of this.#subnets.values()) await replica.makeBlock(this.#time, { interventions: [] });
+    });
+  }
+
   /** One more subnet. The others know of it from their next round on. */
   addSubnet(spec: SubnetSpec): Promise<NetworkSubnet> {
     return this.#inTurn(async () => {
@@ -183,7 +228,7 @@ export class Network {
       const status = this.status(message);
       if (status !== undefined && status.state !== "received" && status.state !== "processing") return status;
       if (rounds >= maxRounds && !this.#hasLongExecutions()) return undefined;
-      await this.tick();
+      await (this.#progress === undefined ? this.tick() : this.#nextRound());
     }
   }
 
@@ -205,8 +250,9 @@ export class Network {
   }
 
   /** Nothing may be called after it. */
-  close(): Promise<void> {
-    return this.#inTurn(async () => {
+  async close(): Promise<void> {
+    await this.stopProgress();
+    await this.#inTurn(async () => {
       for (const { replica } of this.#subnets.values()) await replica.stop();
     });
   }
@@ -226,6 +272,7 @@ export class Network {
         storage: this.#options.storage?.(place) ?? new MemoryStorage(),
       };
       const subnet = makeSubnet(genesis, around, { ...this.#ports, clock });
+      subnet.replica.onWork = () => this.#progress?.hasWork();
       this.#subnets.set(subnetId, subnet);
       added.push(subnet);
     }
@@ -252,6 +299,20 @@ export class Network {
         ...(maxExecutions !== undefined && { maxExecutions }),
       });
     }
+    this.#endRound();
+  }
+
+  #endRound(): void {
+    const waiting = this.#roundWaiters;
+    this.#roundWaiters = [];
+    for (const resolve of waiting) resolve();
+  }
+
+  /** Resolves when somebody else has run a round. */
+  #nextRound(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#roundWaiters.push(resolve);
+    });
   }
 
   /** What the root subnet says of another one, as of its last round. */

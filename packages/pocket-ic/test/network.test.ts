@@ -2,7 +2,7 @@
 // agent: canisters land where they should, certificates of every subnet go back to one root key.
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
-import { createNodeCrypto } from "@atoll/host-node";
+import { createNodeCrypto, nodeClock } from "@atoll/host-node";
 import { ANONYMOUS, type CanisterId, isInRange, MANAGEMENT_CANISTER, type PrincipalId, toHex } from "@atoll/types";
 import { IDL } from "@icp-sdk/core/candid";
 import type { Principal } from "@icp-sdk/core/principal";
@@ -12,6 +12,7 @@ let ports: NetworkPorts;
 before(async () => {
   ports = {
     crypto: await createNodeCrypto(),
+    clock: nodeClock,
     timer: {
       after: (ms, callback) => {
         const handle = setTimeout(callback, ms);
@@ -37,6 +38,26 @@ describe("a network of subnets", () => {
         id,
       );
     }
+    await network.close();
+  });
+
+  it("has a time of its own, and that of the clock with automatic progress", async () => {
+    const network = await Network.create({ subnets: [{ kind: "application" }], startTime: 5_000n }, ports);
+    const before = network.time;
+    await network.tick();
+    assert.equal(network.time, before + 1n);
+    network.setTime(9_000n);
+    await network.tick();
+    assert.equal(network.time, 9_000n);
+    assert.throws(() => network.setTime(8_999n), RangeError);
+    network.startProgress();
+    const id = await create(network);
+    assert.ok(id.length > 0);
+    assert.ok(network.time > nodeClock.now() - 60_000_000_000n);
+    await network.stopProgress();
+    const then = network.time;
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    assert.equal(network.time, then);
     await network.close();
   });
 });
