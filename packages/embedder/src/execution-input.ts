@@ -95,6 +95,8 @@ export interface ExecutionInput {
   readonly maxReplyBytes: number;
   readonly instructionLimit: number;
   readonly stablePageLimit: number;
+  /** The execution traps with this text before anything else: asked for by a test. */
+  readonly trapAtStart?: string;
 }
 
 export interface OutgoingCall {

@@ -57,6 +57,7 @@ export function runFunction(
   live.begin(execution, slices);
   let thrown: unknown;
   try {
+    if (input.trapAtStart !== undefined) throw new Trap({ kind: "called-trap", message: input.trapAtStart });
     call(live, entry);
   } catch (caught) {
     thrown = caught;

@@ -4,8 +4,9 @@
 // "Bounded-wait calls"; checklist 6.3.
 import { type CanisterState, type InputItem, touch } from "@atoll/state";
 import { type CanisterId, RejectCode } from "@atoll/types";
+import { dropHeldRequests } from "./interventions/held-messages.ts";
 import { expiredCalls } from "./open-calls.ts";
-import { deliverResponse, refundDropped } from "./responses.ts";
+import { enqueueResponse, refundDropped } from "./responses.ts";
 import type { Round } from "./round.ts";
 
 export function expireCalls(round: Round): void {
@@ -13,7 +14,8 @@ export function expireCalls(round: Round): void {
   if (expired.length === 0) return;
   const callees = new Map<CanisterId, Set<string>>();
   for (const [canister, callback] of expired) {
-    deliverResponse(round, {
+    // Never held: it is the caller's own system that answers.
+    enqueueResponse(round, {
       kind: "response",
       originator: canister.id,
       respondent: callback.receiver,
@@ -26,6 +28,7 @@ export function expireCalls(round: Round): void {
     callees.set(callback.receiver, calls.add(nameOf(canister.id, callback.id)));
   }
   for (const [id, calls] of callees) {
+    dropHeldRequests(round, calls);
     const callee = round.state.canisters.get(id);
     if (callee !== undefined) dropRequests(round, callee, calls);
   }

@@ -5,6 +5,7 @@ import { describeModule } from "@atoll/embedder";
 import type { CanisterState } from "@atoll/state";
 import { type Cycles, invariant, MANAGEMENT_CANISTER } from "@atoll/types";
 import { httpRequestCost } from "./http-request-cost.ts";
+import { placesTaken } from "./interventions/fill-queue.ts";
 import { isVisibleTo } from "./management/managed-canister.ts";
 import { messageMemory } from "./message-memory.ts";
 import { callsLeft, openCallsTo } from "./open-calls.ts";
@@ -57,6 +58,7 @@ function canisterFacts(round: Round, canister: CanisterState, cycles: Cycles): C
     openCalls: canister.callbacks.size,
     openCallsTo: (receiver) =>
       openCallsTo(canister, receiver) +
+      placesTaken(round.state, canister, receiver) +
       (receiver === MANAGEMENT_CANISTER ? openCallsTo(canister, round.state.config.subnetId) : 0),
     callsLeft: () => ({ all: callsLeft(round.state), guaranteed: guaranteedCallsLeft(round) }),
   };

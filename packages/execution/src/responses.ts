@@ -10,6 +10,7 @@ import {
   type Response,
   type ResponsePayload,
 } from "@atoll/types";
+import { holdBack } from "./interventions/hold.ts";
 import { noteAnswered } from "./open-calls.ts";
 import type { Round } from "./round.ts";
 
@@ -47,8 +48,14 @@ export function cutMiddle(text: string, limit: number): string {
   return `${take(characters).join("")}...${take(characters.slice().reverse()).reverse().join("")}`;
 }
 
-/** Puts a response into its receiver's queue; the refund is lost with a canister that is gone. */
+/** Sends a response to its receiver's queue. */
 export function deliverResponse(round: Round, response: Response): void {
+  if (holdBack(round, response.originator, { kind: "response", response })) return;
+  enqueueResponse(round, response);
+}
+
+/** Puts a response into its receiver's queue; the refund is lost with a canister that is gone. */
+export function enqueueResponse(round: Round, response: Response): void {
   const receiver = round.state.canisters.get(response.originator);
   if (receiver === undefined) {
     round.state.metrics.consumedCycles += response.refund;

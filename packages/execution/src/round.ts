@@ -2,7 +2,7 @@
 // to be routed, and what happened (for logs and screens; the core itself prints nothing).
 import type { InstancePool } from "@atoll/embedder";
 import type { CanisterState, ManagementCaller, StoredModule, SubnetState } from "@atoll/state";
-import type { CanisterId, CryptoPort, Time } from "@atoll/types";
+import type { CanisterId, CryptoPort, InterventionResult, Time } from "@atoll/types";
 import type { FeeSchedule } from "./fees.ts";
 import type { LongExecutions } from "./long-executions.ts";
 import { messageMemory } from "./message-memory.ts";
@@ -40,6 +40,20 @@ export interface Round {
   instructionsLeft: number;
   /** Executions so far; each takes OVERHEAD_INSTRUCTIONS off the round beside what it executes. */
   executions?: number;
+  /** The round ends after so many. */
+  maxExecutions?: number | undefined;
+  /** Of the interventions of the batch. */
+  interventionResults?: readonly InterventionResult[];
+}
+
+/** Nothing more may begin in this round: what waits goes on waiting. */
+export function isOver({ instructionsLeft, executions = 0, maxExecutions }: Round): boolean {
+  return instructionsLeft <= 0 || isCountedOut({ executions, maxExecutions });
+}
+
+/** The round has had the executions that it was to have. */
+export function isCountedOut({ executions = 0, maxExecutions }: Pick<Round, "executions" | "maxExecutions">): boolean {
+  return maxExecutions !== undefined && executions >= maxExecutions;
 }
 
 /** Not billed, but taken off the round: so that rounds of many tiny messages end too (instruction-costs 6). */

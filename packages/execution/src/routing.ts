@@ -10,6 +10,7 @@ import {
   type Request,
   type ResponsePayload,
 } from "@atoll/types";
+import { holdBack } from "./interventions/hold.ts";
 import { submitManagementCall } from "./management/management-queue.ts";
 import { unroutable } from "./management/route-request.ts";
 import { deliverResponse, responseTo } from "./responses.ts";
@@ -23,6 +24,12 @@ export function sendRequest(round: Round, request: Request): void {
     else submitManagementCall(round, { kind: "canister", request }, request.methodName, request.arg);
     return;
   }
+  inductRequest(round, request);
+}
+
+/** Puts a request into its receiver's queue, or answers why not. `isReleased`: it was held, and is no longer. */
+export function inductRequest(round: Round, request: Request, { isReleased } = { isReleased: false }): void {
+  const { state } = round;
   const receiver = state.canisters.get(request.receiver);
   if (receiver === undefined) {
     rejectRequest(round, request, RejectCode.DESTINATION_INVALID, notFound(round, request.receiver));
@@ -33,7 +40,9 @@ export function sendRequest(round: Round, request: Request): void {
     rejectRequest(round, request, refusal.code, refusal.message);
     return;
   }
-  receiver.input.push({ kind: "request", request, since: state.time });
+  const item = { kind: "request", request, since: state.time } as const;
+  if (!isReleased && holdBack(round, receiver.id, item)) return;
+  receiver.input.push(item);
   touch(state, receiver);
 }
 

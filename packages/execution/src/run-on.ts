@@ -15,6 +15,7 @@ import {
 } from "@atoll/embedder";
 import { type CanisterState, type ExecutionState, touch } from "@atoll/state";
 import { invariant } from "@atoll/types";
+import { withTrap } from "./interventions/trap-next.ts";
 import type { Steps } from "./long-executions.ts";
 import { updateLowMemoryHook } from "./low-memory-hook.ts";
 import { noteHeapDelta } from "./rate-limits.ts";
@@ -36,7 +37,8 @@ export function* runOn(
   if (!isLong) {
     const live = round.pool.get(canister.id, source);
     const stable = new StableMemory(execution.stable, input.stablePageLimit);
-    const result = runFunction(live, entry, input, stable, execution.heap, round.long.limits);
+    const given = withTrap(round.state, canister, entry, input);
+    const result = runFunction(live, entry, given, stable, execution.heap, round.long.limits);
     round.instructionsLeft -= result.instructions + OVERHEAD_INSTRUCTIONS;
     round.executions = (round.executions ?? 0) + 1;
     const isKept = keepOrUndo(round, canister, execution, live, input, result);

@@ -9,7 +9,7 @@ import { inOrderOfService, serve } from "./fair-share.ts";
 import { type BeginSteps, beginAgain, heapBytesOf } from "./long-executions.ts";
 import { installSteps } from "./management/install-code.ts";
 import { executeWaitingManagementCalls } from "./management/management-queue.ts";
-import type { Round } from "./round.ts";
+import { isCountedOut, isOver, type Round } from "./round.ts";
 
 export function executeRound(round: Round): void {
   executeWaitingManagementCalls(round);
@@ -17,7 +17,7 @@ export function executeRound(round: Round): void {
   const withTasks = new Set([...state.withTimer.due(state.time), ...state.withHeartbeat]);
   let isFirstPass = true;
   let most = state.serviceReceived;
-  while (round.instructionsLeft > 0) {
+  while (!isOver(round)) {
     const candidates = new Set([...state.withLowMemoryHook, ...(isFirstPass ? withTasks : []), ...state.withInput]);
     const queue = inOrderOfService(round, candidates);
     if (queue.length === 0) {
@@ -26,7 +26,7 @@ export function executeRound(round: Round): void {
       break;
     }
     for (const canister of queue) {
-      if (round.instructionsLeft <= 0) break;
+      if (isOver(round)) break;
       // What ran before it may have deleted it, or begun to install code in it.
       if (canister.pendingExecution !== undefined || !state.canisters.has(canister.id)) continue;
       const before = round.instructionsLeft;
@@ -44,14 +44,14 @@ export function executeRound(round: Round): void {
 
 /** The low-memory hook comes before whatever is next, in the round in which memory got low. */
 function executeHook(round: Round, canister: CanisterState): void {
-  if (canister.lowMemoryHook !== "ready" || canister.pendingExecution !== undefined) return;
+  if (canister.lowMemoryHook !== "ready" || canister.pendingExecution !== undefined || isCountedOut(round)) return;
   executeTask(round, canister, "lowWasmMemory");
 }
 
 /** Timer, heartbeat and messages take turns at being first; where it is the messages' turn, tasks wait a round. */
 function executeTasks(round: Round, canister: CanisterState): void {
   for (const task of tasksInTurn(round, canister)) {
-    if (round.instructionsLeft <= 0 || canister.pendingExecution !== undefined) return;
+    if (isOver(round) || canister.pendingExecution !== undefined) return;
     executeTask(round, canister, task);
     executeHook(round, canister);
   }
@@ -75,7 +75,7 @@ function tasksInTurn({ state }: Round, canister: CanisterState): readonly Task[]
 
 /** Runs what is in the queue now; what these messages cause comes in the next pass. */
 function executeInputs(round: Round, canister: CanisterState): void {
-  for (let left = canister.input.length; left > 0 && round.instructionsLeft > 0; left--) {
+  for (let left = canister.input.length; left > 0 && !isOver(round); left--) {
     if (canister.pendingExecution !== undefined) break;
     const item = canister.input.shift();
     if (item === undefined) break;

@@ -2,6 +2,7 @@
 // answered here; the message's id is remembered either way. Checklist 1.8, 2.5, 4.1, 5.1.
 import {
   freezingThreshold,
+  holdBack,
   isChargedLater,
   isFree,
   outOfCycles,
@@ -41,6 +42,7 @@ function inductCanisterCall(round: Round, message: IngressMessage): UserError | 
   if (canister.status.kind === "stopping") return userError(ErrorCode.CanisterStopping, `Canister ${id()} is stopping`);
   const unpaid = chargeInduction(round, canister, message);
   if (unpaid !== undefined) return unpaid;
+  if (holdBack(round, canister.id, { kind: "ingress", message })) return undefined;
   canister.input.push({ kind: "ingress", message });
   touch(state, canister);
   return undefined;

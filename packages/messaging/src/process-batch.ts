@@ -3,22 +3,26 @@
 import {
   admitsAnyIngress,
   answerRandomness,
+  applyInterventions,
   chargeAllocations,
   continueLongExecution,
   decayDebits,
   deliverQueryStats,
   executeRound,
   expireCalls,
+  expireHeldIngress,
   expireStopCalls,
   type FeeSchedule,
   type LongExecutions,
   measureUsage,
   nextDeadline,
+  nextHeldExpiry,
   nextStopTimeout,
   OVERHEAD_INSTRUCTIONS,
   observeBlockmaker,
   type Round,
   type RoundEvent,
+  refuseInterventions,
   type StateDelta,
   shedMessages,
   takeStateDelta,
@@ -29,6 +33,7 @@ import {
   type CanisterId,
   type CryptoPort,
   type Height,
+  type InterventionResult,
   InvariantViolation,
   MAX_INGRESS_ANSWER_BYTES,
   type PrincipalId,
@@ -74,6 +79,8 @@ export interface RoundOutput {
   readonly delta: StateDelta;
   readonly access: AccessChanges;
   readonly events: readonly RoundEvent[];
+  /** Of the batch's interventions, in their order. */
+  readonly interventionResults: readonly InterventionResult[];
   /** What the executions took, without what a round counts for each beside. */
   readonly instructions: number;
   readonly executions: number;
@@ -116,22 +123,38 @@ function runBatch(machine: StateMachine, batch: Batch): Round {
   round.eventBytes = 0;
   round.instructionsLeft = machine.fees.limits.round;
   round.executions = 0;
-  continueLongExecution(round);
+  round.maxExecutions = batch.maxExecutions;
+  round.interventionResults = [];
   if (batch.blockmaker !== undefined) observeBlockmaker(state, batch.blockmaker);
   deliverQueryStats(state, batch.queryStats ?? []);
+  if (!intervene(round, batch)) runRound(round, batch);
+  if (batch.isCheckpoint === true) machine.long.abortAll();
+  state.pages.reclaim();
+  return round;
+}
+
+/** True when the batch is one that changes the state by interventions and does nothing else. */
+function intervene(round: Round, { interventions = [] }: Batch): boolean {
+  if (interventions.length === 0) return false;
+  const isTaken = round.state.config.provisional;
+  round.interventionResults = isTaken ? applyInterventions(round, interventions) : refuseInterventions(interventions);
+  return isTaken;
+}
+
+function runRound(round: Round, batch: Batch): void {
+  const { state } = round;
+  continueLongExecution(round);
   answerRandomness(round);
   expireStopCalls(round);
   expireCalls(round);
+  expireHeldIngress(round);
   for (const message of batch.ingress) inductIngress(round, message);
   executeRound(round);
   shedMessages(round);
   decayDebits(round);
   chargeAllocations(round);
-  if (batch.isCheckpoint === true) machine.long.abortAll();
   state.ingressHistory.prune(state.time);
   state.ingressHistory.dropAnswersAbove(MAX_INGRESS_ANSWER_BYTES);
-  state.pages.reclaim();
-  return round;
 }
 
 const rounds = new WeakMap<StateMachine, Round>();
@@ -157,7 +180,7 @@ export function describeWholeState(machine: StateMachine): RoundOutput {
 
 function takeOutput(
   machine: StateMachine,
-  round: Pick<Round, "events" | "instructionsLeft" | "executions">,
+  round: Pick<Round, "events" | "instructionsLeft" | "executions" | "interventionResults">,
   { whole } = { whole: false },
 ): RoundOutput {
   const { state } = machine;
@@ -170,6 +193,7 @@ function takeOutput(
     access: accessChanges(machine, requests),
     delta: takeStateDelta(state, state.modules.takeReaderChanges(), { whole }),
     events: round.events,
+    interventionResults: round.interventionResults ?? [],
     ...workOf(machine, round),
     pausedExecutions: machine.long.size,
     hasMoreWork:
@@ -212,5 +236,6 @@ function earlier(one: Time | undefined, other: Time | undefined): Time | undefin
 
 function wakeTime(state: SubnetState): Time | undefined {
   if (state.withHeartbeat.size > 0) return state.time;
-  return earlier(earlier(nextDeadline({ state }), nextStopTimeout({ state })), state.withTimer.earliest);
+  const times = [nextDeadline({ state }), nextStopTimeout({ state }), nextHeldExpiry(state), state.withTimer.earliest];
+  return times.reduce(earlier);
 }

@@ -38,6 +38,7 @@ interface MetaRecord {
   readonly blockmakers: SubnetState["blockmakers"];
   readonly managementQueue: WaitingManagementCall[];
   readonly serviceReceived: number;
+  readonly interventions: SubnetState["interventions"];
   readonly metrics: SubnetState["metrics"];
 }
 
@@ -101,6 +102,7 @@ export class Checkpoints {
         blockmakers: state.blockmakers,
         managementQueue: state.managementQueue,
         serviceReceived: state.serviceReceived,
+        interventions: state.interventions,
         metrics: state.metrics,
       };
       store.commit(state.height, encodeState(meta));
@@ -136,6 +138,7 @@ export class Checkpoints {
     state.blockmakers = meta.blockmakers;
     state.managementQueue = meta.managementQueue;
     state.serviceReceived = meta.serviceReceived;
+    state.interventions = meta.interventions;
     // Counted anew from the memories, as everything else that can be.
     state.metrics = { ...meta.metrics, canisterStateBytes: 0 };
     for (const key of store.keys("ingress/")) {

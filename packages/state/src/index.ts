@@ -14,6 +14,7 @@ export { copyBytes, copyRange } from "./page-copy.ts";
 export * from "./page-store.ts";
 export { PageTable } from "./page-table.ts";
 export * from "./paged-memory.ts";
+export * from "./standing-interventions.ts";
 export { BatchLog } from "./store/batch-log.ts";
 export { CheckpointStore } from "./store/checkpoint-store.ts";
 export { MemoryStorage } from "./store/memory-storage.ts";

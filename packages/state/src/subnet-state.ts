@@ -25,6 +25,7 @@ import { IngressHistory } from "./ingress-history.ts";
 import type { ModuleStore } from "./module-store.ts";
 import type { PageStore } from "./page-store.ts";
 import { PagedMemory } from "./paged-memory.ts";
+import { noInterventions, type StandingInterventions } from "./standing-interventions.ts";
 import { TimerIndex } from "./timer-index.ts";
 
 export interface SubnetConfig {
@@ -173,6 +174,8 @@ export interface SubnetState {
   managementQueue: WaitingManagementCall[];
   /** What the canister with work that was served least has had (`CanisterState.serviceReceived`). */
   serviceReceived: number;
+  /** What tests have asked for; nothing on other networks. */
+  interventions: StandingInterventions;
 
   // Indexes.
   /** Canisters with something in their input queue. */
@@ -219,6 +222,7 @@ export function newSubnetState(config: SubnetConfig, modules: ModuleStore, pages
     blockmakers: [],
     managementQueue: [],
     serviceReceived: 0,
+    interventions: noInterventions(),
     withInput: new Set(),
     withPending: new Set(),
     withHeartbeat: new Set(),

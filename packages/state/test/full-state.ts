@@ -249,6 +249,17 @@ function addSnapshots(state: SubnetState, canister: CanisterState): void {
   });
 }
 
+function addInterventions({ interventions }: SubnetState): void {
+  const [canister, other] = [idAt(1), idAt(2)];
+  const rule = { receiver: canister, sender: other, methodName: "m", messageKind: "request", atMost: 3 } as const;
+  interventions.nextNumber = 4;
+  interventions.rules.push({ number: 1, rule, left: 2 }, { number: 2, rule: {}, left: undefined });
+  interventions.held.set(3, { receiver: other, item: { kind: "request", request: REQUEST, since: TIME } });
+  interventions.traps.push({ canister, on: { kind: "method", name: "m" }, message: "now" });
+  interventions.traps.push({ canister, on: undefined, message: "now" });
+  interventions.fullQueues.push({ sender: canister, receiver: other, places: 500 });
+}
+
 export function fullState(): SubnetState {
   const state = emptyState();
   Object.assign(state, { height: 5, time: TIME, randomness: new Uint8Array(32).fill(1), nextCanisterIndex: 4n });
@@ -257,6 +268,7 @@ export function fullState(): SubnetState {
   state.charges.push(TIME - 2_000_000_000n, TIME - 1_000_000_000n);
   state.blockmakers = [{ time: TIME, nodes: new Map([[ALICE, { proposed: 3, failed: 1 }]]) }];
   state.retiredIds.add(idAt(19)).add(idAt(18));
+  addInterventions(state);
   fillCanister(state, addCanister(state, 1, moduleNamed("one", true)));
   addSnapshots(state, addCanister(state, 2, moduleNamed("two")));
   addCanister(state, 3, moduleNamed("two"));

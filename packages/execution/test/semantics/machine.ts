@@ -21,11 +21,14 @@ import {
   touch,
 } from "@atoll/state";
 import {
+  type Batch,
   type CanisterId,
   canisterIdFromIndex,
   ErrorCode,
   type IngressMessage,
   type IngressStatus,
+  type Intervention,
+  type InterventionResult,
   MANAGEMENT_CANISTER,
   type PrincipalId,
   principalFromBytes,
@@ -89,12 +92,22 @@ export function newMachine(config: Partial<SubnetConfig> = {}, pools: Pools = {}
 
 /** One batch; `seconds` of subnet time pass before it. */
 export function round(m: Machine, ingress: readonly IngressMessage[] = [], seconds = 1): RoundOutput {
+  return roundWith(m, { ingress: [...ingress] }, seconds);
+}
+
+/** A batch of which more is said than its messages. */
+export function roundWith(m: Machine, rest: Partial<Batch>, seconds = 1): RoundOutput {
   m.time += BigInt(seconds) * SECOND_NS;
   m.height++;
   const randomness = sha256(new TextEncoder().encode(`round ${m.height}`));
-  m.last = processBatch(m.machine, { height: m.height, time: m.time, randomness, ingress: [...ingress] });
+  m.last = processBatch(m.machine, { height: m.height, time: m.time, randomness, ingress: [], ...rest });
   m.queries.apply(m.last.delta);
   return m.last;
+}
+
+/** What became of each. */
+export function intervene(m: Machine, ...interventions: readonly Intervention[]): readonly InterventionResult[] {
+  return roundWith(m, { interventions }).interventionResults;
 }
 
 /** One batch after the slice that comes before it, for executions that take many rounds. */
