@@ -1,21 +1,11 @@
 // One subnet of a test network: a replica that executes in this thread, with keys drawn from the subnet's seed. Its
 // signature is that of one node, its fees and its tree are those of the number of nodes that its kind has.
-import { ed25519KeyToDer, scalarToBytes, selfAuthenticatingId, subnetKeyToDer } from "@atoll/crypto";
-import { randomScalar } from "@atoll/crypto/threshold-bls";
 import { InlineExecutor, Replica, type ReplicaOptions } from "@atoll/replica";
 import type { SubnetConfig } from "@atoll/state";
-import type {
-  CanisterRange,
-  ClockPort,
-  CryptoPort,
-  LogPort,
-  NetworkTopology,
-  PrincipalId,
-  StoragePort,
-  SubnetRecord,
-} from "@atoll/types";
+import type { ClockPort, CryptoPort, LogPort, PrincipalId, StoragePort } from "@atoll/types";
 import { SeededEntropy } from "./seeded-entropy.ts";
-import { freshRange, publicRanges, publicSubnetId, SUBNET_KINDS, type SubnetKind } from "./subnet-kinds.ts";
+import { drawKeys, subnetConfig } from "./subnet-config.ts";
+import { SUBNET_KINDS, type SubnetKind } from "./subnet-kinds.ts";
 
 export interface SubnetSpec {
   readonly kind: SubnetKind;
@@ -48,33 +38,17 @@ export interface NetworkSubnet extends SubnetGenesis {
 
 const ENDLESS = { update: 1e15, query: 1e15, install: 1e15, round: 1e15 };
 
-/** `fresh`: how many ranges of ids the network has given out. */
-export function makeGenesis(spec: SubnetSpec, seed: Uint8Array, fresh: number, crypto: CryptoPort): SubnetGenesis {
-  const { kind } = spec;
-  const { type, nodes, named } = SUBNET_KINDS[kind];
-  const entropy = new SeededEntropy(seed, crypto);
-  const secret = scalarToBytes(randomScalar(entropy));
-  const publicKey = subnetKeyToDer(crypto.bls.publicKey(secret));
-  const hasPublicId = kind === "nns" ? spec.publicId === true : named !== undefined;
-  const nodeSecrets = Array.from({ length: nodes }, () => entropy.randomBytes(32));
-  const range = freshRange(fresh);
+/** `place`: how many ranges of ids the network has given out. */
+export function makeGenesis(spec: SubnetSpec, seed: Uint8Array, place: number, crypto: CryptoPort): SubnetGenesis {
+  const { kind, publicId = false } = spec;
+  const keys = drawKeys(SUBNET_KINDS[kind].nodes, new SeededEntropy(seed, crypto));
   const config: SubnetConfig = {
-    subnetId: (hasPublicId ? publicSubnetId(kind) : undefined) ?? selfAuthenticatingId(publicKey, crypto.sha224),
-    type,
-    publicKey,
-    nodes: nodeSecrets.map((node) => {
-      const key = ed25519KeyToDer(crypto.ed25519PublicKey(node));
-      return { nodeId: selfAuthenticatingId(key, crypto.sha224), publicKey: key };
-    }),
-    canisterRanges: sorted([...publicRanges(kind), range]),
-    allocationRanges: [range],
-    feeNodes: nodes,
-    provisional: true,
+    ...subnetConfig({ kind, keys, place, publicId }, crypto),
     ...(spec.costSchedule && { costSchedule: spec.costSchedule }),
     ...(spec.subnetAdmins && { subnetAdmins: spec.subnetAdmins }),
     ...(spec.instructions === "benchmarking" && { resources: { instructions: ENDLESS } }),
   };
-  return { kind, seed, spec, config, secret, nodeSecret: nodeSecrets[0] as Uint8Array };
+  return { kind, seed, spec, config, secret: keys.secret, nodeSecret: keys.nodeSecrets[0] as Uint8Array };
 }
 
 export interface SubnetPorts {
@@ -113,21 +87,4 @@ export function makeSubnet(genesis: SubnetGenesis, around: SubnetSurroundings, p
     executor,
   );
   return { ...genesis, id: config.subnetId, replica, executor };
-}
-
-export function topologyOf(version: number, root: SubnetGenesis, subnets: Iterable<SubnetGenesis>): NetworkTopology {
-  const records = [...subnets].map(
-    ({ config: { subnetId, type, publicKey, canisterRanges } }): SubnetRecord => ({
-      subnetId,
-      type,
-      publicKey,
-      canisterRanges,
-    }),
-  );
-  records.sort((a, b) => (a.subnetId < b.subnetId ? -1 : 1));
-  return { version, rootSubnetId: root.config.subnetId, subnets: records };
-}
-
-function sorted(ranges: readonly CanisterRange[]): CanisterRange[] {
-  return [...ranges].sort(([a], [b]) => (a < b ? -1 : 1));
 }

@@ -2,8 +2,7 @@
 // each of them when it is told to. It is what a test holds; the test kit and the PocketIC server are faces of it.
 // Nothing moves by itself unless automatic progress is on, and the same calls with the same seed lead to the same bytes.
 import { effectiveCanisterId } from "@atoll/execution";
-import type { BatchContent, DelegationSource } from "@atoll/replica";
-import { createNetworkHandler } from "@atoll/replica";
+import { type BatchContent, createNetworkHandler, type DescribedSubnet, delegationSource } from "@atoll/replica";
 import { MemoryStorage } from "@atoll/state";
 import {
   type ClockPort,
@@ -15,7 +14,6 @@ import {
   MANAGEMENT_CANISTER,
   type NetworkTopology,
   type PrincipalId,
-  principalToBytes,
   principalToText,
   type QueryResult,
   type StoragePort,
@@ -25,9 +23,11 @@ import {
 } from "@atoll/types";
 import type { HttpHandler, TimerPort } from "@atoll/types/http";
 import { type CanisterCall, ingressOf, type MessageId, queryOf, subnetFor } from "./calls.ts";
-import { makeGenesis, makeSubnet, type NetworkSubnet, type SubnetSpec, topologyOf } from "./network-subnet.ts";
+import { makeGenesis, makeSubnet, type NetworkSubnet, type SubnetSpec } from "./network-subnet.ts";
 import { knowOwnSignatures } from "./own-signatures.ts";
 import { Progress, type ProgressOptions } from "./progress.ts";
+import { topologyOf } from "./subnet-config.ts";
+import { defaultSubnetOf, SUBNET_KINDS } from "./subnet-kinds.ts";
 
 export interface NetworkOptions {
   readonly subnets: readonly SubnetSpec[];
@@ -125,6 +125,7 @@ export class Network {
         topology: () => this.#topology,
         backend: (id) => this.#subnets.get(id)?.replica.backend,
         defaultSubnet: () => this.defaultSubnet.id,
+        development: { subnets: () => [...this.#subnets.values()].map(described) },
       },
       { timer: this.#ports.timer, log: this.#ports.log },
     );
@@ -133,12 +134,7 @@ export class Network {
 
   /** The subnet that takes new canisters when nobody says which. */
   get defaultSubnet(): NetworkSubnet {
-    const all = [...this.#subnets.values()];
-    for (const kind of ["application", "cloud-engine", "verified-application", "system"]) {
-      const found = all.find((subnet) => subnet.kind === kind);
-      if (found !== undefined) return found;
-    }
-    return this.root;
+    return defaultSubnetOf(this.#subnets.values()) ?? this.root;
   }
 
   /** The time of the next round. Throws RangeError when it is earlier than now. */
@@ -268,7 +264,8 @@ export class Network {
       const around = {
         rootKey: root.config.publicKey,
         rootSubnetId: root.config.subnetId,
-        delegation: root === genesis ? undefined : this.#delegationOf(subnetId),
+        delegation:
+          root === genesis ? undefined : delegationSource(() => this.root.replica.backend.certifiedState(), subnetId),
         storage: this.#options.storage?.(place) ?? new MemoryStorage(),
       };
       const subnet = makeSubnet(genesis, around, { ...this.#ports, clock });
@@ -315,23 +312,6 @@ export class Network {
     });
   }
 
-  /** What the root subnet says of another one, as of its last round. */
-  #delegationOf(subnet: PrincipalId): DelegationSource {
-    const id = principalToBytes(subnet);
-    const base = [label("subnet"), id];
-    const key = [...base, label("public_key")];
-    const paths = {
-      none: [key, [...base, label("type")]],
-      flat: [key, [...base, label("type")], [...base, label("canister_ranges")]],
-      sharded: [key, [...base, label("type")], [label("canister_ranges"), id]],
-    };
-    return (style) => {
-      const state = this.root.replica.backend.certifiedState();
-      if (state === undefined || !state.has(key)) return undefined;
-      return { subnetId: id, certificate: state.certificate(paths[style], "none") };
-    };
-  }
-
   #subnetFor(call: CanisterCall): NetworkSubnet | undefined {
     const id = subnetFor(this.#topology, call, aboutOf(call));
     if (id !== undefined) return this.#subnets.get(id);
@@ -358,10 +338,10 @@ function aboutOf({ receiver, methodName, arg }: CanisterCall): PrincipalId | und
   return id === "any" ? undefined : id;
 }
 
-const encoder = new TextEncoder();
-
-function label(text: string): Uint8Array {
-  return encoder.encode(text);
+function described({ id, kind, seed, spec, config: { canisterRanges } }: NetworkSubnet): DescribedSubnet {
+  const { subnetAdmins, costSchedule = "normal", instructions = "production" } = spec;
+  const facts = { subnetId: id, kind: SUBNET_KINDS[kind].label, seed, canisterRanges, costSchedule, instructions };
+  return { ...facts, ...(subnetAdmins && { subnetAdmins }) };
 }
 
 function notHosted({ receiver, effective }: CanisterCall): UserError {

@@ -24,6 +24,8 @@ export type SubnetKind =
   | "test-threshold-keys";
 
 interface KindFacts {
+  /** In PocketIC's descriptions of networks. */
+  readonly label: string;
   readonly type: SubnetType;
   readonly nodes: number;
   /** Ids on the public network, as texts; a subnet of such a kind is the only one of its kind. */
@@ -32,6 +34,7 @@ interface KindFacts {
 
 export const SUBNET_KINDS: Readonly<Record<SubnetKind, KindFacts>> = {
   nns: {
+    label: "NNS",
     type: "system",
     nodes: 40,
     named: {
@@ -43,6 +46,7 @@ export const SUBNET_KINDS: Readonly<Record<SubnetKind, KindFacts>> = {
     },
   },
   sns: {
+    label: "SNS",
     type: "application",
     nodes: 34,
     named: {
@@ -51,6 +55,7 @@ export const SUBNET_KINDS: Readonly<Record<SubnetKind, KindFacts>> = {
     },
   },
   ii: {
+    label: "II",
     type: "system",
     nodes: 34,
     named: {
@@ -62,6 +67,7 @@ export const SUBNET_KINDS: Readonly<Record<SubnetKind, KindFacts>> = {
     },
   },
   fiduciary: {
+    label: "Fiduciary",
     type: "application",
     nodes: 34,
     named: {
@@ -70,6 +76,7 @@ export const SUBNET_KINDS: Readonly<Record<SubnetKind, KindFacts>> = {
     },
   },
   bitcoin: {
+    label: "Bitcoin",
     type: "system",
     nodes: 13,
     named: {
@@ -77,12 +84,24 @@ export const SUBNET_KINDS: Readonly<Record<SubnetKind, KindFacts>> = {
       ranges: [["g3wsl-eqaaa-aaaan-aaaaa-cai", "2qqia-xyaaa-aaaan-p777q-cai"]],
     },
   },
-  system: { type: "system", nodes: 13 },
-  application: { type: "application", nodes: 13 },
-  "verified-application": { type: "verified_application", nodes: 13 },
-  "cloud-engine": { type: "cloud_engine", nodes: 13 },
-  "test-threshold-keys": { type: "application", nodes: 13 },
+  system: { label: "System", type: "system", nodes: 13 },
+  application: { label: "Application", type: "application", nodes: 13 },
+  "verified-application": { label: "VerifiedApplication", type: "verified_application", nodes: 13 },
+  "cloud-engine": { label: "CloudEngine", type: "cloud_engine", nodes: 13 },
+  "test-threshold-keys": { label: "TestThresholdKeys", type: "application", nodes: 13 },
 };
+
+const TAKES_NEW: readonly SubnetKind[] = ["application", "cloud-engine", "verified-application", "system"];
+
+/** The subnet that takes new canisters when nobody says which; undefined: there is none. */
+export function defaultSubnetOf<T extends { readonly kind: SubnetKind }>(subnets: Iterable<T>): T | undefined {
+  const all = [...subnets];
+  for (const kind of TAKES_NEW) {
+    const found = all.find((subnet) => subnet.kind === kind);
+    if (found !== undefined) return found;
+  }
+  return all[0];
+}
 
 const IDS_PER_RANGE = 1n << 20n;
 const LAST_RANGE = 0xffff_ffff_ffff_ffffn / IDS_PER_RANGE;

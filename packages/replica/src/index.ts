@@ -2,6 +2,7 @@
 // `Replica` is the node, `createHttpHandler` its face to clients, an `Executor` its hands.
 export * from "./backend.ts";
 export type { DelegationSource } from "./certified-tree.ts";
+export { delegationSource } from "./delegation.ts";
 export { DurableState, type DurableStateOptions, type DurableStatePorts } from "./durable-state.ts";
 export * from "./executor.ts";
 export * from "./genesis.ts";

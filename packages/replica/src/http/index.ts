@@ -6,3 +6,4 @@ export { type Fetch, toFetch } from "./fetch.ts";
 export { createNetworkHandler, type NetworkBackends } from "./network-router.ts";
 export { createHttpHandler } from "./router.ts";
 export type { Implementation } from "./status.ts";
+export type { DescribedSubnet } from "./topology.ts";

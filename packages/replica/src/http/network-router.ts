@@ -3,8 +3,9 @@
 // yet go to the subnet that takes new ones. Interface specification, "HTTPS interface".
 import { MANAGEMENT_CANISTER, type NetworkTopology, type PrincipalId, principalFromText, subnetOf } from "@atoll/types";
 import type { HttpHandler } from "@atoll/types/http";
-import type { ReplicaBackend } from "../backend.ts";
+import type { ReplicaBackend, ReplicaHealth } from "../backend.ts";
 import { textAnswer } from "./answers.ts";
+import { developmentAnswer, type NetworkForDevelopment } from "./development.ts";
 import type { HttpInterfaceOptions } from "./endpoint.ts";
 import { createHttpHandler } from "./router.ts";
 
@@ -13,9 +14,12 @@ export interface NetworkBackends {
   backend(subnet: PrincipalId): ReplicaBackend | undefined;
   /** Where canisters are created by calls that name no other place. */
   defaultSubnet(): PrincipalId;
+  /** What is served below `/_/`; nothing without it. */
+  readonly development?: Omit<NetworkForDevelopment, "defaultSubnet">;
 }
 
 export function createNetworkHandler(network: NetworkBackends, options: HttpInterfaceOptions): HttpHandler {
+  const { development, defaultSubnet } = network;
   const handlers = new Map<PrincipalId, HttpHandler>();
   const handlerOf = (subnet: PrincipalId): HttpHandler | undefined => {
     let handler = handlers.get(subnet);
@@ -26,10 +30,21 @@ export function createNetworkHandler(network: NetworkBackends, options: HttpInte
     }
     return handler;
   };
+  let ofNetwork: HttpHandler | undefined;
   return async (request) => {
     const [path = ""] = request.target.split("?", 1);
     const [, area, , , id = ""] = path.split("/");
-    const subnet = area === "api" && id !== "" ? subnetOfPath(network, id) : network.topology().rootSubnetId;
+    if (area === "_" && development !== undefined) {
+      const answer = await developmentAnswer({ ...development, defaultSubnet }, request);
+      if (answer !== undefined) return answer;
+    }
+    if (area !== "api" || id === "") {
+      const root = network.backend(network.topology().rootSubnetId);
+      if (root === undefined) return textAnswer(503, "The network is not ready yet.");
+      ofNetwork ??= createHttpHandler({ ...root, health: () => healthOf(network) }, options);
+      return ofNetwork(request);
+    }
+    const subnet = subnetOfPath(network, id);
     const handler = subnet === undefined ? undefined : handlerOf(subnet);
     if (handler === undefined) {
       return textAnswer(
@@ -39,6 +54,15 @@ export function createNetworkHandler(network: NetworkBackends, options: HttpInte
     }
     return handler(request);
   };
+}
+
+/** A network is healthy when all its subnets are. */
+function healthOf({ topology, backend }: NetworkBackends): ReplicaHealth {
+  for (const { subnetId } of topology().subnets) {
+    const health = backend(subnetId)?.health() ?? "starting";
+    if (health !== "healthy") return health;
+  }
+  return "healthy";
 }
 
 /** What is no principal at all is refused by the first subnet, like everything else that is wrong with a request. */
