@@ -16,6 +16,7 @@ const SCANNER = fromHex(
     "200020014f044020010f0b2000fd0004002000fd000410fd502000fd0004202000fd000430fd50fd502000fd0004402000fd000450fd5020" +
     "00fd0004602000fd000470fd50fd50fd50fd53047f200005200041807f6b21000c010b0b0b",
 );
+let compiledScanner: WebAssembly.Module | undefined;
 /** Pages that it looks at in one step. Half of them took twice the time. */
 const STEP = 128;
 
@@ -27,7 +28,8 @@ export class DirtyMap {
   constructor() {
     this.memory = new WebAssembly.Memory({ initial: DIRTY_MAP_PAGES, maximum: DIRTY_MAP_PAGES });
     this.#marks = new Uint8Array(this.memory.buffer);
-    const scanner = new WebAssembly.Instance(new WebAssembly.Module(SCANNER), {
+    compiledScanner ??= new WebAssembly.Module(SCANNER);
+    const scanner = new WebAssembly.Instance(compiledScanner, {
       atoll: { dirty: this.memory },
     });
     this.#next = scanner.exports.next as (at: number, end: number) => number;

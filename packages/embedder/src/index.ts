@@ -2,6 +2,7 @@
 // The state is not touched here: what an execution did comes back as values (`RunResult`).
 export * from "./execution-error.ts";
 export * from "./execution-input.ts";
+export { InstanceBudget, type InstanceLimits } from "./instance-budget.ts";
 export { InstancePool, type InstancePoolOptions, type InstanceSource } from "./instance-pool.ts";
 export type { LiveInstance, SliceLimits } from "./live-instance.ts";
 export { LOG_RECORD_BYTES } from "./log-delta.ts";

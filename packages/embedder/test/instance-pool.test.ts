@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
 import { PagedMemory, PageStore, type StoredModule } from "@atoll/state";
 import { type CanisterId, canisterIdFromIndex, OS_PAGE_BYTES } from "@atoll/types";
+import { InstanceBudget } from "../src/instance-budget.ts";
 import { InstancePool } from "../src/instance-pool.ts";
 import type { LiveInstance } from "../src/live-instance.ts";
 import { PageSet } from "../src/page-set.ts";
@@ -49,6 +50,38 @@ describe("the instance pool", () => {
     pool.drop(id(2));
     for (const index of [3, 4]) pool.get(id(index), source(1));
     assert.deepEqual(present(pool), [1, 3, 4]);
+  });
+
+  test("shares its bounds with the pools that have the same budget", () => {
+    const budget = new InstanceBudget({ maxInstances: 3, maxBytes: 8 * OS_PAGE_BYTES });
+    const [one, other] = [new InstancePool({ budget }), new InstancePool({ budget })];
+    for (const index of [0, 1]) one.get(id(index), source(1));
+    for (const index of [0, 2]) other.get(id(index), source(1));
+    assert.deepEqual([present(one), present(other)], [[1], [0, 2]]);
+    one.get(id(1), source(1));
+    other.get(id(3), source(7));
+    assert.deepEqual([present(one), present(other)], [[1], [3]], "the bytes of both count, the latest use decides");
+    other.clear();
+    assert.deepEqual([budget.size, budget.bytes, other.size], [1, OS_PAGE_BYTES, 0]);
+    one.clear();
+    assert.deepEqual([budget.size, budget.bytes], [0, 0]);
+  });
+
+  test("shares compiled code with the pools that have the same budget, and keeps so much of it", () => {
+    const budget = new InstanceBudget({ maxModules: 2 });
+    let compilations = 0;
+    const bytes = (): Uint8Array => {
+      compilations++;
+      return MODULE.prepared;
+    };
+    const first = budget.compiled("a", bytes);
+    budget.compiled("b", bytes);
+    assert.equal(budget.compiled("a", bytes), first);
+    budget.compiled("c", bytes);
+    assert.equal(budget.compiled("a", bytes), first, "what was used last stays");
+    assert.equal(compilations, 3);
+    budget.compiled("b", bytes);
+    assert.equal(compilations, 4);
   });
 
   test("gives up what it holds when there is no room for another one", () => {

@@ -61,14 +61,18 @@ export interface SubnetSurroundings {
   readonly rootKey: Uint8Array;
   readonly rootSubnetId: PrincipalId;
   readonly delegation: ReplicaOptions["delegation"];
-  readonly storage: StoragePort;
+  /** None: in memory only. */
+  readonly storage: StoragePort | undefined;
 }
 
 /** The subnet, not started yet. */
 export function makeSubnet(genesis: SubnetGenesis, around: SubnetSurroundings, ports: SubnetPorts): NetworkSubnet {
   const { config } = genesis;
   const { rootKey, rootSubnetId, delegation, storage } = around;
-  const executor = new InlineExecutor({ config, rootKey }, { storage, crypto: ports.crypto, log: ports.log });
+  const executor = new InlineExecutor(
+    { config, rootKey },
+    { ...(storage && { storage }), crypto: ports.crypto, log: ports.log },
+  );
   const entropy = new SeededEntropy(ports.crypto.sha256(genesis.seed), ports.crypto);
   const node = config.nodes[0];
   if (node === undefined) throw new TypeError("a subnet has nodes");

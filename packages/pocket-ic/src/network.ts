@@ -3,7 +3,6 @@
 // Nothing moves by itself unless automatic progress is on, and the same calls with the same seed lead to the same bytes.
 import { effectiveCanisterId } from "@atoll/execution";
 import { type BatchContent, createNetworkHandler, type DescribedSubnet, delegationSource } from "@atoll/replica";
-import { MemoryStorage } from "@atoll/state";
 import {
   type ClockPort,
   type CryptoPort,
@@ -266,7 +265,7 @@ export class Network {
         rootSubnetId: root.config.subnetId,
         delegation:
           root === genesis ? undefined : delegationSource(() => this.root.replica.backend.certifiedState(), subnetId),
-        storage: this.#options.storage?.(place) ?? new MemoryStorage(),
+        storage: this.#options.storage?.(place),
       };
       const subnet = makeSubnet(genesis, around, { ...this.#ports, clock });
       subnet.replica.onWork = () => this.#progress?.hasWork();

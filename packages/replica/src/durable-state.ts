@@ -1,6 +1,6 @@
-// A subnet's state with its life on disk: each batch is made durable before it is executed, checkpoints keep the
-// log short, a start loads the last checkpoint and executes the rest of the log again. So everything that anybody
-// was ever shown can be derived again after a crash at any instruction.
+// A subnet's state and the machine that executes on it. With a storage it is durable: a batch is on the disk before it
+// is executed (state-on-disk.ts), and a start loads what is there. Without one it lives in memory only, as in test
+// networks: the same code, and nothing is kept of a round but the state that it led to.
 import {
   describeModule,
   InstancePool,
@@ -12,51 +12,18 @@ import {
 import { FeeSchedule, LongExecutions } from "@atoll/execution";
 import { describeWholeState, processBatch, type RoundOutput, replayBatch, type StateMachine } from "@atoll/messaging";
 import {
-  BatchLog,
   CanonicalTree,
-  CheckpointStore,
-  Checkpoints,
+  forgetChanges,
   ModuleStore,
   newSubnetState,
   type PageStore,
   type SubnetConfig,
-  type SubnetState,
 } from "@atoll/state";
-import {
-  type Batch,
-  type CryptoPort,
-  decodeState,
-  EnvironmentError,
-  encodeState,
-  type Height,
-  invariant,
-  type LogPort,
-  type StoragePort,
-} from "@atoll/types";
-
-/**
- * A checkpoint is due after this much work since the last one, so that a start after a crash never repeats more than
- * a second or two of it.
- */
-const CHECKPOINT_INSTRUCTIONS = 2_000_000_000;
-const CHECKPOINT_EXECUTIONS = 20_000;
-const CHECKPOINT_BATCHES = 2000;
-const CHECKPOINT_LOG_BYTES = 32 * 1024 * 1024;
-/**
- * A checkpoint drops what executions of many rounds did so far, so while there are any it waits; but not for ever. After
- * this many times the batches that the longest of all executions takes, at least the oldest has ended: it gets every
- * other slice.
- */
-const CHECKPOINT_WAITS_FOR_LONGEST = 4;
-/** The same as a multiple of what was asked for instead of the usual number of batches. */
-const CHECKPOINT_PATIENCE = 8;
+import { type Batch, type CryptoPort, type Height, invariant, type LogPort, type StoragePort } from "@atoll/types";
+import { StateOnDisk } from "./state-on-disk.ts";
 
 /** Some seconds of execution: as often a long start says how far it is. */
 const PROGRESS_INSTRUCTIONS = 10_000_000_000;
-
-const MISSING_CHECKPOINT =
-  "The checkpoint files (state-*) in the state folder are missing, and the batch log is not. Nothing was changed; " +
-  "restore a copy of the whole state folder, or start again with --clean, which deletes the state of this network.";
 
 export interface DurableStateOptions {
   readonly config: SubnetConfig;
@@ -72,7 +39,8 @@ export interface DurableStateOptions {
 }
 
 export interface DurableStatePorts {
-  readonly storage: StoragePort;
+  /** None: the state lives in memory only. */
+  readonly storage?: StoragePort;
   readonly crypto: Pick<CryptoPort, "sha256">;
   readonly log: LogPort;
   readonly crc32?: (bytes: Uint8Array, seed?: number) => number;
@@ -80,78 +48,66 @@ export interface DurableStatePorts {
 
 export class DurableState {
   readonly machine: StateMachine;
-  readonly #checkpoints: Checkpoints;
-  readonly #batches: BatchLog;
+  readonly #disk: StateOnDisk | undefined;
   readonly #log: LogPort;
-  readonly #checkpointBatches: number;
-  #instructions = 0;
-  #executions = 0;
-  #batchCount = 0;
-  #logBytes = 0;
 
   constructor(options: DurableStateOptions, { storage, crypto, log, crc32 }: DurableStatePorts) {
-    const checks = crc32 === undefined ? {} : { crc32 };
     const modules = new ModuleStore();
     const state = newSubnetState(options.config, modules, options.pages);
+    const fees = new FeeSchedule(options.config);
+    const long = new LongExecutions(options.slices === undefined ? {} : { slices: options.slices });
     this.#log = log;
-    this.#checkpointBatches = options.checkpointBatches ?? CHECKPOINT_BATCHES;
-    const store = CheckpointStore.open(storage, checks);
-    this.#checkpoints = new Checkpoints(store);
-    this.#batches = BatchLog.open(storage, { ...checks, checkpoint: store.height });
+    if (storage !== undefined) {
+      const { checkpointBatches } = options;
+      const longest = Math.ceil(fees.limits.install / long.limits.slice);
+      this.#disk = new StateOnDisk(
+        state,
+        { longest, ...(checkpointBatches !== undefined && { checkpointBatches }) },
+        { storage, log, ...(crc32 && { crc32 }) },
+      );
+    }
     this.machine = {
       state,
       pool: new InstancePool(options.instances),
-      fees: new FeeSchedule(options.config),
+      fees,
       crypto,
       rootKey: options.rootKey,
-      long: new LongExecutions(options.slices === undefined ? {} : { slices: options.slices }),
+      long,
       tree: new CanonicalTree(),
     };
-    if (this.#checkpoints.height === undefined) this.#begin(state);
-    else this.#checkpoints.load(state);
     prepareAgain(modules, crypto);
-  }
-
-  /** The log first: from the first checkpoint on, a log that is not there is a log that was lost. */
-  #begin(state: SubnetState): void {
-    const next = this.#batches.nextHeight ?? 1;
-    if (next !== 1) throw new EnvironmentError("STATE_CORRUPT", MISSING_CHECKPOINT);
-    if (this.#batches.firstHeight === undefined) this.#batches.restartAt(1);
-    this.#checkpoints.save(state);
   }
 
   /** Executes the batches logged after the checkpoint and describes the state that this leads to. */
   async start(): Promise<RoundOutput> {
-    const { state } = this.machine;
-    let told = 0;
-    for (const { height, payload } of this.#batches.entries(state.height + 1)) {
-      if (height !== state.height + 1) {
-        throw new EnvironmentError(
-          "STATE_CORRUPT",
-          `The batch log goes on at height ${height}, but the checkpoint is at ${state.height}.`,
-        );
-      }
-      const batch = decodeState(payload) as Batch;
-      await this.machine.long.runSlice();
-      this.#count(batch, payload.length, replayBatch(this.machine, batch));
-      if (this.#instructions < told + PROGRESS_INSTRUCTIONS) continue;
-      told = this.#instructions;
-      const last = (this.#batches.nextHeight ?? 1) - 1;
-      this.#log.log("info", `Executing again what came after the last checkpoint: batch ${height} of ${last}.`);
-    }
+    if (this.#disk !== undefined) await this.#catchUp(this.#disk);
     return describeWholeState(this.machine);
+  }
+
+  async #catchUp(disk: StateOnDisk): Promise<void> {
+    let [instructions, told] = [0, 0];
+    for (const batch of disk.batchesAfter(this.machine.state.height)) {
+      await this.machine.long.runSlice();
+      const work = replayBatch(this.machine, batch);
+      disk.count(batch, work);
+      instructions += work.instructions;
+      if (instructions < told + PROGRESS_INSTRUCTIONS) continue;
+      told = instructions;
+      const text = `Executing again what came after the last checkpoint: batch ${batch.height} of ${disk.lastHeight}.`;
+      this.#log.log("info", text);
+    }
   }
 
   /** Durable first, executed second. Waits for the slice of a long execution that comes between the two rounds. */
   async execute(batch: Batch): Promise<RoundOutput> {
-    const agreed = this.#isCheckpointDue() ? { ...batch, isCheckpoint: true } : batch;
-    const payload = encodeState(agreed);
-    this.#batches.append(agreed.height, payload);
-    this.#batches.sync();
+    const isCheckpointDue = this.#disk?.isCheckpointDue(this.machine.long.size > 0) === true;
+    const agreed = isCheckpointDue ? { ...batch, isCheckpoint: true } : batch;
+    this.#disk?.append(agreed);
     await this.machine.long.runSlice();
     const output = processBatch(this.machine, agreed);
-    this.#count(agreed, payload.length, output);
-    if (agreed.isCheckpoint === true) this.checkpoint();
+    this.#disk?.count(agreed, output);
+    if (this.#disk === undefined) forgetChanges(this.machine.state);
+    else if (agreed.isCheckpoint === true) this.checkpoint();
     return output;
   }
 
@@ -162,56 +118,21 @@ export class DurableState {
 
   /** Undefined before the first. */
   get checkpointHeight(): Height | undefined {
-    return this.#checkpoints.height;
+    return this.#disk?.checkpointHeight;
   }
 
   checkpoint(): void {
-    const { state } = this.machine;
+    const { state, long } = this.machine;
     // What is between two slices is in no checkpoint; the batches that led to it are in the log.
-    if (this.#checkpoints.height === state.height || this.machine.long.size > 0) return;
-    try {
-      this.#checkpoints.save(state);
-      this.#batches.dropBefore(state.height + 1);
-      this.#checkpoints.compact();
-    } catch (error) {
-      if (!(error instanceof EnvironmentError)) throw error;
-      // The batches are safe in the log; the next checkpoint will include what this one would have.
-      this.#log.log("warning", `No checkpoint could be written: ${error.message}`);
-    }
-    this.#instructions = 0;
-    this.#executions = 0;
-    this.#batchCount = 0;
-    this.#logBytes = 0;
+    if (this.#disk?.checkpointHeight === state.height || long.size > 0) return;
+    this.#disk?.checkpoint(state);
   }
 
+  /** Ends: nothing can be executed afterwards. */
   close(): void {
     this.checkpoint();
-    this.#batches.close();
-  }
-
-  #count(batch: Batch, bytes: number, { instructions, executions }: ReturnType<typeof replayBatch>): void {
-    this.#batchCount++;
-    this.#executions += Math.max(executions, batch.ingress.length);
-    this.#logBytes += bytes;
-    this.#instructions += instructions;
-  }
-
-  #batchesOfLongest(): number {
-    const { fees, long } = this.machine;
-    return CHECKPOINT_WAITS_FOR_LONGEST * Math.ceil(fees.limits.install / long.limits.slice);
-  }
-
-  #isCheckpointDue(): boolean {
-    if (this.machine.long.size > 0) {
-      const patience = CHECKPOINT_PATIENCE * this.#checkpointBatches;
-      return this.#batchCount >= Math.min(this.#batchesOfLongest(), patience);
-    }
-    return (
-      this.#instructions >= CHECKPOINT_INSTRUCTIONS ||
-      this.#executions >= CHECKPOINT_EXECUTIONS ||
-      this.#batchCount >= this.#checkpointBatches ||
-      this.#logBytes >= CHECKPOINT_LOG_BYTES
-    );
+    this.#disk?.close();
+    this.machine.pool.clear();
   }
 }
 

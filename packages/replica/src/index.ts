@@ -7,6 +7,6 @@ export { DurableState, type DurableStateOptions, type DurableStatePorts } from "
 export * from "./executor.ts";
 export * from "./genesis.ts";
 export * from "./http/index.ts";
-export { InlineExecutor } from "./inline-executor.ts";
+export { InlineExecutor, type InlineExecutorOptions } from "./inline-executor.ts";
 export { Replica, type ReplicaOptions } from "./replica.ts";
 export type { BatchContent } from "./solo-sequencer.ts";

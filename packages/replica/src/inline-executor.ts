@@ -1,5 +1,6 @@
 // Execution on the thread of the replica itself: for tests, the simulator and the browser. The query side still
 // gets its own instances and the same deltas as on another thread, so both arrangements run the same code.
+import { InstanceBudget } from "@atoll/embedder";
 import {
   executeQuery,
   FeeSchedule,
@@ -13,19 +14,23 @@ import type { Height } from "@atoll/types";
 import { DurableState, type DurableStateOptions, type DurableStatePorts } from "./durable-state.ts";
 import type { ExecutedRound, Executor } from "./executor.ts";
 
+/** `instances`: give the executors of a process one budget, so that its limits hold for all of them together. */
+export type InlineExecutorOptions = Omit<DurableStateOptions, "pages">;
+
 export class InlineExecutor implements Executor {
   readonly durable: DurableState;
   readonly #queries: QueryExecutor;
   readonly #pages: PageStore;
   #waiting: StateDelta[] = [];
 
-  constructor(options: Omit<DurableStateOptions, "pages">, ports: DurableStatePorts) {
+  constructor(options: InlineExecutorOptions, ports: DurableStatePorts) {
     this.#pages = new PageStore({ shared: false });
-    this.durable = new DurableState({ ...options, pages: this.#pages }, ports);
+    const instances = { budget: options.instances?.budget ?? new InstanceBudget(options.instances) };
+    this.durable = new DurableState({ ...options, instances, pages: this.#pages }, ports);
     this.#queries = new QueryExecutor(
       newQueryState(options.config, options.rootKey, this.#pages),
       new FeeSchedule(options.config),
-      options.instances,
+      instances,
     );
   }
 
@@ -54,6 +59,7 @@ export class InlineExecutor implements Executor {
 
   async stop(): Promise<void> {
     this.durable.close();
+    this.#queries.close();
   }
 
   #keepDelta({ delta, ...round }: Awaited<ReturnType<DurableState["start"]>>): ExecutedRound {

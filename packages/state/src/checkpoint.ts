@@ -262,6 +262,17 @@ export class Checkpoints {
   }
 }
 
+/** For a state without a disk: nobody will ever ask what changed since the last checkpoint. */
+export function forgetChanges(state: SubnetState): void {
+  for (const id of state.changedSinceCheckpoint) {
+    const canister = state.canisters.get(id);
+    if (canister !== undefined) for (const memory of memoriesOf(canister)) memory.forgetCheckpointChanges();
+  }
+  state.changedSinceCheckpoint.clear();
+  state.modules.takeChanges();
+  state.ingressHistory.forgetBucketChanges();
+}
+
 const ZEROS = new Uint8Array(OS_PAGE_BYTES);
 
 function noChanges(): OpenChanges {

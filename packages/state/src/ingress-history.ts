@@ -129,6 +129,10 @@ export class IngressHistory {
     return result;
   }
 
+  forgetBucketChanges(): void {
+    this.#changedBuckets.clear();
+  }
+
   /** Puts a record in without marking a change: also used when a checkpoint is loaded. */
   insert(requestId: RequestId, record: IngressRecord): void {
     this.#answerBytes += answerBytes(record) - answerBytes(this.#records.get(requestId));

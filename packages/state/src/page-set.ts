@@ -24,6 +24,10 @@ export class PageSet {
     }
   }
 
+  clear(): void {
+    this.#chunks.clear();
+  }
+
   copy(): PageSet {
     const copy = new PageSet();
     copy.addAll(this);

@@ -1,11 +1,15 @@
-// Where the 4 KiB pages of all canister memories live: slabs of 16 MiB, handed out page by page as slots.
+// Where the 4 KiB pages of all canister memories live: slabs of 32 pages, handed out page by page as slots.
 // Slots written in earlier rounds are never overwritten, so a reader (a query thread) that holds the page tables
 // of height h sees exactly the state of height h while later rounds run. A slot that was replaced in round h is
 // free again as soon as every reader has moved on to h.
+// A store can be copied at the cost of a reference per slab: what is in use then is written by neither side again.
 import { type Height, invariant, OS_PAGE_BYTES } from "@atoll/types";
 
-export const SLOTS_PER_SLAB = 4096;
+/** Few, as hundreds of small states live in one process. */
+export const SLOTS_PER_SLAB = 32;
 const SLAB_BYTES = SLOTS_PER_SLAB * OS_PAGE_BYTES;
+/** Slabs are allocated together, twice as many each time, up to 16 MiB: pages side by side have one buffer. */
+const MAX_SLABS_AT_ONCE = 128;
 const MAX_READERS = 16;
 
 /** Number of a page in the store. 0 is the page of zeros, which has no bytes of its own. */
@@ -18,15 +22,27 @@ export interface PageReader {
   readonly heights: Int32Array;
 }
 
+/** A slab as its stores see it: while there are several, what was in use when they parted is not written. */
+interface SharedSlab {
+  stores: number;
+}
+
 export class PageStore implements PageReader {
-  readonly slabs: Uint8Array[] = [];
+  slabs: Uint8Array[] = [];
   readonly heights: Int32Array;
   /** Called with each new slab, so that readers on other threads get it too. */
   onNewSlab: ((slab: Uint8Array) => void) | undefined;
   readonly #shared: boolean;
-  readonly #free: Slot[] = [];
+  #sharing: SharedSlab[] = [];
+  /** Slots of each slab that hold a page or wait for readers. */
+  #used: number[] = [];
+  #slotsInUse = 0;
+  #slabsAtOnce = 1;
+  #free: Slot[] = [];
+  /** Slots that would be free if no other store had their slab. */
+  #frozen: Slot[] = [];
   /** How many tables hold a slot beside the first, by slab; none where no table shares anything. */
-  readonly #shares: (Uint32Array | undefined)[] = [];
+  #shares: (Uint32Array | undefined)[] = [];
   /** Slots waiting for readers, oldest first, with the height at which they were replaced. */
   #retired: { height: Height; slots: Slot[] }[] = [];
   #next: Slot = 1;
@@ -44,18 +60,73 @@ export class PageStore implements PageReader {
 
   /** Slots that hold a page of some table, or wait for readers. */
   get slotsInUse(): number {
-    return this.#next - 1 - this.#free.length;
+    return this.#slotsInUse;
   }
 
   allocate(): Slot {
-    const free = this.#free.pop();
-    if (free !== undefined) return free;
-    if (this.#next >= this.slabs.length * SLOTS_PER_SLAB) {
-      const slab = new Uint8Array(allocate(SLAB_BYTES, this.#shared));
+    if (this.#free.length === 0 && this.#next >= this.slabs.length * SLOTS_PER_SLAB) this.#makeRoom();
+    const slot = this.#free.pop() ?? this.#next++;
+    this.#slotsInUse++;
+    const slab = Math.floor(slot / SLOTS_PER_SLAB);
+    this.#used[slab] = (this.#used[slab] as number) + 1;
+    return slot;
+  }
+
+  /** A store of the same slots. Either one may go on, and be released, at any time: neither sees what the other writes. */
+  fork(): PageStore {
+    invariant(!this.#shared, "a page store that other threads read cannot be copied");
+    const copy = new PageStore({ shared: false });
+    for (const slab of this.#sharing) slab.stores++;
+    copy.slabs = [...this.slabs];
+    copy.#sharing = [...this.#sharing];
+    copy.#used = [...this.#used];
+    copy.#slotsInUse = this.#slotsInUse;
+    copy.#shares = this.#shares.map((shares) => shares?.slice());
+    copy.#retired = this.#retired.map(({ height, slots }) => ({ height, slots: [...slots] }));
+    copy.heights.set(this.heights);
+    // What is free now stays with this store alone.
+    copy.#next = copy.slabs.length * SLOTS_PER_SLAB;
+    return copy;
+  }
+
+  /** Gives the slabs back to the stores that have them too; this one must not be used afterwards. */
+  release(): void {
+    for (const slab of this.#sharing) slab.stores--;
+    this.#sharing = [];
+    this.slabs = [];
+  }
+
+  #makeRoom(): void {
+    this.#thaw();
+    if (this.#free.length > 0) return;
+    const count = this.#slabsAtOnce;
+    this.#slabsAtOnce = Math.min(2 * count, MAX_SLABS_AT_ONCE);
+    const buffer = allocate(count * SLAB_BYTES, this.#shared);
+    this.#next = Math.max(1, this.slabs.length * SLOTS_PER_SLAB);
+    for (let i = 0; i < count; i++) {
+      const slab = new Uint8Array(buffer, i * SLAB_BYTES, SLAB_BYTES);
       this.slabs.push(slab);
+      this.#sharing.push({ stores: 1 });
+      this.#used.push(0);
       this.onNewSlab?.(slab);
     }
-    return this.#next++;
+  }
+
+  /** Frees slots of slabs that no other store has any more, or of which nothing is left here: they get new bytes. */
+  #thaw(): void {
+    const frozen = this.#frozen;
+    this.#frozen = [];
+    for (const slot of frozen) {
+      const slab = Math.floor(slot / SLOTS_PER_SLAB);
+      let sharing = this.#sharing[slab] as SharedSlab;
+      if (sharing.stores > 1 && this.#used[slab] === 0) {
+        sharing.stores--;
+        sharing = { stores: 1 };
+        this.#sharing[slab] = sharing;
+        this.slabs[slab] = new Uint8Array(SLAB_BYTES);
+      }
+      (sharing.stores > 1 ? this.#frozen : this.#free).push(slot);
+    }
   }
 
   /** One more table holds the slot: it is free when `retire` was called once more. */
@@ -92,10 +163,17 @@ export class PageStore implements PageReader {
     for (const entry of this.#retired) {
       if (entry.height > oldest) break;
       // The first to come back is the first to be used again: pages written side by side go on lying side by side.
-      for (const slot of entry.slots.reverse()) this.#free.push(slot);
+      for (const slot of entry.slots.reverse()) this.#putBack(slot);
       done++;
     }
     if (done > 0) this.#retired = this.#retired.slice(done);
+  }
+
+  #putBack(slot: Slot): void {
+    const slab = Math.floor(slot / SLOTS_PER_SLAB);
+    this.#slotsInUse--;
+    this.#used[slab] = (this.#used[slab] as number) - 1;
+    ((this.#sharing[slab] as SharedSlab).stores > 1 ? this.#frozen : this.#free).push(slot);
   }
 
   write(slot: Slot, page: Uint8Array): void {

@@ -175,6 +175,10 @@ export class PagedMemory {
     this.#changedSinceCheckpoint = new PageSet();
     return pages;
   }
+
+  forgetCheckpointChanges(): void {
+    this.#changedSinceCheckpoint.clear();
+  }
 }
 
 function flatten(entries: Iterable<[number, number]>): Uint32Array {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { copySlot, type PageReader, PageStore, readSlot } from "../src/page-store.ts";
+import { copySlot, type PageReader, PageStore, readSlot, SLOTS_PER_SLAB } from "../src/page-store.ts";
 import { PageTable } from "../src/page-table.ts";
 import { type MemoryDelta, PagedMemory } from "../src/paged-memory.ts";
 
@@ -120,7 +120,7 @@ describe("readers", () => {
       reader.post(height, memory.takeDelta());
       reader.advance(height);
     }
-    assert.equal(store.bytes, 16 * 1024 * 1024);
+    assert.equal(store.bytes, SLOTS_PER_SLAB * PAGE_BYTES);
     assert.ok(store.allocate() < 20, "slots are used again");
   });
 

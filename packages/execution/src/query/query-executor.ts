@@ -33,6 +33,11 @@ export class QueryExecutor {
     this.#pool = new InstancePool(options);
   }
 
+  /** Gives up the live instances; the next query makes its own. */
+  close(): void {
+    this.#pool.clear();
+  }
+
   /** Moves on to the next height; live instances follow, those that cannot are dropped. */
   apply(delta: StateDelta): void {
     for (const { id, view, heap } of delta.canisters) {
