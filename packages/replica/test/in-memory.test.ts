@@ -5,7 +5,9 @@ import { test } from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { MemoryStorage } from "@atoll/state";
-import { batches, newSubnet, type Subnet } from "./subnet.ts";
+import type { CanisterId, IngressMessage } from "@atoll/types";
+import * as u from "../../execution/test/canisters/universal.ts";
+import { batches, IDS, ingress, newSubnet, type Subnet } from "./subnet.ts";
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
@@ -33,14 +35,20 @@ test("a state in memory only has the hashes of one on a disk", async () => {
 test("rounds leave nothing behind", async () => {
   const subnet = await newSubnet();
   for (const batch of batches(2, 60)) await subnet.execute(batch);
+  const call = (time: bigint): IngressMessage[] => [ingress(time, IDS[0] as CanisterId, "update", u.reply())];
   // An hour and more: charges are kept for so long.
-  await idle(subnet, 4000);
-  const before = heapBytes();
-  await idle(subnet, 3000);
-  const grown = heapBytes() - before;
-  assert.ok(grown < 200_000, `${grown} bytes more after 3,000 rounds`);
+  await idle(subnet, 4000, call);
+  // The engine compiles and forgets now and then; what rounds leave behind would show most of the time.
+  const grown: number[] = [];
+  for (let i = 0; i < 7; i++) {
+    const before = heapBytes();
+    await idle(subnet, 500, call);
+    grown.push(heapBytes() - before);
+  }
+  assert.ok((grown.sort((a, b) => a - b)[3] as number) < 50_000, `bytes more after 500 rounds: ${grown}`);
   const { state } = subnet.executor.durable.machine;
-  assert.equal(state.changedSinceCheckpoint.size, 0);
+  const kept = [...state.changedSinceCheckpoint, ...state.modules.takeChanges()];
+  assert.deepEqual([...kept, ...state.ingressHistory.takeBucketChanges().keys()], []);
   await subnet.executor.stop();
 });
 
@@ -58,11 +66,15 @@ test("an idle state takes next to nothing", async () => {
   assert.ok(each < 100_000, `${each} bytes for a subnet in which nothing happened`);
 });
 
-/** So many seconds in which nothing happens: what was answered is forgotten on the way. */
-async function idle(subnet: Subnet, rounds: number): Promise<void> {
+/** So many rounds, a second each: what was answered is forgotten on the way. */
+async function idle(
+  subnet: Subnet,
+  rounds: number,
+  content: (time: bigint) => IngressMessage[] = () => [],
+): Promise<void> {
   const { state } = subnet.executor.durable.machine;
   for (let i = 0; i < rounds; i++) {
     const [height, time] = [state.height + 1, state.time + 1_000_000_000n];
-    await subnet.execute({ height, time, randomness: new Uint8Array(32), ingress: [] });
+    await subnet.execute({ height, time, randomness: new Uint8Array(32), ingress: content(time) });
   }
 }

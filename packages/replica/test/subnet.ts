@@ -20,7 +20,7 @@ import { candid, NO_SETTINGS, principal, universal } from "../../execution/test/
 
 const SECOND_NS = 1_000_000_000n;
 const START = 1_800_000_000n * SECOND_NS;
-const IDS: readonly CanisterId[] = [0n, 1n, 2n].map(canisterIdFromIndex);
+export const IDS: readonly CanisterId[] = [0n, 1n, 2n].map(canisterIdFromIndex);
 
 const CONFIG: SubnetConfig = {
   subnetId: `${"5b".repeat(28)}02` as PrincipalId,
@@ -100,7 +100,7 @@ function batchAt(random: Random, height: number): Batch {
 
 let nonce = 0;
 
-function ingress(
+export function ingress(
   time: bigint,
   receiver: CanisterId,
   methodName: string,
