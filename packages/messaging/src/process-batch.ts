@@ -7,16 +7,19 @@ import {
   chargeAllocations,
   continueLongExecution,
   decayDebits,
+  deliverOutcallResponses,
   deliverQueryStats,
   executeRound,
   expireCalls,
   expireHeldIngress,
+  expireOutcalls,
   expireStopCalls,
   type FeeSchedule,
   type LongExecutions,
   measureUsage,
   nextDeadline,
   nextHeldExpiry,
+  nextOutcallTimeout,
   nextStopTimeout,
   OVERHEAD_INSTRUCTIONS,
   observeBlockmaker,
@@ -36,6 +39,7 @@ import {
   type InterventionResult,
   InvariantViolation,
   MAX_INGRESS_ANSWER_BYTES,
+  type OutcallChanges,
   type PrincipalId,
   type RequestId,
   type Time,
@@ -81,6 +85,8 @@ export interface RoundOutput {
   readonly events: readonly RoundEvent[];
   /** Of the batch's interventions, in their order. */
   readonly interventionResults: readonly InterventionResult[];
+  /** HTTPS outcalls that began and ended. */
+  readonly outcalls: OutcallChanges;
   /** What the executions took, without what a round counts for each beside. */
   readonly instructions: number;
   readonly executions: number;
@@ -145,6 +151,8 @@ function runRound(round: Round, batch: Batch): void {
   const { state } = round;
   continueLongExecution(round);
   answerRandomness(round);
+  expireOutcalls(round);
+  deliverOutcallResponses(round, batch.outcallResponses ?? []);
   expireStopCalls(round);
   expireCalls(round);
   expireHeldIngress(round);
@@ -175,6 +183,7 @@ export function describeWholeState(machine: StateMachine): RoundOutput {
   const { state } = machine;
   for (const id of state.canisters.keys()) state.touched.add(id);
   state.ingressHistory.noteAll();
+  state.outcalls.noteAll();
   return takeOutput(machine, { events: [], instructionsLeft: machine.fees.limits.round }, { whole: true });
 }
 
@@ -194,6 +203,7 @@ function takeOutput(
     delta: takeStateDelta(state, state.modules.takeReaderChanges(), { whole }),
     events: round.events,
     interventionResults: round.interventionResults ?? [],
+    outcalls: state.outcalls.takeChanges(),
     ...workOf(machine, round),
     pausedExecutions: machine.long.size,
     hasMoreWork:
@@ -236,6 +246,6 @@ function earlier(one: Time | undefined, other: Time | undefined): Time | undefin
 
 function wakeTime(state: SubnetState): Time | undefined {
   if (state.withHeartbeat.size > 0) return state.time;
-  const times = [nextDeadline({ state }), nextStopTimeout({ state }), nextHeldExpiry(state), state.withTimer.earliest];
-  return times.reduce(earlier);
+  const expiries = [nextDeadline({ state }), nextStopTimeout({ state }), nextHeldExpiry(state)];
+  return [...expiries, nextOutcallTimeout(state), state.withTimer.earliest].reduce(earlier);
 }

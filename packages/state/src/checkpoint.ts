@@ -21,6 +21,7 @@ import {
 import type { CanisterState } from "./canister-state.ts";
 import type { IngressRecord } from "./ingress-history.ts";
 import type { StoredModule } from "./module-store.ts";
+import type { OutcallContext } from "./open-outcalls.ts";
 import type { PageSet } from "./page-set.ts";
 import type { Slot } from "./page-store.ts";
 import { PagedMemory } from "./paged-memory.ts";
@@ -34,6 +35,7 @@ interface MetaRecord {
   /** Not in checkpoints of before there were retired ids. */
   readonly retiredIds?: CanisterId[];
   readonly pendingRandomness: PendingRandomness[];
+  readonly nextOutcall: number;
   readonly charges: bigint[];
   readonly blockmakers: SubnetState["blockmakers"];
   readonly managementQueue: WaitingManagementCall[];
@@ -61,6 +63,8 @@ interface OpenChanges {
 export class Checkpoints {
   readonly #store: CheckpointStore;
   readonly #saved = new Map<CanisterId, SavedCanister>();
+  /** Outcalls that the store holds. */
+  #savedOutcalls: ReadonlySet<number> = new Set();
   #open: OpenChanges = noChanges();
   /** While loading: where pages are that more than one memory has, by place on the disk. */
   readonly #slots = new Map<number, Slot>();
@@ -92,12 +96,14 @@ export class Checkpoints {
         if (records.length === 0) store.delete(`ingress/${bucket}`);
         else store.put(`ingress/${bucket}`, encodeState(records));
       }
+      saveOutcalls(store, state, this.#savedOutcalls);
       const meta: MetaRecord = {
         time: state.time,
         randomness: state.randomness,
         nextCanisterIndex: state.nextCanisterIndex,
         retiredIds: [...state.retiredIds].sort(),
         pendingRandomness: state.pendingRandomness,
+        nextOutcall: state.outcalls.next,
         charges: state.charges,
         blockmakers: state.blockmakers,
         managementQueue: state.managementQueue,
@@ -112,6 +118,7 @@ export class Checkpoints {
     }
     state.changedSinceCheckpoint.clear();
     this.#open = noChanges();
+    this.#savedOutcalls = new Set(state.outcalls.numbers());
     for (const [id, canister] of saved) {
       if (canister === undefined) this.#saved.delete(id);
       else this.#saved.set(id, canister);
@@ -134,6 +141,9 @@ export class Checkpoints {
     state.nextCanisterIndex = meta.nextCanisterIndex;
     state.retiredIds = new Set(meta.retiredIds);
     state.pendingRandomness = meta.pendingRandomness;
+    const outcalls = [...store.keys("outcall/")].map((key) => read<OutcallContext>(store, key));
+    state.outcalls.restore(outcalls, meta.nextOutcall);
+    this.#savedOutcalls = new Set(state.outcalls.numbers());
     state.charges = meta.charges;
     state.blockmakers = meta.blockmakers;
     state.managementQueue = meta.managementQueue;
@@ -282,6 +292,14 @@ function noChanges(): OpenChanges {
 function saveModule(store: CheckpointStore, hash: string, module: StoredModule | undefined): void {
   if (module === undefined) store.delete(`module/${hash}`);
   else store.put(`module/${hash}`, encodeState(module));
+}
+
+/** An outcall never changes: it is written once, and deleted when it has ended. */
+function saveOutcalls(store: CheckpointStore, { outcalls }: SubnetState, saved: ReadonlySet<number>): void {
+  for (const outcall of saved) if (outcalls.get(outcall) === undefined) store.delete(`outcall/${outcall}`);
+  for (const outcall of outcalls.numbers()) {
+    if (!saved.has(outcall)) store.put(`outcall/${outcall}`, encodeState(outcalls.get(outcall)));
+  }
 }
 
 function loadModule(store: CheckpointStore, state: SubnetState, hash: string, user: string): void {

@@ -10,6 +10,7 @@ export * from "./hash-tree.ts";
 export * from "./ingress-history.ts";
 export * from "./message-memory.ts";
 export * from "./module-store.ts";
+export { OpenOutcalls, type OutcallContext, outcallBytes } from "./open-outcalls.ts";
 export { copyBytes, copyRange } from "./page-copy.ts";
 export * from "./page-store.ts";
 export { PageTable } from "./page-table.ts";

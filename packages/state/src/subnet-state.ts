@@ -23,6 +23,7 @@ import type { CanisterState, ManagementCaller } from "./canister-state.ts";
 import { settleCharges } from "./cycles-account.ts";
 import { IngressHistory } from "./ingress-history.ts";
 import type { ModuleStore } from "./module-store.ts";
+import { OpenOutcalls } from "./open-outcalls.ts";
 import type { PageStore } from "./page-store.ts";
 import { PagedMemory } from "./paged-memory.ts";
 import { noInterventions, type StandingInterventions } from "./standing-interventions.ts";
@@ -166,6 +167,8 @@ export interface SubnetState {
   metrics: { updateTransactions: number; consumedCycles: bigint; canisterStateBytes: number };
   /** Calls of raw_rand, answered from the next batch's randomness. */
   pendingRandomness: PendingRandomness[];
+  /** HTTPS outcalls that are not answered yet. */
+  readonly outcalls: OpenOutcalls;
   /** When storage and compute were charged lately: as far back as there is a canister that has not paid. */
   charges: Time[];
   /** Who proposed the blocks, day by day: the last day is the one that goes on. */
@@ -218,6 +221,7 @@ export function newSubnetState(config: SubnetConfig, modules: ModuleStore, pages
     ingressHistory: new IngressHistory(),
     metrics: { updateTransactions: 0, consumedCycles: 0n, canisterStateBytes: 0 },
     pendingRandomness: [],
+    outcalls: new OpenOutcalls(),
     charges: [],
     blockmakers: [],
     managementQueue: [],

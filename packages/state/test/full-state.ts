@@ -265,6 +265,17 @@ export function fullState(): SubnetState {
   Object.assign(state, { height: 5, time: TIME, randomness: new Uint8Array(32).fill(1), nextCanisterIndex: 4n });
   state.metrics = { updateTransactions: 12, consumedCycles: 2n ** 80n, canisterStateBytes: 0 };
   state.pendingRandomness.push({ request: REQUEST });
+  const { arg: _, ...request } = REQUEST;
+  const { next } = state.outcalls;
+  const texts = { url: "https://example.org/ü", method: "post", headers: [{ name: "a", value: "" }] } as const;
+  const transform = { methodName: "clean", context: Uint8Array.of(4) };
+  state.outcalls.add({
+    outcall: {
+      ...{ outcall: next, canister: idAt(1), ...texts, body: Uint8Array.of(1), transform },
+      ...{ maxResponseBytes: 1000, node: ALICE, time: TIME },
+    },
+    request,
+  });
   state.charges.push(TIME - 2_000_000_000n, TIME - 1_000_000_000n);
   state.blockmakers = [{ time: TIME, nodes: new Map([[ALICE, { proposed: 3, failed: 1 }]]) }];
   state.retiredIds.add(idAt(19)).add(idAt(18));

@@ -103,6 +103,13 @@ export const MAX_OUTCALL_REQUEST_BYTES = 2_000_000;
 export const MAX_OUTCALL_HEADERS = 64;
 export const MAX_OUTCALL_HEADER_TEXT_BYTES = 8 * KiB;
 export const MAX_OUTCALL_HEADERS_BYTES = 48 * KiB;
+export const MAX_OUTCALLS_IN_FLIGHT = 3000;
+/** Of all requests in flight together. Ours: the replica has no such limit, and each of them is held in memory. */
+export const MAX_OUTCALLS_IN_FLIGHT_BYTES = GiB / 2;
+/** An outcall that was not answered for longer than this is rejected. */
+export const OUTCALL_TIMEOUT_NS = MINUTE_NS;
+export const MAX_OUTCALL_RESPONSES_PER_BLOCK = 500;
+export const MAX_OUTCALL_RESPONSE_BYTES_PER_BLOCK = 2 * MiB;
 
 // Threshold keys and Bitcoin.
 export const MAX_DERIVATION_PATH = 255;

@@ -33,6 +33,8 @@ export interface QueryCall {
   readonly arg: Uint8Array;
   readonly callerInfo?: CallerInfo | undefined;
   readonly dataCertificate?: Uint8Array | undefined;
+  /** The transform function of an HTTPS outcall is asked, not the canister by a user. */
+  readonly isTransform?: boolean;
 }
 
 /** The answer, with what the canisters of the call graph printed: for the person at the terminal, nothing keeps it. */
@@ -119,8 +121,13 @@ function runSession(graph: Graph, session: QuerySession, call: QueryCall): Outco
   if (!isComposite && !methods.query.includes(call.methodName)) {
     return failed(toUserError({ kind: "method-not-found", methodKind: "query", name: call.methodName }, call.receiver));
   }
-  // A whole call graph has no more anywhere, also where a single query has.
-  if (isComposite) graph.instructionsLeft = Math.min(graph.instructionsLeft, MAX_INSTRUCTIONS_PER_QUERY);
+  if (isComposite && call.isTransform === true) {
+    const sentence = "Composite query cannot be used as transform in canister http outcalls.";
+    return failed(userError(ErrorCode.CompositeQueryCalledInReplicatedMode, sentence));
+  }
+  // A whole call graph has no more anywhere, also where a single query has; neither has a transform function.
+  if (isComposite || call.isTransform === true)
+    graph.instructionsLeft = Math.min(graph.instructionsLeft, MAX_INSTRUCTIONS_PER_QUERY);
   const mode = isComposite ? Mode.compositeQuery : Mode.query;
   const name = `${isComposite ? "canister_composite_query" : "canister_query"} ${call.methodName}`;
   const conversation: Conversation = {

@@ -17,6 +17,7 @@ export const MOTOKO_CANISTERS = [
   "init-arg",
   "inspect",
   "memory",
+  "outcalls",
   "randomness",
   "stable-incompatible",
   "stable-v1",

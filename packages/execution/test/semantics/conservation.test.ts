@@ -3,7 +3,7 @@
 // topped up, frozen and run dry as time passes, what was minted is what balances and messages hold and what was consumed.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type CanisterId, canisterIdFromIndex, MANAGEMENT_CANISTER } from "@atoll/types";
+import { type CanisterId, canisterIdFromIndex, MANAGEMENT_CANISTER, type OutcallResponse } from "@atoll/types";
 import fc from "fast-check";
 import * as u from "../canisters/universal.ts";
 import * as s from "./machine.ts";
@@ -27,6 +27,7 @@ function inFlight(m: s.Machine): bigint {
     for (const { call } of canister.status.waiters) if (call.kind === "canister") sum += call.request.payment;
   }
   for (const { request } of m.machine.state.pendingRandomness) sum += request.payment;
+  for (const { request } of m.machine.state.outcalls.contexts()) sum += request.payment;
   for (const { caller } of m.machine.state.managementQueue)
     if (caller.kind === "canister") sum += caller.request.payment;
   return sum;
@@ -72,7 +73,7 @@ function step(random: Random, ids: readonly CanisterId[], depth: number): u.Code
     ...(amount > 0n ? { cycles: amount } : {}),
     ...(random(3) === 0 ? { timeoutSeconds: 1 + random(20) } : {}),
   };
-  const kind = random(9);
+  const kind = random(10);
   if (kind === 0) return u.callBuild({ callee: s.idBytes(MISSING), method: "x", ...callbacks });
   if (kind === 1) return u.call({ callee: s.MANAGEMENT, method: "raw_rand", arg: u.bytes(NO_ARGUMENT), ...callbacks });
   if (kind === 2) {
@@ -83,6 +84,7 @@ function step(random: Random, ids: readonly CanisterId[], depth: number): u.Code
     const arg = u.bytes(s.candid("create_canister", { settings: [], sender_canister_version: [] }));
     return u.call({ callee: s.MANAGEMENT, method: "create_canister", arg, ...callbacks, cycles: 600n * BILLION });
   }
+  if (kind === 4) return u.call({ callee: s.MANAGEMENT, method: "http_request", arg: u.bytes(OUTCALL), ...callbacks });
   const method = pick(random, ["update", "update", "update", "query", "missing"]);
   return u.call({ callee: s.idBytes(pick(random, [...ids, MISSING])), method, arg: u.bytes(inner()), ...callbacks });
 }
@@ -97,6 +99,17 @@ function local(random: Random, amount: bigint): u.Code {
     u.stableGrow(1 + random(20)),
     u.seq(u.memoryGrow(u.int(1)), u.op("drop")),
   ]);
+}
+
+const OUTCALL = s.candid("http_request", {
+  ...{ url: "https://example.com", max_response_bytes: [1000n], method: { get: null }, headers: [], body: [] },
+  ...{ transform: [], is_replicated: [] },
+});
+
+/** Answers to some of the outcalls that are open, and to some that are not. */
+function outcallResponses(m: s.Machine, random: Random): OutcallResponse[] {
+  const open = [...m.machine.state.outcalls.numbers()].filter(() => random(2) === 0);
+  return [...open, random(9)].map((outcall) => ({ outcall, result: { kind: "reply", data: new Uint8Array(9) } }));
 }
 
 const NO_ARGUMENT = Uint8Array.of(0x44, 0x49, 0x44, 0x4c, 0, 0);
@@ -153,7 +166,7 @@ function scenario(seed: number, config: Parameters<typeof s.newMachine>[0], chec
     const messages = ids
       .filter((id) => m.machine.state.canisters.has(id))
       .map((id) => s.message(m, id, "update", program(random, ids, 2)));
-    s.round(m, messages, pick(random, PASSING));
+    s.roundWith(m, { ingress: messages, outcallResponses: outcallResponses(m, random) }, pick(random, PASSING));
     checked();
     if (random(2) === 0) minted += interfere(m, random, pick(random, ids));
     checked();

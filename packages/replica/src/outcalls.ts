@@ -1,0 +1,206 @@
+// HTTPS outcalls on the node's side: what the nodes of a subnet got from outside becomes one agreed answer, which a
+// batch brings to the canister. Interface specification, "IC method http_request"; checklist 4.6.
+//   note(round.outcalls)       after each round, and with the description of the whole state after a start
+//   pending(), take()          what waits for an answer; `take` leaves it to the caller to bring one
+//   answer(outcall, answers)   one answer of each node, or one for all: transforms each, agrees, queues the response
+//   makePending(client)        both at once, for a network that really calls the web
+//   ready()                    what the next batch carries; it stays until a round says that the outcall has ended
+import { encodeOutcallReply, outcallSizeError, transformCall, transformResult } from "@atoll/execution";
+import {
+  type CryptoPort,
+  encodeState,
+  MAX_OUTCALL_RESPONSE_BYTES,
+  MAX_OUTCALL_RESPONSE_BYTES_PER_BLOCK,
+  MAX_OUTCALL_RESPONSES_PER_BLOCK,
+  type OutcallAnswer,
+  type OutcallChanges,
+  type OutcallClient,
+  type OutcallReply,
+  type OutcallRequest,
+  type OutcallResponse,
+  type PrincipalId,
+  RejectCode,
+  type ResponsePayload,
+  toHex,
+} from "@atoll/types";
+import type { Executor } from "./executor.ts";
+
+export interface OutcallsOptions {
+  /** The nodes of the subnet, in the order in which answers come. */
+  readonly nodes: readonly PrincipalId[];
+}
+
+export interface OutcallsPorts {
+  readonly crypto: Pick<CryptoPort, "sha256">;
+  /** Transform functions run here, on the state that queries see. */
+  readonly executor: Pick<Executor, "query">;
+}
+
+/** "unknown": no outcall of that number waits for an answer. "wrong-count": neither one answer nor one of each node. */
+export type AnswerOutcome =
+  | { readonly kind: "agreed"; readonly response: OutcallResponse }
+  | { readonly kind: "unknown" }
+  | { readonly kind: "wrong-count"; readonly nodes: number };
+
+/** Outcalls being made at a time, each with an answer of up to 2 MB. */
+const MAX_IN_THE_MAKING = 200;
+
+export class Outcalls {
+  readonly #nodes: readonly PrincipalId[];
+  readonly #ports: OutcallsPorts;
+  readonly #open = new Map<number, OutcallRequest>();
+  readonly #taken = new Set<number>();
+  readonly #ready = new Map<number, OutcallResponse>();
+  /** Called when there is something for the next batch. */
+  onReady: (() => void) | undefined;
+
+  constructor({ nodes }: OutcallsOptions, ports: OutcallsPorts) {
+    this.#nodes = nodes;
+    this.#ports = ports;
+  }
+
+  note({ began, ended }: OutcallChanges): void {
+    for (const request of began) this.#open.set(request.outcall, request);
+    for (const outcall of ended) {
+      this.#open.delete(outcall);
+      this.#taken.delete(outcall);
+      this.#ready.delete(outcall);
+    }
+  }
+
+  /** Outcalls that nobody makes and nobody has answered yet, in the order in which they were asked for. */
+  pending(): readonly OutcallRequest[] {
+    return [...this.#open.values()].filter(({ outcall }) => !this.#taken.has(outcall) && !this.#ready.has(outcall));
+  }
+
+  /** The same, of which the caller makes all from now on; no more than `atMost`. */
+  take(atMost = Number.POSITIVE_INFINITY): readonly OutcallRequest[] {
+    const taken = this.pending().slice(0, atMost);
+    for (const { outcall } of taken) this.#taken.add(outcall);
+    return taken;
+  }
+
+  /** The first answer counts; transform functions run on the state of the moment. */
+  async answer(outcall: number, answers: readonly OutcallAnswer[]): Promise<AnswerOutcome> {
+    const request = this.#open.get(outcall);
+    if (request === undefined || this.#ready.has(outcall)) return { kind: "unknown" };
+    const nodes = Math.max(1, this.#nodes.length);
+    if (answers.length !== 1 && answers.length !== nodes) return { kind: "wrong-count", nodes };
+    const result = await this.#agree(request, answers.map(wellFormed));
+    // Meanwhile it may have ended, or been answered by somebody else.
+    if (!this.#open.has(outcall) || this.#ready.has(outcall)) return { kind: "unknown" };
+    const response = { outcall, result };
+    this.#ready.set(outcall, response);
+    this.onReady?.();
+    return { kind: "agreed", response };
+  }
+
+  /** Makes what is pending; what one node gets counts for all. Resolves when all of these are answered. */
+  async makePending(client: OutcallClient): Promise<void> {
+    const room = MAX_IN_THE_MAKING - this.#taken.size;
+    await Promise.all(
+      this.take(Math.max(0, room)).map(async (request) => {
+        await this.answer(request.outcall, [await client(request)]);
+        this.#taken.delete(request.outcall);
+      }),
+    );
+  }
+
+  ready(): readonly OutcallResponse[] {
+    const responses: OutcallResponse[] = [];
+    let bytes = 0;
+    for (const response of this.#ready.values()) {
+      const { result } = response;
+      bytes += result.kind === "reply" ? result.data.length : result.message.length;
+      const isFull = responses.length > 0 && bytes > MAX_OUTCALL_RESPONSE_BYTES_PER_BLOCK;
+      if (isFull || responses.length === MAX_OUTCALL_RESPONSES_PER_BLOCK) break;
+      responses.push(response);
+    }
+    return responses;
+  }
+
+  async #agree(request: OutcallRequest, answers: readonly OutcallAnswer[]): Promise<ResponsePayload> {
+    const one = answers.length === 1 ? 0 : Math.max(0, this.#nodes.indexOf(request.node as PrincipalId));
+    const asked = request.node === undefined ? answers : answers.slice(one, one + 1);
+    // Nodes mostly get the same: that is transformed once.
+    const made = new Map<string, Promise<ResponsePayload>>();
+    const results = await Promise.all(
+      asked.map((answer) => {
+        const key = this.#hash(answer);
+        const result = made.get(key) ?? this.#process(request, answer);
+        made.set(key, result);
+        return result;
+      }),
+    );
+    if (results.length === 1) return results[0] as ResponsePayload;
+    return agreeOn(
+      request.outcall,
+      results.map((result) => ({ hash: this.#hash({ outcall: request.outcall, result }), result })),
+    );
+  }
+
+  #hash(value: object): string {
+    return toHex(this.#ports.crypto.sha256(encodeState(value)));
+  }
+
+  /** What one node proposes after what it got. */
+  async #process(request: OutcallRequest, answer: OutcallAnswer): Promise<ResponsePayload> {
+    if (answer.kind === "reject") return answer;
+    const tooLarge = outcallSizeError(answer.reply.headers, answer.reply.body.length);
+    if (tooLarge !== undefined) return fatal(tooLarge);
+    if (answer.reply.status < 0n) return fatal("Failed to parse adapter http response to 'http_response' candid");
+    if (request.transform === undefined) return { kind: "reply", data: encodeOutcallReply(answer.reply) };
+    return this.#transform(request, request.transform, answer.reply);
+  }
+
+  async #transform(
+    request: OutcallRequest,
+    transform: NonNullable<OutcallRequest["transform"]>,
+    reply: OutcallReply,
+  ): Promise<ResponsePayload> {
+    const { events: _, ...outcome } = await this.#ports.executor.query(transformCall(request, transform, reply));
+    const result = transformResult(outcome);
+    const most = request.maxResponseBytes ?? MAX_OUTCALL_RESPONSE_BYTES;
+    const bytes = result.kind === "reply" ? result.data.length : encoder.encode(result.message).length;
+    return bytes > most ? fatal(`Transformed http response exceeds limit: ${most}`) : result;
+  }
+}
+
+const encoder = new TextEncoder();
+
+/** Half a character in a text cannot be stored or sent: it is replaced. */
+function wellFormed(answer: OutcallAnswer): OutcallAnswer {
+  if (answer.kind === "reject") return { ...answer, message: answer.message.toWellFormed() };
+  const headers = answer.reply.headers.map(({ name, value }) => ({
+    name: name.toWellFormed(),
+    value: value.toWellFormed(),
+  }));
+  return { kind: "reply", reply: { ...answer.reply, headers } };
+}
+
+function fatal(message: string): ResponsePayload {
+  return { kind: "reject", code: RejectCode.SYS_FATAL, message };
+}
+
+interface Proposal {
+  readonly hash: string;
+  readonly result: ResponsePayload;
+}
+
+/** What n-f nodes propose, of n of which f may be faulty; else how many proposed what. */
+export function agreeOn(outcall: number, proposals: readonly Proposal[]): ResponsePayload {
+  const faulty = Math.floor((proposals.length - 1) / 3);
+  const counts = new Map<string, number>();
+  for (const { hash } of proposals) counts.set(hash, (counts.get(hash) ?? 0) + 1);
+  const agreed = proposals.find(({ hash }) => (counts.get(hash) ?? 0) >= proposals.length - faulty);
+  if (agreed !== undefined) return agreed.result;
+  const hashes = [...counts]
+    .sort(([hashA, a], [hashB, b]) => b - a || (hashA < hashB ? 1 : -1))
+    .map(([hash, count]) => `[${hash}: ${count}]`);
+  const details = `request_id: ${outcall}, hashes: ${hashes.join(", ")}`;
+  return {
+    kind: "reject",
+    code: RejectCode.SYS_TRANSIENT,
+    message: `No consensus could be reached. Replicas had different responses. Details: ${details}`,
+  };
+}
