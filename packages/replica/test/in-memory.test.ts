@@ -38,14 +38,11 @@ test("rounds leave nothing behind", async () => {
   const call = (time: bigint): IngressMessage[] => [ingress(time, IDS[0] as CanisterId, "update", u.reply())];
   // An hour and more: charges are kept for so long.
   await idle(subnet, 4000, call);
-  // The engine compiles and forgets now and then; what rounds leave behind would show most of the time.
-  const grown: number[] = [];
-  for (let i = 0; i < 7; i++) {
-    const before = heapBytes();
-    await idle(subnet, 500, call);
-    grown.push(heapBytes() - before);
-  }
-  assert.ok((grown.sort((a, b) => a - b)[3] as number) < 50_000, `bytes more after 500 rounds: ${grown}`);
+  // The engine compiles and forgets now and then, so single rounds cannot be told apart.
+  const before = heapBytes();
+  await idle(subnet, 4000, call);
+  const grown = heapBytes() - before;
+  assert.ok(grown < 400_000, `${grown} bytes more after 4,000 rounds`);
   const { state } = subnet.executor.durable.machine;
   const kept = [...state.changedSinceCheckpoint, ...state.modules.takeChanges()];
   assert.deepEqual([...kept, ...state.ingressHistory.takeBucketChanges().keys()], []);
