@@ -24,7 +24,9 @@ import {
   type IngressMessage,
   invariant,
   MAX_INTER_CANISTER_PAYLOAD_BYTES,
+  NS_PER_SECOND,
   principalToText,
+  type Request,
   STABLE_PAGES_QUERY,
   STABLE_PAGES_UPDATE,
   type UserError,
@@ -35,6 +37,7 @@ import { commonInput } from "./execution-inputs.ts";
 import { collectLogs } from "./logs.ts";
 import { beginExecution, type Steps } from "./long-executions.ts";
 import { prepay, refundUnused, settle } from "./prepayment.ts";
+import { refundDropped } from "./responses.ts";
 import type { Round } from "./round.ts";
 import { runOn } from "./run-on.ts";
 import { sendCalls } from "./send-calls.ts";
@@ -45,6 +48,11 @@ type PendingCall = Extract<PendingExecution, { kind: "call" }>;
 export function executeCall(round: Round, canister: CanisterState, item: CallItem): void {
   if (item.kind === "ingress" && item.message.expiry < round.state.time) {
     expireIngress(round, item.message);
+    return;
+  }
+  if (item.kind === "request" && isLate(round, item.request)) {
+    // From another subnet: the deadline of a caller of this one takes its requests out of the queue.
+    refundDropped(round, item.request.sender, item.request.payment);
     return;
   }
   const { origin, cycles, methodName } = describeCall(item);
@@ -113,6 +121,10 @@ export function* callSteps(round: Round, canister: CanisterState, call: PendingC
 function limitOf(round: Round, target: MethodTarget | UserError): number {
   const isQuery = "code" in target ? target.code === ErrorCode.CompositeQueryCalledInReplicatedMode : target.isQuery;
   return isQuery ? round.fees.limits.query : round.fees.limits.update;
+}
+
+function isLate({ state }: Round, { deadlineSeconds }: Request): boolean {
+  return deadlineSeconds !== 0 && state.time > BigInt(deadlineSeconds) * NS_PER_SECOND;
 }
 
 function expireIngress(round: Round, message: IngressMessage): void {

@@ -6,6 +6,7 @@ import {
   type CanisterState,
   type CanisterUsage,
   NO_USAGE,
+  outgoingMemory,
   RESPONSE_RESERVATION,
   resourcesOf,
   type SubnetState,
@@ -88,12 +89,16 @@ export function availableMemory(round: Pick<Round, "state" | "fees">): number {
 
 /** Calls for whose response there is room; system subnets have room for all. */
 export function guaranteedCallsLeft(round: Pick<Round, "state" | "fees">): number {
-  const { config, usage } = round.state;
-  if (config.type === "system") return Number.POSITIVE_INFINITY;
+  if (round.state.config.type === "system") return Number.POSITIVE_INFINITY;
+  return Math.floor(guaranteedMemoryLeft(round) / RESPONSE_RESERVATION);
+}
+
+/** Bytes for messages whose response must be delivered that nothing has taken or reserved. */
+export function guaranteedMemoryLeft(round: Pick<Round, "state" | "fees">): number {
   measureUsage(round);
-  return Math.floor(
-    (resourcesOf(config).guaranteedMessageMemory - usage.total.guaranteedMessages) / RESPONSE_RESERVATION,
-  );
+  const { state } = round;
+  const used = state.usage.total.guaranteedMessages + outgoingMemory(state).guaranteed;
+  return resourcesOf(state.config).guaranteedMessageMemory - used;
 }
 
 /** Cycles to be reserved for `bytes` more memory, after `taken` others that the totals do not hold yet. */

@@ -1,5 +1,5 @@
-// Responses between canisters: how one is made from the request that it answers, and how it gets to who called.
-// The lowest step of messaging within a subnet; nothing here decides anything. Checklist 6.2.
+// Responses between canisters: how one is made from the request that it answers, and how it gets to who called, here or
+// on another subnet. The lowest step of messaging; nothing here decides anything. Checklist 6.2.
 import { touch } from "@atoll/state";
 import {
   addCycles,
@@ -12,6 +12,7 @@ import {
 } from "@atoll/types";
 import { holdBack } from "./interventions/hold.ts";
 import { noteAnswered } from "./open-calls.ts";
+import { remoteHostOf, sendAway } from "./outgoing.ts";
 import type { Round } from "./round.ts";
 
 /** The response to a request, its reject message cut to what may travel. */
@@ -48,10 +49,12 @@ export function cutMiddle(text: string, limit: number): string {
   return `${take(characters).join("")}...${take(characters.slice().reverse()).reverse().join("")}`;
 }
 
-/** Sends a response to its receiver's queue. */
+/** Puts a response on its way: into its receiver's queue, or towards another subnet. */
 export function deliverResponse(round: Round, response: Response): void {
-  if (holdBack(round, response.originator, { kind: "response", response })) return;
-  enqueueResponse(round, response);
+  const { originator } = response;
+  const subnet = remoteHostOf(round, originator);
+  if (subnet !== undefined) sendAway(round, subnet, response);
+  else if (!holdBack(round, originator, { kind: "response", response })) enqueueResponse(round, response);
 }
 
 /** Puts a response into its receiver's queue; the refund is lost with a canister that is gone. */
@@ -67,9 +70,15 @@ export function enqueueResponse(round: Round, response: Response): void {
 }
 
 /** Gives cycles back that were on their way with a message that is gone; without a receiver they are lost. */
-export function refundDropped({ state }: Round, id: CanisterId, cycles: Cycles): void {
+export function refundDropped(round: Round, id: CanisterId, cycles: Cycles): void {
   if (cycles === 0n) return;
+  const { state } = round;
   const receiver = state.canisters.get(id);
+  const subnet = receiver === undefined ? remoteHostOf(round, id) : undefined;
+  if (subnet !== undefined) {
+    sendAway(round, subnet, { kind: "refund", receiver: id, cycles });
+    return;
+  }
   if (receiver === undefined) {
     state.metrics.consumedCycles += cycles;
     return;

@@ -2,7 +2,7 @@
 // to be routed, and what happened (for logs and screens; the core itself prints nothing).
 import type { InstancePool } from "@atoll/embedder";
 import type { CanisterState, ManagementCaller, StoredModule, SubnetState } from "@atoll/state";
-import type { CanisterId, CryptoPort, InterventionResult, Time } from "@atoll/types";
+import type { CanisterId, CryptoPort, InterventionResult, PrincipalId, Time } from "@atoll/types";
 import type { FeeSchedule } from "./fees.ts";
 import type { LongExecutions } from "./long-executions.ts";
 import { messageMemory } from "./message-memory.ts";
@@ -24,6 +24,13 @@ export type RoundEvent =
       readonly places?: readonly string[];
     };
 
+/** A message that its sender cannot have sent, or that answers nothing: who operates the subnet wants to know. */
+export interface DroppedMessage {
+  readonly from: PrincipalId;
+  readonly index: number;
+  readonly why: "sender is not on that subnet" | "response to no call";
+}
+
 /** One object for the life of a state: an execution of many rounds goes on with the one that it began with. */
 export interface Round {
   readonly state: SubnetState;
@@ -38,6 +45,8 @@ export interface Round {
   /** Of text in `events`. */
   eventBytes?: number;
   instructionsLeft: number;
+  /** Messages from other subnets that were not let in. */
+  dropped?: readonly DroppedMessage[];
   /** Executions so far; each takes OVERHEAD_INSTRUCTIONS off the round beside what it executes. */
   executions?: number;
   /** The round ends after so many. */

@@ -7,4 +7,5 @@ export {
   type RoundOutput,
   replayBatch,
   type StateMachine,
+  type StreamPosition,
 } from "./process-batch.ts";

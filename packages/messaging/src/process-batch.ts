@@ -30,7 +30,7 @@ import {
   shedMessages,
   takeStateDelta,
 } from "@atoll/execution";
-import type { CanonicalTree, SubnetState } from "@atoll/state";
+import { type CanonicalTree, endOf, type SubnetState } from "@atoll/state";
 import {
   type Batch,
   type CanisterId,
@@ -46,6 +46,8 @@ import {
   type TreeChange,
 } from "@atoll/types";
 import { inductIngress } from "./induct-ingress.ts";
+import { buildStreams, expireWaitingMessages, nextWaitingCheck, rerouteWaitingMessages } from "./stream-builder.ts";
+import { processStreamSlices } from "./stream-handler.ts";
 
 /** A subnet's state with what is needed to execute on it. */
 export interface StateMachine {
@@ -76,6 +78,16 @@ export interface AccessChanges {
   }[];
 }
 
+/** Where the stream to another subnet stands. */
+export interface StreamPosition {
+  readonly subnet: PrincipalId;
+  /** Messages that the other subnet has not told that it took. */
+  readonly begin: number;
+  readonly end: number;
+  /** The next message of the reverse stream. */
+  readonly signalsEnd: number;
+}
+
 export interface RoundOutput {
   readonly height: Height;
   readonly time: Time;
@@ -96,6 +108,10 @@ export interface RoundOutput {
   readonly hasMoreWork: boolean;
   /** The earliest time at which the state has something to do by itself; undefined: never. */
   readonly wakeAt: Time | undefined;
+  /** The streams that changed: somebody may want to know, or has something for us. */
+  readonly streams: readonly StreamPosition[];
+  /** Messages from other subnets that could not be what they said. */
+  readonly dropped: NonNullable<Round["dropped"]>;
 }
 
 export function processBatch(machine: StateMachine, batch: Batch): RoundOutput {
@@ -121,6 +137,7 @@ function runBatch(machine: StateMachine, batch: Batch): Round {
   if (batch.height !== state.height + 1)
     throw new InvariantViolation(`batch ${batch.height} does not follow state ${state.height}`);
   if (batch.time <= state.time) throw new InvariantViolation(`the time of batch ${batch.height} does not move on`);
+  const { time: before } = state;
   state.height = batch.height;
   state.time = batch.time;
   state.randomness = batch.randomness;
@@ -131,9 +148,15 @@ function runBatch(machine: StateMachine, batch: Batch): Round {
   round.executions = 0;
   round.maxExecutions = batch.maxExecutions;
   round.interventionResults = [];
+  round.dropped = [];
+  if (batch.topology !== undefined) {
+    state.topology = batch.topology;
+    rerouteWaitingMessages(round);
+  }
   if (batch.blockmaker !== undefined) observeBlockmaker(state, batch.blockmaker);
   deliverQueryStats(state, batch.queryStats ?? []);
-  if (!intervene(round, batch)) runRound(round, batch);
+  if (!intervene(round, batch)) runRound(round, batch, before);
+  buildStreams(round);
   if (batch.isCheckpoint === true) machine.long.abortAll();
   state.pages.reclaim();
   return round;
@@ -147,7 +170,8 @@ function intervene(round: Round, { interventions = [] }: Batch): boolean {
   return isTaken;
 }
 
-function runRound(round: Round, batch: Batch): void {
+/** `before`: the time of the last round. */
+function runRound(round: Round, batch: Batch, before: Time): void {
   const { state } = round;
   continueLongExecution(round);
   answerRandomness(round);
@@ -156,6 +180,8 @@ function runRound(round: Round, batch: Batch): void {
   expireStopCalls(round);
   expireCalls(round);
   expireHeldIngress(round);
+  expireWaitingMessages(round, before);
+  round.dropped = processStreamSlices(round, batch.slices ?? []);
   for (const message of batch.ingress) inductIngress(round, message);
   executeRound(round);
   shedMessages(round);
@@ -182,6 +208,7 @@ function roundOf(machine: StateMachine): Round {
 export function describeWholeState(machine: StateMachine): RoundOutput {
   const { state } = machine;
   for (const id of state.canisters.keys()) state.touched.add(id);
+  for (const id of state.streams.keys()) state.touchedStreams.add(id);
   state.ingressHistory.noteAll();
   state.outcalls.noteAll();
   return takeOutput(machine, { events: [], instructionsLeft: machine.fees.limits.round }, { whole: true });
@@ -189,7 +216,7 @@ export function describeWholeState(machine: StateMachine): RoundOutput {
 
 function takeOutput(
   machine: StateMachine,
-  round: Pick<Round, "events" | "instructionsLeft" | "executions" | "interventionResults">,
+  round: Pick<Round, "events" | "instructionsLeft" | "executions" | "interventionResults" | "dropped">,
   { whole } = { whole: false },
 ): RoundOutput {
   const { state } = machine;
@@ -213,8 +240,11 @@ function takeOutput(
       state.withPending.size > 0 ||
       state.managementQueue.length > 0,
     wakeAt: wakeTime(state),
+    streams: [...state.touchedStreams].sort().map((id) => positionOf(state, id)),
+    dropped: round.dropped ?? [],
   };
   state.touched.clear();
+  state.touchedStreams.clear();
   return output;
 }
 
@@ -239,6 +269,12 @@ function accessChanges({ state, fees }: StateMachine, requests: Iterable<Request
   };
 }
 
+function positionOf({ streams }: SubnetState, subnet: PrincipalId): StreamPosition {
+  const stream = streams.get(subnet);
+  if (stream === undefined) return { subnet, begin: 0, end: 0, signalsEnd: 0 };
+  return { subnet, begin: stream.begin, end: endOf(stream), signalsEnd: stream.signalsEnd };
+}
+
 function earlier(one: Time | undefined, other: Time | undefined): Time | undefined {
   if (one === undefined || other === undefined) return one ?? other;
   return one < other ? one : other;
@@ -247,5 +283,5 @@ function earlier(one: Time | undefined, other: Time | undefined): Time | undefin
 function wakeTime(state: SubnetState): Time | undefined {
   if (state.withHeartbeat.size > 0) return state.time;
   const expiries = [nextDeadline({ state }), nextStopTimeout({ state }), nextHeldExpiry(state)];
-  return [...expiries, nextOutcallTimeout(state), state.withTimer.earliest].reduce(earlier);
+  return [...expiries, nextOutcallTimeout(state), nextWaitingCheck(state), state.withTimer.earliest].reduce(earlier);
 }

@@ -11,3 +11,6 @@ export { InlineExecutor, type InlineExecutorOptions } from "./inline-executor.ts
 export { type AnswerOutcome, agreeOn, Outcalls, type OutcallsOptions, type OutcallsPorts } from "./outcalls.ts";
 export { Replica, type ReplicaOptions } from "./replica.ts";
 export type { BatchContent } from "./solo-sequencer.ts";
+export * from "./xnet/certified-slice.ts";
+export * from "./xnet/expectations.ts";
+export * from "./xnet/verify-slice.ts";

@@ -3,16 +3,25 @@
 // certificates are made. Specification, "The system state tree"; checklist 2.1.
 import {
   type CanisterId,
+  canisterIdFromIndex,
   encodeCbor,
+  encodeStreamHeader,
+  encodeStreamMessage,
   errorCodeText,
   fromHex,
   type IngressStatus,
+  type NetworkTopology,
+  type PrincipalId,
   principalToBytes,
   type RequestId,
   rejectCodeOf,
+  type StreamMessage,
+  type SubnetRecord,
   type TreeChange,
+  toHex,
 } from "@atoll/types";
 import type { CanisterState } from "./canister-state.ts";
+import { endOf, headerOf } from "./stream.ts";
 import type { SubnetConfig, SubnetState } from "./subnet-state.ts";
 
 const encoder = new TextEncoder();
@@ -33,6 +42,12 @@ const LABEL = {
   certifiedData: text("certified_data"),
   metadata: text("metadata"),
   metrics: text("metrics"),
+  publicKey: text("public_key"),
+  type: text("type"),
+  node: text("node"),
+  streams: text("streams"),
+  header: text("header"),
+  messages: text("messages"),
 };
 
 interface Published {
@@ -43,22 +58,71 @@ interface Published {
 
 const NOTHING: Published = { controllers: undefined, moduleHash: undefined, certifiedData: undefined };
 
+/** Of a stream: the messages that are in the tree, and the header. */
+interface PublishedStream {
+  readonly begin: number;
+  readonly end: number;
+  readonly header: string;
+}
+
+const NO_STREAM: PublishedStream = { begin: 0, end: 0, header: "" };
+
 export class CanonicalTree {
   readonly #canisters = new Map<CanisterId, Published>();
-  #hasSubnet = false;
+  readonly #streams = new Map<PrincipalId, PublishedStream>();
+  #topology: NetworkTopology | undefined;
   #metrics = "";
 
   /** Changes of the round that just ended; `changedRequests` are the ids of `ingressHistory.takeChanges()`. */
   changes(state: SubnetState, changedRequests: Iterable<RequestId>): TreeChange[] {
     const changes: TreeChange[] = [{ path: [LABEL.time], value: leb128(state.time) }];
-    if (!this.#hasSubnet) changes.push(...subnetChanges(state.config));
-    this.#hasSubnet = true;
+    this.#topologyChanges(state, changes);
     for (const id of state.touched) this.#canisterChanges(state, id, changes);
+    for (const id of [...state.touchedStreams].sort()) this.#streamChanges(state, id, changes);
     const metrics = metricsText(state);
     if (metrics !== this.#metrics) changes.push(metricsChange(state));
     this.#metrics = metrics;
     for (const id of changedRequests) changes.push(...requestChanges(id, state.ingressHistory.get(id)?.status));
     return changes;
+  }
+
+  #topologyChanges({ config, topology }: SubnetState, changes: TreeChange[]): void {
+    const before = this.#topology;
+    if (before === topology) return;
+    if (before === undefined) changes.push(...nodeChanges(config));
+    const old = new Map(before?.subnets.map((record) => [record.subnetId, record]));
+    for (const record of topology.subnets) {
+      const known = old.get(record.subnetId);
+      old.delete(record.subnetId);
+      if (known === undefined || contentOf(known) !== contentOf(record)) changes.push(...subnetChanges(record));
+    }
+    for (const id of old.keys()) {
+      changes.push({ path: [LABEL.subnet, principalToBytes(id)], value: null });
+      changes.push({ path: [LABEL.canisterRanges, principalToBytes(id)], value: null });
+    }
+    this.#topology = topology;
+  }
+
+  #streamChanges({ streams }: SubnetState, id: PrincipalId, changes: TreeChange[]): void {
+    const stream = streams.get(id);
+    if (stream === undefined) return;
+    const before = this.#streams.get(id) ?? NO_STREAM;
+    const base = [LABEL.streams, principalToBytes(id)];
+    const { begin, signalsEnd, rejectSignals } = stream;
+    const end = endOf(stream);
+    for (let index = before.begin; index < Math.min(begin, before.end); index++) {
+      changes.push({ path: [...base, LABEL.messages, indexLabel(index)], value: null });
+    }
+    for (let index = Math.max(begin, before.end); index < end; index++) {
+      const message = encodeStreamMessage(stream.messages.at(index - begin) as StreamMessage);
+      changes.push({ path: [...base, LABEL.messages, indexLabel(index)], value: message });
+    }
+    // Reject signals come and go at the ends alone.
+    const header = `${begin} ${end} ${signalsEnd} ${rejectSignals[0]?.index} ${rejectSignals.at(-1)?.index}`;
+    if (header !== before.header) {
+      changes.push({ path: [...base, LABEL.header], value: encodeStreamHeader(headerOf(stream)) });
+    }
+    this.#streams.set(id, { begin, end, header });
   }
 
   #canisterChanges(state: SubnetState, id: CanisterId, changes: TreeChange[]): void {
@@ -123,22 +187,49 @@ function requestChanges(id: RequestId, status: IngressStatus | undefined): TreeC
   return changes;
 }
 
-function subnetChanges(config: SubnetConfig): TreeChange[] {
-  const id = principalToBytes(config.subnetId);
+/** As text, to be compared. */
+function contentOf({ type, publicKey, canisterRanges }: SubnetRecord): string {
+  return `${type} ${toHex(publicKey)} ${canisterRanges.join(" ")}`;
+}
+
+const RANGES_PER_LEAF = 5;
+
+function subnetChanges({ subnetId, type, publicKey, canisterRanges }: SubnetRecord): TreeChange[] {
+  const id = principalToBytes(subnetId);
   const base = [LABEL.subnet, id];
-  const ranges = config.canisterRanges.map(([first, last]) => [principalToBytes(first), principalToBytes(last)]);
-  const encoded = encodeCbor(ranges, { selfDescribed: true });
-  const first = ranges[0]?.[0] ?? new Uint8Array(10);
-  return [
-    { path: [...base, text("public_key")], value: config.publicKey },
-    { path: [...base, text("type")], value: text(config.type) },
-    { path: [...base, text("canister_ranges")], value: encoded },
-    ...config.nodes.map(({ nodeId, publicKey }) => ({
-      path: [...base, text("node"), principalToBytes(nodeId), text("public_key")],
-      value: publicKey,
-    })),
-    { path: [LABEL.canisterRanges, id, first], value: encoded },
+  const changes: TreeChange[] = [
+    { path: [...base, LABEL.publicKey], value: publicKey },
+    { path: [...base, LABEL.type], value: text(type) },
+    { path: [...base, LABEL.canisterRanges], value: rangesValue(canisterRanges) },
+    { path: [LABEL.canisterRanges, id], value: null },
   ];
+  // A subnet that hosts no ids has one leaf that says so.
+  for (let i = 0; i < Math.max(canisterRanges.length, 1); i += RANGES_PER_LEAF) {
+    const shard = canisterRanges.slice(i, i + RANGES_PER_LEAF);
+    const first = principalToBytes(shard[0]?.[0] ?? canisterIdFromIndex(0n));
+    changes.push({ path: [LABEL.canisterRanges, id, first], value: rangesValue(shard) });
+  }
+  return changes;
+}
+
+function rangesValue(ranges: SubnetRecord["canisterRanges"]): Uint8Array {
+  const bytes = ranges.map(([first, last]) => [principalToBytes(first), principalToBytes(last)]);
+  return encodeCbor(bytes, { selfDescribed: true });
+}
+
+/** Only a subnet itself says which nodes it has. */
+function nodeChanges({ subnetId, nodes }: SubnetConfig): TreeChange[] {
+  return nodes.map(({ nodeId, publicKey }) => ({
+    path: [LABEL.subnet, principalToBytes(subnetId), LABEL.node, principalToBytes(nodeId), LABEL.publicKey],
+    value: publicKey,
+  }));
+}
+
+/** 8 bytes, big-endian. */
+export function indexLabel(index: number): Uint8Array {
+  const label = new Uint8Array(8);
+  new DataView(label.buffer).setBigUint64(0, BigInt(index));
+  return label;
 }
 
 function metricsText({ canisters, metrics }: SubnetState): string {

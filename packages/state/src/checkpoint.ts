@@ -7,7 +7,9 @@ import {
   encodeState,
   InvariantViolation,
   invariant,
+  type NetworkTopology,
   OS_PAGE_BYTES,
+  type PrincipalId,
   type RequestId,
 } from "@atoll/types";
 import {
@@ -26,6 +28,7 @@ import type { PageSet } from "./page-set.ts";
 import type { Slot } from "./page-store.ts";
 import { PagedMemory } from "./paged-memory.ts";
 import type { CheckpointStore } from "./store/checkpoint-store.ts";
+import { type StreamRecord, streamOf, streamRecord } from "./stream.ts";
 import { indexCanister, type PendingRandomness, type SubnetState, type WaitingManagementCall } from "./subnet-state.ts";
 
 interface MetaRecord {
@@ -42,6 +45,7 @@ interface MetaRecord {
   readonly serviceReceived: number;
   readonly interventions: SubnetState["interventions"];
   readonly metrics: SubnetState["metrics"];
+  readonly topology: NetworkTopology;
 }
 
 /** What the store holds of a canister, so that what went away can be deleted. */
@@ -97,6 +101,10 @@ export class Checkpoints {
         else store.put(`ingress/${bucket}`, encodeState(records));
       }
       saveOutcalls(store, state, this.#savedOutcalls);
+      for (const id of [...state.streamsChangedSinceCheckpoint].sort()) {
+        const stream = state.streams.get(id);
+        if (stream !== undefined) store.put(`stream/${id}`, encodeState(streamRecord(stream)));
+      }
       const meta: MetaRecord = {
         time: state.time,
         randomness: state.randomness,
@@ -110,6 +118,7 @@ export class Checkpoints {
         serviceReceived: state.serviceReceived,
         interventions: state.interventions,
         metrics: state.metrics,
+        topology: state.topology,
       };
       store.commit(state.height, encodeState(meta));
     } catch (error) {
@@ -117,6 +126,7 @@ export class Checkpoints {
       throw error;
     }
     state.changedSinceCheckpoint.clear();
+    state.streamsChangedSinceCheckpoint.clear();
     this.#open = noChanges();
     this.#savedOutcalls = new Set(state.outcalls.numbers());
     for (const [id, canister] of saved) {
@@ -149,6 +159,10 @@ export class Checkpoints {
     state.managementQueue = meta.managementQueue;
     state.serviceReceived = meta.serviceReceived;
     state.interventions = meta.interventions;
+    state.topology = meta.topology;
+    for (const key of store.keys("stream/")) {
+      state.streams.set(key.slice("stream/".length) as PrincipalId, streamOf(read<StreamRecord>(store, key)));
+    }
     // Counted anew from the memories, as everything else that can be.
     state.metrics = { ...meta.metrics, canisterStateBytes: 0 };
     for (const key of store.keys("ingress/")) {
@@ -280,6 +294,7 @@ export function forgetChanges(state: SubnetState): void {
   }
   state.changedSinceCheckpoint.clear();
   state.modules.takeChanges();
+  state.streamsChangedSinceCheckpoint.clear();
   state.ingressHistory.forgetBucketChanges();
 }
 

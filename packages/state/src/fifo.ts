@@ -31,6 +31,11 @@ export class Fifo<T> {
     return this.#items[this.#head];
   }
 
+  /** The item at that place, counted from the first one. */
+  at(place: number): T | undefined {
+    return this.#items[this.#head + place];
+  }
+
   shift(): T | undefined {
     if (this.length === 0) return undefined;
     const item = this.#items[this.#head] as T;

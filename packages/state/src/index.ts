@@ -19,5 +19,6 @@ export * from "./standing-interventions.ts";
 export { BatchLog } from "./store/batch-log.ts";
 export { CheckpointStore } from "./store/checkpoint-store.ts";
 export { MemoryStorage } from "./store/memory-storage.ts";
+export * from "./stream.ts";
 export * from "./subnet-state.ts";
 export { TimerIndex } from "./timer-index.ts";

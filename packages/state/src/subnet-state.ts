@@ -12,6 +12,7 @@ import {
   MAX_INSTRUCTIONS_PER_ROUND,
   MAX_INSTRUCTIONS_PER_UPDATE,
   MAX_SYSTEM_INSTRUCTIONS,
+  type NetworkTopology,
   type PrincipalId,
   type Request,
   STOP_CANISTER_TIMEOUT_NS,
@@ -27,6 +28,7 @@ import { OpenOutcalls } from "./open-outcalls.ts";
 import type { PageStore } from "./page-store.ts";
 import { PagedMemory } from "./paged-memory.ts";
 import { noInterventions, type StandingInterventions } from "./standing-interventions.ts";
+import type { Stream } from "./stream.ts";
 import { TimerIndex } from "./timer-index.ts";
 
 export interface SubnetConfig {
@@ -49,6 +51,8 @@ export interface SubnetConfig {
   readonly provisional: boolean;
   /** Principals that may act on all canisters of the subnet and create some; undefined: the subnet has no admins. */
   readonly subnetAdmins?: readonly PrincipalId[];
+  /** The network that the subnet begins in; undefined: it is alone, and the root. */
+  readonly topology?: NetworkTopology;
 }
 
 /** What the canisters of a subnet share, and what sharing costs. Settings, so that tests can have little of it. */
@@ -163,6 +167,10 @@ export interface SubnetState {
   readonly modules: ModuleStore;
   readonly pages: PageStore;
   readonly ingressHistory: IngressHistory;
+  /** The subnets of the network and who hosts what, as of the last batch that said so. */
+  topology: NetworkTopology;
+  /** By the other subnet. */
+  readonly streams: Map<PrincipalId, Stream>;
   /** Figures for /subnet/<id>/metrics, since genesis. */
   metrics: { updateTransactions: number; consumedCycles: bigint; canisterStateBytes: number };
   /** Calls of raw_rand, answered from the next batch's randomness. */
@@ -205,6 +213,9 @@ export interface SubnetState {
   readonly touched: Set<CanisterId>;
   /** Canisters that may differ from the last checkpoint. */
   readonly changedSinceCheckpoint: Set<CanisterId>;
+  /** The same of streams. */
+  readonly touchedStreams: Set<PrincipalId>;
+  readonly streamsChangedSinceCheckpoint: Set<PrincipalId>;
 }
 
 export function newSubnetState(config: SubnetConfig, modules: ModuleStore, pages: PageStore): SubnetState {
@@ -219,6 +230,8 @@ export function newSubnetState(config: SubnetConfig, modules: ModuleStore, pages
     modules,
     pages,
     ingressHistory: new IngressHistory(),
+    topology: config.topology ?? soleSubnet(config),
+    streams: new Map(),
     metrics: { updateTransactions: 0, consumedCycles: 0n, canisterStateBytes: 0 },
     pendingRandomness: [],
     outcalls: new OpenOutcalls(),
@@ -240,7 +253,14 @@ export function newSubnetState(config: SubnetConfig, modules: ModuleStore, pages
     withLowMemoryHook: new Set(),
     touched: new Set(),
     changedSinceCheckpoint: new Set(),
+    touchedStreams: new Set(),
+    streamsChangedSinceCheckpoint: new Set(),
   };
+}
+
+/** A network of one subnet. */
+function soleSubnet({ subnetId, type, publicKey, canisterRanges }: SubnetConfig): NetworkTopology {
+  return { version: 0, rootSubnetId: subnetId, subnets: [{ subnetId, type, publicKey, canisterRanges }] };
 }
 
 /**

@@ -4,11 +4,33 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
-import { ErrorCode, encodeCbor, fromHex, type IngressStatus, principalToBytes, toHex, userError } from "@atoll/types";
+import {
+  type CanisterRange,
+  decodeStreamHeader,
+  decodeStreamMessage,
+  ErrorCode,
+  encodeCbor,
+  fromHex,
+  type IngressStatus,
+  type NetworkTopology,
+  type PrincipalId,
+  principalToBytes,
+  type SubnetRecord,
+  toHex,
+  userError,
+} from "@atoll/types";
 import fc from "fast-check";
 import type { CanisterState } from "../src/canister-state.ts";
 import { CanonicalTree } from "../src/canonical-tree.ts";
 import { applyChanges, EMPTY_TREE, findSubtree, type Labels, rootHash, type Subtree } from "../src/hash-tree.ts";
+import {
+  discardMessagesBefore,
+  discardSignalsBefore,
+  endOf,
+  pushMessage,
+  pushSignal,
+  streamTo,
+} from "../src/stream.ts";
 import { forgetCanister, type SubnetState, touch } from "../src/subnet-state.ts";
 import {
   ALICE,
@@ -32,6 +54,7 @@ const utf8 = (bytes: Uint8Array | undefined): string | undefined => bytes && new
 /** The tree of a state from nothing. */
 function treeOf(state: SubnetState): Labels {
   for (const id of state.canisters.keys()) state.touched.add(id);
+  for (const id of state.streams.keys()) state.touchedStreams.add(id);
   state.ingressHistory.noteAll();
   return applyChanges(EMPTY_TREE, takeChanges(new CanonicalTree(), state));
 }
@@ -39,6 +62,7 @@ function treeOf(state: SubnetState): Labels {
 function takeChanges(tree: CanonicalTree, state: SubnetState) {
   const changes = tree.changes(state, state.ingressHistory.takeChanges());
   state.touched.clear();
+  state.touchedStreams.clear();
   return changes;
 }
 
@@ -61,13 +85,34 @@ function below(tree: Labels, ...path: (string | Uint8Array)[]): string[] {
   return names;
 }
 
+test("other subnets are shown with what all need to know of them, at most five ranges a leaf", () => {
+  const state = fullState();
+  state.topology = networkOf(state, [1, 2], 12);
+  const tree = treeOf(state);
+  const [one] = state.topology.subnets as [SubnetRecord];
+  const id = principalToBytes(one.subnetId);
+  assert.deepEqual(below(tree, "subnet", id), ["canister_ranges", "public_key", "type"]);
+  assert.equal(utf8(at(tree, "subnet", id, "type")), "system");
+  assert.equal(below(tree, "canister_ranges", id).length, 3);
+  const bytes = one.canisterRanges.map((range) => range.map(principalToBytes));
+  const leaf = at(tree, "canister_ranges", id, principalToBytes((one.canisterRanges[5] as CanisterRange)[0]));
+  assert.deepEqual(leaf, encodeCbor(bytes.slice(5, 10), { selfDescribed: true }));
+  state.topology = networkOf(state, [3], 0);
+  const alone = treeOf(state);
+  const third = principalToBytes("03".repeat(29) as PrincipalId);
+  assert.deepEqual(
+    at(alone, "canister_ranges", third, principalToBytes(idAt(0))),
+    Uint8Array.of(0xd9, 0xd9, 0xf7, 0x80),
+  );
+});
+
 describe("paths", () => {
   const tree = treeOf(fullState());
   const subnet = principalToBytes(CONFIG.subnetId);
   const canister = (index: number) => principalToBytes(idAt(index));
 
   test("of the subnet", () => {
-    assert.deepEqual(below(tree), ["canister", "canister_ranges", "request_status", "subnet", "time"]);
+    assert.deepEqual(below(tree), ["canister", "canister_ranges", "request_status", "streams", "subnet", "time"]);
     assert.deepEqual(below(tree, "subnet", subnet), ["canister_ranges", "metrics", "node", "public_key", "type"]);
     assert.deepEqual(at(tree, "subnet", subnet, "public_key"), CONFIG.publicKey);
     assert.equal(utf8(at(tree, "subnet", subnet, "type")), "application");
@@ -82,6 +127,20 @@ describe("paths", () => {
       Uint8Array.of(0xd9, 0xd9, 0xf7, 0xa4, 0, 4, 1, 0),
       "0: four canisters, 1: 0",
     );
+  });
+
+  test("of a stream: header and messages under their indices", () => {
+    const other = principalToBytes(BOB);
+    assert.deepEqual(below(tree, "streams", other), ["header", "messages"]);
+    const header = decodeStreamHeader(at(tree, "streams", other, "header") as Uint8Array);
+    const rejectSignals = [{ reason: "queue_full", index: 1 }];
+    assert.deepEqual(header, { begin: 7, end: 11, signalsEnd: 3, rejectSignals, flags: 0 });
+    const index = (number: number) => Uint8Array.of(0, 0, 0, 0, 0, 0, 0, number);
+    const kinds = [7, 8, 9, 10].map((i) => {
+      return decodeStreamMessage(at(tree, "streams", other, "messages", index(i)) as Uint8Array).kind;
+    });
+    assert.deepEqual(kinds, ["request", "response", "response", "refund"]);
+    assert.equal(below(tree, "streams", other, "messages").length, 4);
   });
 
   test("of time, as LEB128", () => {
@@ -161,11 +220,45 @@ const action = fc.oneof(
   fc.record({ kind: fc.constant("certify" as const), index, data: fc.uint8Array({ maxLength: 2 }) }),
   fc.record({ kind: fc.constant("control" as const), index, by: fc.subarray([ALICE, BOB]) }),
   fc.record({ kind: fc.constant("request" as const), index, status: fc.constantFrom(...STATUSES) }),
+  fc.record({ kind: fc.constant("stream" as const), index, sent: fc.nat(3), arrived: fc.nat(3), signal: fc.boolean() }),
+  fc.record({ kind: fc.constant("topology" as const), subnets: fc.subarray([1, 2, 3]), ranges: fc.nat(12) }),
   fc.record({ kind: fc.constant("pass" as const), seconds: fc.bigInt({ min: 1n, max: 500n }) }),
 );
 type Action = typeof action extends fc.Arbitrary<infer T> ? T : never;
 
+function actOnStream(state: SubnetState, { index, sent, arrived, signal }: Extract<Action, { kind: "stream" }>): void {
+  const stream = streamTo(state, idAt(index));
+  for (let i = 0; i < sent; i++) pushMessage(stream, { kind: "refund", receiver: idAt(i), cycles: BigInt(i) });
+  discardMessagesBefore(stream, Math.min(stream.begin + arrived, endOf(stream)), []);
+  pushSignal(stream, signal ? "accept" : "unknown");
+  discardSignalsBefore(stream, stream.signalsEnd - 2);
+}
+
+/** Some other subnets, which host so many ranges each. */
+function networkOf(state: SubnetState, others: readonly number[], ranges: number): NetworkTopology {
+  const { subnetId, type, publicKey, canisterRanges } = CONFIG;
+  const records: SubnetRecord[] = others.map((number) => ({
+    subnetId: `0${number}`.repeat(29) as PrincipalId,
+    type: ranges % 2 === 0 ? "system" : "application",
+    publicKey: new Uint8Array(133).fill(number),
+    canisterRanges: Array.from({ length: ranges }, (_, i) => {
+      const first = number * 0x1000000 + i * 16;
+      return [idAt(first), idAt(first + 1 + ranges)];
+    }),
+  }));
+  const subnets = [...records, { subnetId, type, publicKey, canisterRanges }];
+  return { version: state.topology.version + 1, rootSubnetId: subnetId, subnets };
+}
+
 function act(state: SubnetState, action: Action): void {
+  if (action.kind === "stream") {
+    actOnStream(state, action);
+    return;
+  }
+  if (action.kind === "topology") {
+    state.topology = networkOf(state, action.subnets, action.ranges);
+    return;
+  }
   if (action.kind === "pass") {
     state.time += action.seconds * 1_000_000_000n;
     state.ingressHistory.prune(state.time);

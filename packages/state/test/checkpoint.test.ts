@@ -10,6 +10,7 @@ import { Checkpoints } from "../src/checkpoint.ts";
 import type { PagedMemory } from "../src/paged-memory.ts";
 import { CheckpointStore } from "../src/store/checkpoint-store.ts";
 import { MemoryStorage } from "../src/store/memory-storage.ts";
+import { streamRecord } from "../src/stream.ts";
 import { forgetCanister, type SubnetState, touch } from "../src/subnet-state.ts";
 import { addCanister, emptyState, filled, fullState, hashOf, idAt, install, moduleNamed, TIME } from "./full-state.ts";
 
@@ -24,6 +25,8 @@ function plain(state: SubnetState): unknown {
     touched,
     unmeasured,
     changedSinceCheckpoint,
+    touchedStreams,
+    streams,
     ...rest
   } = state;
   const ids = [...Array(20).keys()].map((i) => `${i}`.repeat(64));
@@ -31,6 +34,7 @@ function plain(state: SubnetState): unknown {
     ...rest,
     retiredIds: [...rest.retiredIds].sort(),
     metrics: { ...metrics, canisterStateBytes: 0 },
+    streams: [...streams].map(([id, stream]) => [id, stream.bytes, stream.refunds, streamRecord(stream)]),
     canisters: new Map([...canisters].sort().map(([id, canister]) => [id, plainCanister(canister)])),
     modules: ["one", "two", "three"].map((name) => modules.get(hashOf(name))),
     history: [ingressHistory.size, ids.map((id) => ingressHistory.get(id))],
@@ -173,7 +177,8 @@ describe("a checkpoint", () => {
     for (const outcall of [...state.outcalls.numbers()]) state.outcalls.take(outcall);
     state.height++;
     checkpoints.save(state);
-    assert.deepEqual(store.keys(), []);
+    const streams = [...state.streams.keys()].map((id) => `stream/${id}`);
+    assert.deepEqual(store.keys(), streams);
     assert.deepEqual(store.memories(), []);
     assert.equal(loaded(storage).state.canisters.size, 0);
   });

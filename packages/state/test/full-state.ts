@@ -5,6 +5,7 @@ import {
   ErrorCode,
   type PrincipalId,
   type Request,
+  type StreamMessage,
   toHex,
   userError,
 } from "@atoll/types";
@@ -12,6 +13,7 @@ import { addSnapshot, forkMemory, nextSnapshotId } from "../src/canister-snapsho
 import { type CanisterState, newCanister } from "../src/canister-state.ts";
 import { ModuleStore, type StoredModule } from "../src/module-store.ts";
 import { PageStore } from "../src/page-store.ts";
+import { pushMessage, pushSignal, streamTo } from "../src/stream.ts";
 import { newMemory, newSubnetState, type SubnetConfig, type SubnetState, touch } from "../src/subnet-state.ts";
 
 export const ALICE = "aa".repeat(28).concat("02") as PrincipalId;
@@ -260,6 +262,21 @@ function addInterventions({ interventions }: SubnetState): void {
   interventions.fullQueues.push({ sender: canister, receiver: other, places: 500 });
 }
 
+/** A stream with a message of each kind, signals, and some more that wait. */
+function fillStream(state: SubnetState): void {
+  const shared = { kind: "response", originator: idAt(1), respondent: idAt(2), callbackId: 1, refund: 1n } as const;
+  const reply: StreamMessage = { ...shared, payload: { kind: "reply", data: Uint8Array.of(1) }, deadlineSeconds: 0 };
+  const reject: StreamMessage = { ...shared, payload: { kind: "reject", code: 4, message: "no" }, deadlineSeconds: 7 };
+  const refund: StreamMessage = { kind: "refund", receiver: idAt(3), cycles: 2n ** 90n };
+  const stream = streamTo(state, BOB);
+  stream.begin = 7;
+  for (const message of [REQUEST, reply, reject, refund]) {
+    pushMessage(stream, message);
+    stream.waiting.push({ message, since: TIME });
+  }
+  for (const signal of ["accept", "queue_full", "accept"] as const) pushSignal(stream, signal);
+}
+
 export function fullState(): SubnetState {
   const state = emptyState();
   Object.assign(state, { height: 5, time: TIME, randomness: new Uint8Array(32).fill(1), nextCanisterIndex: 4n });
@@ -280,6 +297,7 @@ export function fullState(): SubnetState {
   state.blockmakers = [{ time: TIME, nodes: new Map([[ALICE, { proposed: 3, failed: 1 }]]) }];
   state.retiredIds.add(idAt(19)).add(idAt(18));
   addInterventions(state);
+  fillStream(state);
   fillCanister(state, addCanister(state, 1, moduleNamed("one", true)));
   addSnapshots(state, addCanister(state, 2, moduleNamed("two")));
   addCanister(state, 3, moduleNamed("two"));

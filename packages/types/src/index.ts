@@ -13,6 +13,7 @@ export * from "./outcalls.ts";
 export * from "./ports.ts";
 export * from "./request-id.ts";
 export * from "./state-codec.ts";
+export * from "./stream-codec.ts";
 export * from "./streams.ts";
 export * from "./topology.ts";
 export * from "./units.ts";

@@ -33,6 +33,16 @@ export const REQUEST_LIFETIME_NS = 300_000_000_000n;
 export const MAX_CALL_TIMEOUT_SECONDS = 300;
 export const STOP_CANISTER_TIMEOUT_NS = 5n * MINUTE_NS;
 
+// Streams between subnets.
+/** A stream takes more messages up to this count, or until it has so many bytes; the rest waits. */
+export const MAX_STREAM_MESSAGES = 10_000;
+export const TARGET_STREAM_BYTES = 10 * MiB;
+/** Messages of which the sender does not know yet that they arrived: no more are taken in. */
+export const MAX_STREAM_SIGNALS = 10_000;
+/** Messages from another subnet that a system subnet lets into its own stream's way, and twice that into it. */
+export const SYSTEM_SUBNET_STREAM_MESSAGES = 100;
+export const MAX_CERTIFIED_SLICE_BYTES = 4 * MiB;
+
 // Memory.
 export const WASM_PAGE_BYTES = 64 * KiB;
 export const OS_PAGE_BYTES = 4 * KiB;

@@ -301,7 +301,7 @@ export function installOutOfCycles(id: CanisterId, missing: bigint): UserError {
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
-function inUnits(bytes: bigint): string {
+export function inUnits(bytes: bigint): string {
   let size = Number(bytes);
   let unit = 0;
   while (size >= 1024 && unit < UNITS.length - 1) {

@@ -1,6 +1,7 @@
 // rename_canister: the last step of moving a canister to another subnet, for the migration canister of the network's
 // root subnet and nobody else. Specification, "IC method rename_canister"; moving canisters is not in this version.
 import { type CanisterId, ErrorCode, principalToText, userError } from "@atoll/types";
+import { hostOf } from "../outgoing.ts";
 import type { MethodResult } from "./answer.ts";
 import { decodeArgument } from "./candid-argument.ts";
 import { type RenameCanisterArg, RenameCanisterRecord } from "./candid-types.ts";
@@ -29,9 +30,6 @@ export function renameCanister(call: ManagementCall): MethodResult {
   return failed(userError(ErrorCode.CanisterRejectedMessage, sentence));
 }
 
-/** Callers are canisters of this subnet: they are on the root subnet if its key is the network's. */
-function isOnRootSubnet({ round }: ManagementCall): boolean {
-  const { publicKey } = round.state.config;
-  const { rootKey } = round;
-  return rootKey.length === publicKey.length && rootKey.every((byte, index) => byte === publicKey[index]);
+function isOnRootSubnet({ round, sender }: ManagementCall): boolean {
+  return hostOf(round, sender) === round.state.topology.rootSubnetId;
 }

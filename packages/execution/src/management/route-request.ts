@@ -1,17 +1,18 @@
 // The first thing that happens to a canister's request to the management canister: whose it is to answer. A request
 // that names no method, states a wrong version or names nothing that could be found is rejected here, in the words of
-// the replica's routing, before any method sees it. Checklist 4.1; there is one subnet so far.
-import { isInRanges } from "@atoll/state";
+// the replica's routing, before any method sees it. What is about a canister of another subnet goes there. Checklist 4.1.
 import {
   type CanisterId,
   errorCodeText,
   MANAGEMENT_CANISTER,
+  type PrincipalId,
   principalToText,
   RejectCode,
   type Request,
   rejectCodeOf,
   type UserError,
 } from "@atoll/types";
+import { hostOf } from "../outgoing.ts";
 import type { Round } from "../round.ts";
 import { decodeArgument, isEmptyTuple, type Opt } from "./candid-argument.ts";
 import { wrongSenderVersion } from "./managed-canister.ts";
@@ -25,11 +26,11 @@ export interface Refusal {
   readonly message: string;
 }
 
-/** Undefined when the request may go to its method. */
-export function unroutable(round: Round, request: Request): Refusal | undefined {
+/** The subnet whose management canister is to answer, or why there is none. */
+export function resolveDestination(round: Round, request: Request): PrincipalId | Refusal {
   const method = managementMethod(request.methodName);
   if (method === undefined) return refusedWithCode(unknownMethod(request.methodName));
-  return versionRefusal(method, request) ?? destinationRefusal(round, method, request);
+  return versionRefusal(method, request) ?? destinationOf(round, method, request);
 }
 
 /** What the sender's own system says, with the code of the error. */
@@ -67,25 +68,31 @@ const AT_HOME: ReadonlySet<string> = new Set([
   "http_request",
 ]);
 
-function destinationRefusal(round: Round, { takes }: ManagementMethod, request: Request): Refusal | undefined {
+function destinationOf(round: Round, { takes }: ManagementMethod, request: Request): PrincipalId | Refusal {
   const { methodName, arg, receiver } = request;
-  // Whoever names the subnet has found it.
-  if (receiver !== MANAGEMENT_CANISTER || AT_HOME.has(methodName) || takes === "nothing") return undefined;
+  const { config, topology } = round.state;
+  if (receiver !== MANAGEMENT_CANISTER) {
+    // Only canisters of the root subnet may say which subnet they mean.
+    if (config.subnetId === topology.rootSubnetId) return receiver;
+    return noRoute(methodName, `AlreadyResolved(${principalToText(receiver)})`);
+  }
+  if (AT_HOME.has(methodName) || takes === "nothing") return config.subnetId;
   const decoded = decodeArgument<Record<string, unknown>>(takes, arg);
   if (!decoded.ok) {
     const description = JSON.stringify(decoded.error.message);
     return noRoute(methodName, `UserError(UserError { code: InvalidManagementPayload, description: ${description} })`);
   }
   const { canister_id, target_canister, subnet_id, key_id } = decoded.value;
-  if (key_id !== undefined) return keyRefusal(round, methodName, key_id as KeyArg["key_id"]);
-  const { config } = round.state;
-  if (typeof subnet_id === "string" && subnet_id !== config.subnetId) {
+  if (key_id !== undefined) return keyRefusal(round, methodName, key_id as KeyArg["key_id"]) ?? config.subnetId;
+  if (typeof subnet_id === "string") {
+    if (topology.subnets.some((subnet) => subnet.subnetId === subnet_id)) return subnet_id as PrincipalId;
     const message = `No route to canister ${principalToText(subnet_id as CanisterId)}`;
     return { code: RejectCode.DESTINATION_INVALID, message };
   }
   const id = (canister_id ?? target_canister) as CanisterId | undefined;
-  if (id === undefined || isInRanges(config, id)) return undefined;
-  return noRoute(methodName, `SubnetNotFound(CanisterId(${principalToText(id)}), ${nameInRust(methodName)})`);
+  if (id === undefined) return config.subnetId;
+  const missing = `SubnetNotFound(CanisterId(${principalToText(id)}), ${nameInRust(methodName)})`;
+  return hostOf(round, id) ?? noRoute(methodName, missing);
 }
 
 function noRoute(methodName: string, why: string): Refusal {

@@ -263,7 +263,8 @@ describe("rename_canister", () => {
     });
 
   test("is for the root subnet's migration canister, for which it is not available yet", () => {
-    const elsewhere = newSubnet({ publicKey: new Uint8Array(133).fill(1) });
+    const topology = { version: 1, rootSubnetId: BOB, subnets: [] };
+    const elsewhere = newSubnet({ topology });
     const [one, two] = [newCanisterOf(elsewhere, ALICE), newCanisterOf(elsewhere, ALICE)];
     assert.match(rename(elsewhere, one, two), /^rename_canister is called by \S+\. It can only be called by NNS\.$/);
     const subnet = newSubnet({ canisterRanges: [[canisterIdFromIndex(0n), canisterIdFromIndex(0xffn)]] });

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { executeManagementCall } from "@atoll/execution/management/index";
 import { managementMethods } from "@atoll/execution/management/methods";
-import { unroutable } from "@atoll/execution/management/route-request";
+import { resolveDestination } from "@atoll/execution/management/route-request";
 import type { CanisterState } from "@atoll/state";
 import { MANAGEMENT_CANISTER, type UserError } from "@atoll/types";
 import { sampleArgs } from "./sample-args.ts";
@@ -85,7 +85,7 @@ function sendEverywhere(subnet: TestSubnet, canister: CanisterState, name: strin
     ...({ kind: "request", sender: canister.id, receiver: MANAGEMENT_CANISTER, callbackId: 1, payment: 5n } as const),
     ...{ methodName: name, arg, deadlineSeconds: 0, senderVersion: canister.version },
   };
-  if (unroutable(subnet.round, request) === undefined) {
+  if (typeof resolveDestination(subnet.round, request) === "string") {
     executeManagementCall(subnet.round, { kind: "canister", request }, name, arg);
     takeResponses(canister);
   }
