@@ -29,11 +29,16 @@ export const layers: ReadonlyMap<string, Layer> = new Map(
     replica: { folder: "packages/replica", host: "universal", mayImport: core },
     gateway: { folder: "packages/gateway", host: "universal", mayImport: ["types", "crypto"] },
     "pocket-ic": { folder: "packages/pocket-ic", host: "universal", mayImport: [...core, "replica", "gateway"] },
+    "pocket-ic-server": {
+      folder: "packages/pocket-ic-server",
+      host: "node",
+      mayImport: [...core, "host-node", "replica", "gateway", "pocket-ic"],
+    },
     "example-hello": { folder: "examples/hello", host: "node", mayImport: [] },
     cli: {
       folder: "apps/cli",
       host: "node",
-      mayImport: [...core, "host-node", "replica", "gateway", "pocket-ic", "example-hello"],
+      mayImport: [...core, "host-node", "replica", "gateway", "pocket-ic", "pocket-ic-server", "example-hello"],
     },
   } satisfies Record<string, Layer>),
 );

@@ -5,3 +5,4 @@ export { type HttpServer, type HttpServerOptions, startHttpServer } from "./http
 export { openStateFolder, type StateFolder } from "./state-folder.ts";
 export { NodeStorage } from "./storage-node.ts";
 export { nodeClock, nodeEntropy } from "./system-ports.ts";
+export { inlineWasm } from "./wasm-inlining.ts";

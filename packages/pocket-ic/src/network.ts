@@ -273,7 +273,12 @@ export class Network {
       added.push(subnet);
     }
     this.#topology = topologyOf(this.#topology.version + 1, this.root, this.#subnets.values());
-    for (const { replica } of added) await replica.start();
+    for (const { replica, executor } of added) {
+      await replica.start();
+      // A state from disk may be later than what was kept of the network.
+      const { time } = executor.durable.machine.state;
+      if (time > this.#lastRound) this.#lastRound = time;
+    }
     for (const { replica } of this.#subnets.values()) replica.setTopology(this.#topology);
     // The first state of each is certified, so that the network answers at once.
     await this.#round({});
