@@ -1,0 +1,20 @@
+// A certificate for localhost and 127.0.0.1 that vouches for itself, and its key, from 2020 to 2120: for servers in tests,
+// on loopback alone. Made with `openssl ca -selfsign`; nobody else trusts it.
+export const LOOPBACK_KEY = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgk7WTGTV3zr7PwdNe
+SkXeY2FB/4tQXHrCqooOUFBO/b2hRANCAARV75lRR9nY4VH+PNV4sHld3rhBSedM
+bngI4v4uGKj+z1hJcxylbJw3s0BUaV0Az40tqlPvs5dItzIpNjv8uJ+Y
+-----END PRIVATE KEY-----
+`;
+
+export const LOOPBACK_CERTIFICATE = `-----BEGIN CERTIFICATE-----
+MIIBZjCCAQ2gAwIBAgIBATAKBggqhkjOPQQDAjAUMRIwEAYDVQQDDAlsb2NhbGhv
+c3QwIBcNMjAwMTAxMDAwMDAwWhgPMjEyMDAxMDEwMDAwMDBaMBQxEjAQBgNVBAMM
+CWxvY2FsaG9zdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABFXvmVFH2djhUf48
+1XiweV3euEFJ50xueAji/i4YqP7PWElzHKVsnDezQFRpXQDPjS2qU++zl0i3Mik2
+O/y4n5ijTjBMMA8GA1UdEwEB/wQFMAMBAf8wGgYDVR0RBBMwEYIJbG9jYWxob3N0
+hwR/AAABMB0GA1UdDgQWBBR4cgiBZvMR2Xgpq4E8R8+xIZp5XjAKBggqhkjOPQQD
+AgNHADBEAiBoUTp+F6QEWKBUHtjsXKEfAQ0k+XYRYWuMTtGIl5ZVmQIgBz7Y/r5w
+iJXfX6Yc8Nzp+nlLH2JmqHfTp/zjkXg3R7A=
+-----END CERTIFICATE-----
+`;
