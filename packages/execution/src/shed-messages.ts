@@ -1,22 +1,34 @@
 // Too many messages whose response may be dropped: at the end of a round the largest are, until the others have room.
 // Where a response is dropped the caller is told so; where a request is, the deadline will tell. Cycles that were on
 // the way with a dropped message go back to the caller. Checklist 3.4, 6.3.
-import { type CanisterState, inputBytes, resourcesOf, touch } from "@atoll/state";
-import { RejectCode, type Response } from "@atoll/types";
+import {
+  type CanisterState,
+  type Fifo,
+  inputBytes,
+  outgoingMemory,
+  resourcesOf,
+  streamTo,
+  touch,
+  waitingBytes,
+} from "@atoll/state";
+import { type PrincipalId, RejectCode, type Response } from "@atoll/types";
 import { measureUsage } from "./resource-usage.ts";
 import { refundDropped } from "./responses.ts";
 import type { Round } from "./round.ts";
 
 export function shedMessages(round: Round): void {
   const { state } = round;
-  measureUsage(round);
   const limit = resourcesOf(state.config).bestEffortMessageMemory;
-  while (state.usage.total.bestEffortMessages > limit) {
-    const canister = heaviest(round);
-    if (canister === undefined) return;
-    shedLargest(round, canister);
-    touch(state, canister);
+  const taken = (): number => {
     measureUsage(round);
+    return state.usage.total.bestEffortMessages + outgoingMemory(state).bestEffort;
+  };
+  while (taken() > limit) {
+    const canister = heaviest(round);
+    const subnet = heaviestWaiting(round, canister?.input.bytes.bestEffort ?? SMALLEST);
+    if (subnet !== undefined) shedWaiting(round, subnet);
+    else if (canister !== undefined) shedLargest(round, canister);
+    else return;
   }
 }
 
@@ -31,19 +43,44 @@ function heaviest({ state }: Round): CanisterState | undefined {
   return found;
 }
 
+/** The subnet for which messages wait that take most, and more than so many bytes. */
+function heaviestWaiting({ state }: Round, bytes: number): PrincipalId | undefined {
+  let found: PrincipalId | undefined;
+  let most = bytes;
+  for (const [id, { waiting }] of [...state.streams].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    if (waiting.bytes.bestEffort <= most) continue;
+    found = id;
+    most = waiting.bytes.bestEffort;
+  }
+  return found;
+}
+
 function shedLargest(round: Round, canister: CanisterState): void {
-  let largest = 0;
-  for (const item of canister.input) largest = Math.max(largest, inputBytes(item).bestEffort);
-  let isFound = false;
-  const [item] = canister.input.extract((each) => {
-    const isLargest = !isFound && inputBytes(each).bestEffort === largest;
-    isFound ||= isLargest;
-    return isLargest;
-  });
+  const item = takeLargest(canister.input, (each) => inputBytes(each).bestEffort);
+  touch(round.state, canister);
   if (item?.kind === "request") refundDropped(round, item.request.sender, item.request.payment);
   if (item?.kind !== "response") return;
   refundDropped(round, canister.id, item.response.refund);
   canister.input.push({ kind: "response", response: dropped(item.response) });
+}
+
+/** Who waits for what is dropped on its way is told by the deadline. */
+function shedWaiting(round: Round, subnet: PrincipalId): void {
+  const message = takeLargest(streamTo(round.state, subnet).waiting, (each) => waitingBytes(each).bestEffort)?.message;
+  if (message?.kind === "request") refundDropped(round, message.sender, message.payment);
+  if (message?.kind === "response") refundDropped(round, message.originator, message.refund);
+}
+
+function takeLargest<T>(queue: Fifo<T>, bytesOf: (item: T) => number): T | undefined {
+  let largest = 0;
+  for (const item of queue) largest = Math.max(largest, bytesOf(item));
+  let isFound = false;
+  const [item] = queue.extract((each) => {
+    const isLargest = !isFound && bytesOf(each) === largest;
+    isFound ||= isLargest;
+    return isLargest;
+  });
+  return item;
 }
 
 const DROPPED = "Response was dropped.";

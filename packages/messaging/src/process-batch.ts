@@ -155,8 +155,8 @@ function runBatch(machine: StateMachine, batch: Batch): Round {
   }
   if (batch.blockmaker !== undefined) observeBlockmaker(state, batch.blockmaker);
   deliverQueryStats(state, batch.queryStats ?? []);
-  if (!intervene(round, batch)) runRound(round, batch, before);
-  buildStreams(round);
+  if (intervene(round, batch)) buildStreams(round);
+  else runRound(round, batch, before);
   if (batch.isCheckpoint === true) machine.long.abortAll();
   state.pages.reclaim();
   return round;
@@ -184,6 +184,7 @@ function runRound(round: Round, batch: Batch, before: Time): void {
   round.dropped = processStreamSlices(round, batch.slices ?? []);
   for (const message of batch.ingress) inductIngress(round, message);
   executeRound(round);
+  buildStreams(round);
   shedMessages(round);
   decayDebits(round);
   chargeAllocations(round);

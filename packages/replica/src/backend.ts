@@ -32,6 +32,8 @@ export interface CertifiedState {
   readonly time: Time;
   /** CBOR certificate (with the self-describe tag) that reveals everything below each path, or proves absence. */
   certificate(paths: readonly Path[], style: DelegationStyle): Uint8Array;
+  /** The same without delegation, for other subnets: they know this one's key. */
+  undelegated(paths: readonly Path[]): Uint8Array;
   /** The leaf at `path`, or undefined. */
   lookup(path: Path): Uint8Array | undefined;
   /** True when a leaf or a subtree exists at `path`. */

@@ -36,18 +36,18 @@ export function certifiedState(
   sha256: Sha256,
 ): CertifiedState {
   let signature: Uint8Array | undefined;
+  const signed = (paths: readonly Path[]) => {
+    signature ??= sign(rootHash(tree, sha256));
+    return { tree: witness(tree, [[TIME], ...paths], sha256), signature };
+  };
   return {
     height,
     time,
     certificate(paths: readonly Path[], style: DelegationStyle): Uint8Array {
-      signature ??= sign(rootHash(tree, sha256));
       const delegated = delegation(style);
-      return encodeCertificate({
-        tree: witness(tree, [[TIME], ...paths], sha256),
-        signature,
-        ...(delegated === undefined ? {} : { delegation: delegated }),
-      });
+      return encodeCertificate({ ...signed(paths), ...(delegated === undefined ? {} : { delegation: delegated }) });
     },
+    undelegated: (paths: readonly Path[]) => encodeCertificate(signed(paths)),
     lookup(path: Path): Uint8Array | undefined {
       const found = findSubtree(tree, path);
       return found?.kind === "leaf" ? found.value : undefined;

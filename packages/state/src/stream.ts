@@ -66,8 +66,8 @@ export function streamRecord({ messages, waiting, begin, signalsEnd, rejectSigna
   return { begin, messages: [...messages], signalsEnd, rejectSignals: [...rejectSignals], waiting: [...waiting] };
 }
 
-export function newWaiting(messages: Iterable<WaitingMessage> = []): Fifo<WaitingMessage> {
-  return new Fifo(messages, ({ message }) => waitingMemory(message));
+function newWaiting(messages: Iterable<WaitingMessage> = []): Fifo<WaitingMessage> {
+  return new Fifo(messages, waitingBytes);
 }
 
 /** The stream to that subnet, to be changed: readers, the tree and the disk will know. */
@@ -146,7 +146,7 @@ function streamMemory(message: StreamMessage): MessageBytes {
 }
 
 /** What waits counts like what is in the queues of canisters; a request whose response has room counts there. */
-function waitingMemory(message: StreamMessage): MessageBytes {
+export function waitingBytes({ message }: WaitingMessage): MessageBytes {
   if (message.kind === "refund" || message.deadlineSeconds === 0) return streamMemory(message);
   return { guaranteed: 0, bestEffort: messageBytes(message) };
 }

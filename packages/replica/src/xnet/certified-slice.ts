@@ -48,7 +48,7 @@ export function certifiedSlice(
     if (room < 0) break;
     paths.push(path);
   }
-  return state.certificate(paths, "none");
+  return state.undelegated(paths);
 }
 
 export function headerPath(subnet: PrincipalId): Path {

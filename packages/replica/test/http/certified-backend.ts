@@ -83,6 +83,7 @@ export async function createCertifiedBackend(): Promise<CertifiedBackend> {
       height: height++,
       time: now(),
       certificate: () => certificate,
+      undelegated: () => certificate,
       lookup: (path) => snapshot.get(path.map(toHex).join("/")),
       has: (path) => [...snapshot.keys()].some((key) => key.startsWith(path.map(toHex).join("/"))),
     };
