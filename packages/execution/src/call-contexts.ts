@@ -20,6 +20,7 @@ import { finishStopping } from "./lifecycle.ts";
 import { countUnanswered } from "./message-memory.ts";
 import { cutMiddle, deliverResponse, responseTo } from "./responses.ts";
 import type { Round } from "./round.ts";
+import { traceAnswer } from "./trace.ts";
 
 export function openCallContext(
   canister: CanisterState,
@@ -102,6 +103,7 @@ function respond(
   context.responded = true;
   context.availableCycles = 0n;
   const { origin } = context;
+  traceAnswer(round, origin, payload, refund);
   if (origin.kind === "ingress") {
     round.state.ingressHistory.set(
       origin.requestId,

@@ -8,12 +8,14 @@ import { dropHeldRequests } from "./interventions/held-messages.ts";
 import { expiredCalls } from "./open-calls.ts";
 import { enqueueResponse, refundDropped } from "./responses.ts";
 import type { Round } from "./round.ts";
+import { traceNotExecuted } from "./trace.ts";
 
 export function expireCalls(round: Round): void {
   const expired = expiredCalls(round.state);
   if (expired.length === 0) return;
   const callees = new Map<CanisterId, Set<string>>();
   for (const [canister, callback] of expired) {
+    round.traceEvents?.push({ kind: "expired", to: { kind: "request", sender: canister.id, callbackId: callback.id } });
     // Never held: it is the caller's own system that answers.
     enqueueResponse(round, {
       kind: "response",
@@ -39,6 +41,7 @@ function dropRequests(round: Round, callee: CanisterState, calls: ReadonlySet<st
   const isLate = (item: InputItem): boolean =>
     item.kind === "request" && calls.has(nameOf(item.request.sender, item.request.callbackId));
   for (const item of callee.input.extract(isLate)) {
+    traceNotExecuted(round, item, "The deadline passed before it could run.");
     if (item.kind === "request") refundDropped(round, item.request.sender, item.request.payment);
   }
   touch(round.state, callee);

@@ -41,6 +41,7 @@ import { refundDropped } from "./responses.ts";
 import type { Round } from "./round.ts";
 import { runOn } from "./run-on.ts";
 import { sendCalls } from "./send-calls.ts";
+import { beforeExecution, messageOf, traceExecution, traceNotExecuted } from "./trace.ts";
 
 type CallItem = Exclude<InputItem, { kind: "response" }>;
 type PendingCall = Extract<PendingExecution, { kind: "call" }>;
@@ -52,6 +53,7 @@ export function executeCall(round: Round, canister: CanisterState, item: CallIte
   }
   if (item.kind === "request" && isLate(round, item.request)) {
     // From another subnet: the deadline of a caller of this one takes its requests out of the queue.
+    traceNotExecuted(round, item, "The deadline passed before it could run.");
     refundDropped(round, item.request.sender, item.request.payment);
     return;
   }
@@ -66,7 +68,10 @@ export function executeCall(round: Round, canister: CanisterState, item: CallIte
   if (typeof prepaid !== "bigint" || refusal !== undefined) {
     // The charge for executing at all is kept.
     if (typeof prepaid === "bigint") refundUnused(round, canister, 0, { prepaid, limit });
-    if (refusal !== undefined) rejectWith(round, context, refusal);
+    if (refusal !== undefined) {
+      if (round.traceEvents !== undefined) traceNotExecuted(round, item, refusal.message);
+      rejectWith(round, context, refusal);
+    }
     closeIfDone(round, canister, context, undefined);
     return;
   }
@@ -106,10 +111,15 @@ export function* callSteps(round: Round, canister: CanisterState, call: PendingC
     instructionLimit: limitOf(round, target),
     stablePageLimit: target.isQuery ? STABLE_PAGES_QUERY : STABLE_PAGES_UPDATE,
   };
+  const before = beforeExecution(round, canister, prepaid);
   const result = yield* runOn(round, canister, { kind: "export", name: target.exportName }, input, isLong);
   settle(round, canister, result, { prepaid, limit: input.instructionLimit });
   context.instructionsExecuted += result.instructions;
   collectLogs(round, canister, methodName, result);
+  if (before !== undefined) {
+    const what = { message: messageOf(item), callContextId: context.id, methodName, arg };
+    traceExecution(round, canister, before, what, [result]);
+  }
   if (result.error === undefined) {
     context.availableCycles -= result.effects.cyclesAccepted;
     if (result.effects.answer !== undefined) answer(round, context, result.effects.answer);
@@ -132,6 +142,7 @@ function expireIngress(round: Round, message: IngressMessage): void {
     ErrorCode.IngressMessageTimeout,
     `Ingress message ${message.requestId} timed out waiting to start executing.`,
   );
+  traceNotExecuted(round, { kind: "ingress", message }, error.message);
   round.state.ingressHistory.set(message.requestId, { state: "rejected", error }, round.state.time);
 }
 

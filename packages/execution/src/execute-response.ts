@@ -28,6 +28,7 @@ import { removeCallback } from "./open-calls.ts";
 import { type Prepayment, refundUnused, settle } from "./prepayment.ts";
 import type { Round } from "./round.ts";
 import { runOn } from "./run-on.ts";
+import { beforeExecution, responseMessage, traceExecution, traceNotExecuted } from "./trace.ts";
 
 /** Share of a callback's instructions that is kept back for its cleanup. */
 const CLEANUP_SHARE = 0.05;
@@ -36,13 +37,17 @@ export function executeResponse(round: Round, canister: CanisterState, response:
   const callback = canister.callbacks.get(response.callbackId);
   canister.cycles = addCycles(canister.cycles, response.refund);
   touch(round.state, canister);
-  if (callback === undefined) return;
+  if (callback === undefined) {
+    traceNotExecuted(round, { kind: "response", response }, "Nobody waits for the response any more.");
+    return;
+  }
   removeCallback(round.state, canister, callback);
   const context = canister.callContexts.get(callback.callContextId);
   refundTransport(round, canister, callback, response);
   if (context === undefined) return;
   context.outstandingCalls--;
   if (context.deleted || canister.execution === undefined) {
+    traceNotExecuted(round, { kind: "response", response }, "The code that made the call is gone.");
     refundUnused(round, canister, 0, prepaymentOf(round, callback));
     closeIfDone(round, canister, context, undefined);
     return;
@@ -81,19 +86,34 @@ function* runCallback(
   const limit = Math.floor(round.fees.limits.update * (1 - CLEANUP_SHARE));
   const entry: EntryPoint = { kind: "closure", closure: isReply ? callback.onReply : callback.onReject };
   const input = callbackInput(round, canister, context, response, isReply ? Mode.reply : Mode.reject, limit);
+  const before = beforeExecution(round, canister, callback.prepaidExecution);
   const result = yield* runOn(round, canister, entry, input, isLong);
   const name = isReply ? "(reply callback)" : "(reject callback)";
   if (result.error !== undefined && callback.onCleanup !== undefined) {
-    return yield* runCleanup(round, canister, context, callback, response, { name, result });
+    return yield* runCleanup(round, canister, context, callback, response, { name, result, before });
   }
   context.instructionsExecuted += result.instructions;
   collectLogs(round, canister, name, result);
   settle(round, canister, result, prepaymentOf(round, callback));
+  if (before !== undefined)
+    traceExecution(round, canister, before, whatOf(context, response, name), [result], response);
   if (result.error !== undefined) return result.error;
   context.availableCycles -= result.effects.cyclesAccepted;
   if (result.effects.answer !== undefined) answer(round, context, result.effects.answer);
   completeExecution(round, canister, context, result);
   return undefined;
+}
+
+interface FailedCallback {
+  readonly name: string;
+  readonly result: RunResult;
+  readonly before: ReturnType<typeof beforeExecution>;
+}
+
+function whatOf({ id: callContextId }: CallContext, response: Response, methodName: string) {
+  const { payload } = response;
+  const arg = payload.kind === "reply" ? payload.data : new Uint8Array();
+  return { message: responseMessage(response), callContextId, methodName, arg };
 }
 
 /** Also writes down what the callback did: not before the cleanup is through, as both begin again when it is aborted. */
@@ -103,7 +123,7 @@ function* runCleanup(
   context: CallContext,
   callback: Callback,
   response: Response,
-  { name, result: failed }: { readonly name: string; readonly result: RunResult },
+  { name, result: failed, before }: FailedCallback,
 ): Steps<ExecutionError> {
   const failure = failed.error as ExecutionError;
   if (callback.onCleanup === undefined) return failure;
@@ -116,6 +136,9 @@ function* runCleanup(
   collectLogs(round, canister, name, failed);
   collectLogs(round, canister, "(cleanup callback)", result);
   settle(round, canister, { ...result, instructions }, prepaymentOf(round, callback));
+  if (before !== undefined) {
+    traceExecution(round, canister, before, whatOf(context, response, name), [failed, result], response);
+  }
   if (result.error !== undefined) return { kind: "cleanup", callback: failure, cleanup: result.error };
   canister.version++;
   return failure;

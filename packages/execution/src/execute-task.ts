@@ -11,6 +11,7 @@ import { beginExecution, type Steps } from "./long-executions.ts";
 import { prepay, settle } from "./prepayment.ts";
 import type { Round } from "./round.ts";
 import { runOn } from "./run-on.ts";
+import { beforeExecution, traceExecution } from "./trace.ts";
 
 const TASKS = {
   globalTimer: { entry: "globalTimer", name: "canister_global_timer", label: "global timer" },
@@ -70,9 +71,14 @@ export function* taskSteps(
     instructionLimit: round.fees.limits.update,
     stablePageLimit: STABLE_PAGES_UPDATE,
   };
+  const before = beforeExecution(round, canister, prepaid);
   const result = yield* runOn(round, canister, { kind: "export", name }, input, isLong);
   settle(round, canister, result, { prepaid, limit: input.instructionLimit });
   collectLogs(round, canister, name, result);
+  if (before !== undefined) {
+    const what = { message: { kind: "task", task }, callContextId, methodName: name, arg: input.arg } as const;
+    traceExecution(round, canister, before, what, [result]);
+  }
   if (result.error === undefined) completeExecution(round, canister, context, result);
   closeIfDone(round, canister, context, result.error);
 }

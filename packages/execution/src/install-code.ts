@@ -21,6 +21,7 @@ import {
   type CanisterState,
   type ExecutionState,
   type InstallMode,
+  type ManagementCaller,
   newMemory,
   noteConsumption,
   type PagedMemory,
@@ -50,12 +51,15 @@ import { installRateError, noteInstallation } from "./rate-limits.ts";
 import { reservationFor, reserveCycles } from "./reserve-memory.ts";
 import { availableMemory } from "./resource-usage.ts";
 import { freezingThreshold, memoryMetrics, type Round } from "./round.ts";
+import { beforeExecution, originOf, traceInstallation } from "./trace.ts";
 
 export interface InstallRequest {
   readonly mode: InstallMode;
   readonly wasm: Uint8Array;
   readonly arg: Uint8Array;
   readonly sender: PrincipalId;
+  /** Who waits for the installation. */
+  readonly caller: ManagementCaller;
 }
 
 /** An installation under way: everything that it would change, kept apart from the canister. */
@@ -101,6 +105,7 @@ export function* installCode(
     return installOutOfCycles(canister.id, threshold + prepaid - canister.cycles);
   }
   touch(round.state, canister);
+  const before = beforeExecution(round, canister, 0n);
   if (!prepared.ok) {
     charge(round, canister, COMPILE_BASE + COMPILE_PER_OPERATOR * prepared.bytes, false);
     return toUserError(prepared.error, canister.id);
@@ -127,8 +132,15 @@ export function* installCode(
     updateLowMemoryHook(canister);
   }
   touch(round.state, canister);
-  if (error === undefined) return undefined;
-  return isUserError(error) ? error : toUserError(error, canister.id);
+  const told = error === undefined || isUserError(error) ? error : toUserError(error, canister.id);
+  const message = before && originOf(request.caller);
+  if (before !== undefined && message !== undefined) {
+    const { instructions, printed } = transaction;
+    const what = { message, methodName: `(${request.mode.kind})`, arg: request.arg, instructions };
+    const results = printed.map(([, result]) => result);
+    traceInstallation(round, canister, before, what, results, told);
+  }
+  return told;
 }
 
 /** The attempt came to the end of its slice. */

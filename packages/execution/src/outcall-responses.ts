@@ -5,6 +5,7 @@ import type { OutcallContext, SubnetState } from "@atoll/state";
 import { OUTCALL_TIMEOUT_NS, type OutcallResponse, RejectCode, type ResponsePayload, type Time } from "@atoll/types";
 import { deliverResponse, responseTo } from "./responses.ts";
 import type { Round } from "./round.ts";
+import { originOfRequest } from "./trace.ts";
 
 const TIMED_OUT: ResponsePayload = {
   kind: "reject",
@@ -30,6 +31,7 @@ export function deliverOutcallResponses(round: Round, responses: readonly Outcal
 }
 
 function endOutcall(round: Round, { request }: OutcallContext, payload: ResponsePayload): void {
+  round.traceEvents?.push({ kind: "answer", to: originOfRequest(request), payload, refund: request.payment });
   deliverResponse(round, responseTo(request, payload, request.payment));
 }
 

@@ -6,6 +6,7 @@ import type { CanisterId, CryptoPort, InterventionResult, PrincipalId, Time } fr
 import type { FeeSchedule } from "./fees.ts";
 import type { LongExecutions } from "./long-executions.ts";
 import { messageMemory } from "./message-memory.ts";
+import type { TraceEvent } from "./trace.ts";
 
 export type RoundEvent =
   | {
@@ -42,6 +43,8 @@ export interface Round {
   /** Executions suspended between two slices. */
   readonly long: LongExecutions;
   events: RoundEvent[];
+  /** What happened to each message, where somebody wants to see it. */
+  traceEvents?: TraceEvent[] | undefined;
   /** Of text in `events`. */
   eventBytes?: number;
   instructionsLeft: number;

@@ -21,6 +21,7 @@ import { hostOf, sendAway } from "./outgoing.ts";
 import { rejectionOf } from "./reject-signals.ts";
 import { deliverResponse, responseTo } from "./responses.ts";
 import type { Round } from "./round.ts";
+import { originOfRequest } from "./trace.ts";
 
 export function sendRequest(round: Round, request: Request): void {
   const { state } = round;
@@ -99,6 +100,11 @@ export function enqueueRequest(
 /** Answers a request that never reached a canister; all its cycles go back. */
 export function rejectRequest(round: Round, request: Omit<Request, "arg">, code: RejectCode, message: string): void {
   const payload: ResponsePayload = { kind: "reject", code, message };
+  if (round.traceEvents !== undefined) {
+    const origin = originOfRequest(request);
+    round.traceEvents.push({ kind: "not_executed", message: origin, reason: message });
+    round.traceEvents.push({ kind: "answer", to: origin, payload, refund: request.payment });
+  }
   deliverResponse(round, responseTo(request, payload, request.payment));
 }
 

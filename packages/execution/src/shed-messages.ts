@@ -15,6 +15,7 @@ import { type PrincipalId, RejectCode, type Response } from "@atoll/types";
 import { measureUsage } from "./resource-usage.ts";
 import { refundDropped } from "./responses.ts";
 import type { Round } from "./round.ts";
+import { traceNotExecuted } from "./trace.ts";
 
 export function shedMessages(round: Round): void {
   const { state } = round;
@@ -58,6 +59,7 @@ function heaviestWaiting({ state }: Round, bytes: number): PrincipalId | undefin
 function shedLargest(round: Round, canister: CanisterState): void {
   const item = takeLargest(canister.input, (each) => inputBytes(each).bestEffort);
   touch(round.state, canister);
+  if (item !== undefined) traceNotExecuted(round, item, TOO_MANY);
   if (item?.kind === "request") refundDropped(round, item.request.sender, item.request.payment);
   if (item?.kind !== "response") return;
   refundDropped(round, canister.id, item.response.refund);
@@ -67,7 +69,10 @@ function shedLargest(round: Round, canister: CanisterState): void {
 /** Who waits for what is dropped on its way is told by the deadline. */
 function shedWaiting(round: Round, subnet: PrincipalId): void {
   const message = takeLargest(streamTo(round.state, subnet).waiting, (each) => waitingBytes(each).bestEffort)?.message;
-  if (message?.kind === "request") refundDropped(round, message.sender, message.payment);
+  if (message?.kind === "request") {
+    traceNotExecuted(round, { kind: "request", request: message, since: round.state.time }, TOO_MANY);
+    refundDropped(round, message.sender, message.payment);
+  }
   if (message?.kind === "response") refundDropped(round, message.originator, message.refund);
 }
 
@@ -83,6 +88,8 @@ function takeLargest<T>(queue: Fifo<T>, bytesOf: (item: T) => number): T | undef
   return item;
 }
 
+/** What those are told who look into a network. */
+const TOO_MANY = "It was dropped: there were too many messages with a deadline.";
 const DROPPED = "Response was dropped.";
 /** A canister with no more than this has nothing that is worth dropping. */
 const SMALLEST = DROPPED.length;

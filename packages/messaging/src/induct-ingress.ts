@@ -8,6 +8,7 @@ import {
   outOfCycles,
   type Round,
   submitManagementCall,
+  traceNotExecuted,
 } from "@atoll/execution";
 import { type CanisterState, noteConsumption, touch } from "@atoll/state";
 import {
@@ -26,10 +27,16 @@ export function inductIngress(round: Round, message: IngressMessage): void {
   if (state.ingressHistory.get(message.requestId) !== undefined || message.expiry < state.time) return;
   state.ingressHistory.add(message.requestId, message, { state: "received" }, message.expiry + MAX_INGRESS_TTL_NS);
   state.metrics.updateTransactions++;
+  if (round.traceEvents !== undefined) {
+    const { requestId, sender, receiver, methodName, arg } = message;
+    const cycles = isFree(message) ? 0n : round.fees.nominal.ingress(message.byteSize);
+    round.traceEvents.push({ kind: "ingress", requestId, sender, receiver, methodName, arg, cycles });
+  }
   const error =
     message.receiver === MANAGEMENT_CANISTER || message.receiver === state.config.subnetId
       ? inductManagementCall(round, message)
       : inductCanisterCall(round, message);
+  if (error !== undefined) traceNotExecuted(round, { kind: "ingress", message }, error.message);
   if (error !== undefined) state.ingressHistory.set(message.requestId, { state: "rejected", error }, state.time);
 }
 

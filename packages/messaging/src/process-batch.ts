@@ -28,6 +28,7 @@ import {
   refuseInterventions,
   type StateDelta,
   shedMessages,
+  type TraceEvent,
   takeStateDelta,
 } from "@atoll/execution";
 import { type CanonicalTree, endOf, type SubnetState } from "@atoll/state";
@@ -58,6 +59,8 @@ export interface StateMachine {
   readonly rootKey: Uint8Array;
   readonly long: LongExecutions;
   readonly tree: CanonicalTree;
+  /** What happens to each message is told, too. */
+  readonly trace?: boolean;
 }
 
 /** Who may read what on the HTTP interface, as far as this round changed it. Not part of the certified tree. */
@@ -99,6 +102,8 @@ export interface RoundOutput {
   readonly interventionResults: readonly InterventionResult[];
   /** HTTPS outcalls that began and ended. */
   readonly outcalls: OutcallChanges;
+  /** Where the state machine was asked for it. */
+  readonly trace?: readonly TraceEvent[];
   /** What the executions took, without what a round counts for each beside. */
   readonly instructions: number;
   readonly executions: number;
@@ -144,6 +149,7 @@ function runBatch(machine: StateMachine, batch: Batch): Round {
   const round = roundOf(machine);
   round.events = [];
   round.eventBytes = 0;
+  round.traceEvents = machine.trace === true ? [] : undefined;
   round.instructionsLeft = machine.fees.limits.round;
   round.executions = 0;
   round.maxExecutions = batch.maxExecutions;
@@ -162,9 +168,9 @@ function runBatch(machine: StateMachine, batch: Batch): Round {
   return round;
 }
 
-/** True when the batch is one that changes the state by interventions and does nothing else. */
-function intervene(round: Round, { interventions = [] }: Batch): boolean {
-  if (interventions.length === 0) return false;
+/** True when the batch is one that changes the state by interventions, none perhaps, and does nothing else. */
+function intervene(round: Round, { interventions }: Batch): boolean {
+  if (interventions === undefined) return false;
   const isTaken = round.state.config.provisional;
   round.interventionResults = isTaken ? applyInterventions(round, interventions) : refuseInterventions(interventions);
   return isTaken;
@@ -217,7 +223,7 @@ export function describeWholeState(machine: StateMachine): RoundOutput {
 
 function takeOutput(
   machine: StateMachine,
-  round: Pick<Round, "events" | "instructionsLeft" | "executions" | "interventionResults" | "dropped">,
+  round: Pick<Round, "events" | "instructionsLeft" | "executions" | "interventionResults" | "traceEvents" | "dropped">,
   { whole } = { whole: false },
 ): RoundOutput {
   const { state } = machine;
@@ -232,6 +238,7 @@ function takeOutput(
     events: round.events,
     interventionResults: round.interventionResults ?? [],
     outcalls: state.outcalls.takeChanges(),
+    ...(round.traceEvents === undefined ? {} : { trace: round.traceEvents }),
     ...workOf(machine, round),
     pausedExecutions: machine.long.size,
     hasMoreWork:

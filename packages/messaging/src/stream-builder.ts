@@ -2,7 +2,15 @@
 // sent, as far as there is room; the rest waits. What has waited too long is given up: a request whose response must be
 // delivered is answered after five minutes, best-effort messages are dropped at their deadline and their cycles go back.
 // Consensus and chain-key, 16.3; checklist 6.3.
-import { deliverResponse, hostOf, type Round, refundDropped, rejectRequest, routeRequest } from "@atoll/execution";
+import {
+  deliverResponse,
+  hostOf,
+  type Round,
+  refundDropped,
+  rejectRequest,
+  routeRequest,
+  traceNotExecuted,
+} from "@atoll/execution";
 import { hasRoom, pushMessage, type SubnetState, streamTo, type WaitingMessage } from "@atoll/state";
 import {
   NS_PER_SECOND,
@@ -38,8 +46,11 @@ export function expireWaitingMessages(round: Round, before: Time): void {
     for (const { message } of streamTo(state, id).waiting.extract((each) => isLate(each, state.time))) {
       if (message.kind === "response") refundDropped(round, message.originator, message.refund);
       if (message.kind !== "request") continue;
-      if (message.deadlineSeconds !== 0) refundDropped(round, message.sender, message.payment);
-      else rejectRequest(round, message, RejectCode.SYS_TRANSIENT, "Request timed out.");
+      if (message.deadlineSeconds !== 0) {
+        const item = { kind: "request", request: message, since: state.time } as const;
+        traceNotExecuted(round, item, "The deadline passed before it could be sent.");
+        refundDropped(round, message.sender, message.payment);
+      } else rejectRequest(round, message, RejectCode.SYS_TRANSIENT, "Request timed out.");
     }
   }
 }

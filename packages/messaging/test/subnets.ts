@@ -12,6 +12,7 @@ import {
   type CryptoPort,
   canisterIdFromIndex,
   type IngressMessage,
+  type Intervention,
   type NetworkTopology,
   type PrincipalId,
   type StreamSlice,
@@ -133,6 +134,7 @@ export interface StepOptions {
   readonly slices?: readonly StreamSlice[];
   readonly isCheckpoint?: boolean;
   readonly topology?: NetworkTopology;
+  readonly interventions?: readonly Intervention[];
 }
 
 /** A batch of one subnet, with all that the others have for it. */
@@ -152,6 +154,7 @@ export function step(
     ...(slices.length > 0 && { slices }),
     ...(options.isCheckpoint === true && { isCheckpoint: true }),
     ...(options.topology !== undefined && { topology: options.topology }),
+    ...(options.interventions !== undefined && { interventions: options.interventions }),
   };
   return execute(subnet, batch);
 }

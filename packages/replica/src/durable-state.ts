@@ -36,6 +36,8 @@ export interface DurableStateOptions {
   readonly checkpointBatches?: number;
   /** Smaller slices, for tests of long executions that shall not take long. */
   readonly slices?: SliceLimits;
+  /** Rounds tell what happened to each message: for test kits, as it takes memory. */
+  readonly trace?: boolean;
 }
 
 export interface DurableStatePorts {
@@ -74,6 +76,7 @@ export class DurableState {
       rootKey: options.rootKey,
       long,
       tree: new CanonicalTree(),
+      ...(options.trace === undefined ? {} : { trace: options.trace }),
     };
     prepareAgain(modules, crypto);
   }

@@ -8,6 +8,7 @@ export * from "./executor.ts";
 export * from "./genesis.ts";
 export * from "./http/index.ts";
 export { InlineExecutor, type InlineExecutorOptions } from "./inline-executor.ts";
+export * from "./message-tree.ts";
 export { type AnswerOutcome, agreeOn, Outcalls, type OutcallsOptions, type OutcallsPorts } from "./outcalls.ts";
 export { Replica, type ReplicaOptions } from "./replica.ts";
 export type { BatchContent } from "./solo-sequencer.ts";

@@ -3,7 +3,6 @@
 import { type HeldMessage, type InputItem, type SubnetState, touch } from "@atoll/state";
 import {
   ErrorCode,
-  type IngressMessage,
   type InterventionResult,
   MAX_REJECT_MESSAGE_BYTES,
   principalToText,
@@ -14,6 +13,7 @@ import {
 import { enqueueResponse, refundDropped } from "../responses.ts";
 import type { Round } from "../round.ts";
 import { inductRequest, rejectRequest } from "../routing.ts";
+import { traceNotExecuted } from "../trace.ts";
 import { type InterventionOf, MADE, refused, textError } from "./refused.ts";
 
 export function release(round: Round, { numbers }: InterventionOf<"release">): InterventionResult {
@@ -36,12 +36,7 @@ function deliver(round: Round, { receiver, item }: HeldMessage): void {
   else {
     const canister = round.state.canisters.get(receiver);
     if (canister === undefined) {
-      rejectIngress(
-        round.state,
-        item.message,
-        RejectCode.DESTINATION_INVALID,
-        `Canister ${principalToText(receiver)} not found`,
-      );
+      rejectIngress(round, item, RejectCode.DESTINATION_INVALID, `Canister ${principalToText(receiver)} not found`);
       return;
     }
     canister.input.push(item);
@@ -61,7 +56,7 @@ export function rejectHeld(round: Round, { number, code, message }: Intervention
     return refused("Only calls with a deadline are rejected with SYS_UNKNOWN.");
   }
   held.delete(number);
-  if (item.kind === "ingress") rejectIngress(round.state, item.message, code, message);
+  if (item.kind === "ingress") rejectIngress(round, item, code, message);
   else if (item.kind === "request") rejectRequest(round, item.request, code, message);
   // What the callee has accepted is its own; the refund comes back with the reject as it would with the reply.
   else enqueueResponse(round, { ...item.response, payload: { kind: "reject", code, message } });
@@ -78,6 +73,7 @@ export function dropHeld(round: Round, { number }: InterventionOf<"drop_held">):
     return refused(`${what} is never lost on the Internet Computer: reject it instead.`);
   }
   held.delete(number);
+  traceNotExecuted(round, item, "It was dropped while it was held.");
   refund(round, item);
   return MADE;
 }
@@ -88,17 +84,19 @@ export function dropHeldRequests(round: Round, calls: { has(name: string): boole
   for (const [number, { item }] of held) {
     if (item.kind !== "request" || !calls.has(`${item.request.sender} ${item.request.callbackId}`)) continue;
     held.delete(number);
+    traceNotExecuted(round, item, "The deadline passed before it could run.");
     refund(round, item);
   }
 }
 
 /** Users' messages expire while they are held, as in a queue. */
-export function expireHeldIngress({ state }: Round): void {
+export function expireHeldIngress(round: Round): void {
+  const { state } = round;
   for (const [number, { item }] of state.interventions.held) {
     if (item.kind !== "ingress" || item.message.expiry >= state.time) continue;
     state.interventions.held.delete(number);
     const sentence = `Ingress message ${item.message.requestId} timed out waiting to start executing.`;
-    rejectIngress(state, item.message, RejectCode.SYS_TRANSIENT, sentence);
+    rejectIngress(round, item, RejectCode.SYS_TRANSIENT, sentence);
   }
 }
 
@@ -121,9 +119,14 @@ const ERROR_CODES = {
   [RejectCode.SYS_UNKNOWN]: ErrorCode.DeadlineExpired,
 } as const;
 
-function rejectIngress(state: SubnetState, { requestId }: IngressMessage, code: RejectCode, message: string): void {
-  state.ingressHistory.set(requestId, { state: "rejected", error: userError(ERROR_CODES[code], message) }, state.time);
+function rejectIngress(round: Round, item: IngressItem, code: RejectCode, message: string): void {
+  const { state } = round;
+  traceNotExecuted(round, item, message);
+  const error = userError(ERROR_CODES[code], message);
+  state.ingressHistory.set(item.message.requestId, { state: "rejected", error }, state.time);
 }
+
+type IngressItem = Extract<InputItem, { kind: "ingress" }>;
 
 function hasDeadline(item: InputItem): boolean {
   if (item.kind === "request") return item.request.deadlineSeconds !== 0;

@@ -5,6 +5,7 @@ import type { ManagementCaller } from "@atoll/state";
 import { type ResponsePayload, rejectCodeOf, type UserError } from "@atoll/types";
 import { deliverResponse, responseTo } from "../responses.ts";
 import type { Round } from "../round.ts";
+import { traceAnswer } from "../trace.ts";
 
 /** Candid of the empty tuple: `DIDL`, no types, no values. */
 export const EMPTY_REPLY = Uint8Array.of(0x44, 0x49, 0x44, 0x4c, 0, 0);
@@ -15,6 +16,13 @@ export type MethodResult =
   | { readonly ok: false; readonly error: UserError };
 
 export function answerManagementCall(round: Round, caller: ManagementCaller, result: MethodResult): void {
+  const used = result.ok ? (result.cyclesUsed ?? 0n) : 0n;
+  // The text alone: unlike the failures of a callee that is a canister, these carry no IC code.
+  const payload: ResponsePayload = result.ok
+    ? { kind: "reply", data: result.reply }
+    : { kind: "reject", code: rejectCodeOf(result.error.code), message: result.error.message };
+  const refund = caller.kind === "ingress" ? 0n : caller.request.payment - used;
+  traceAnswer(round, caller, payload, refund);
   if (caller.kind === "ingress") {
     round.state.ingressHistory.set(
       caller.requestId,
@@ -23,10 +31,5 @@ export function answerManagementCall(round: Round, caller: ManagementCaller, res
     );
     return;
   }
-  const used = result.ok ? (result.cyclesUsed ?? 0n) : 0n;
-  // The text alone: unlike the failures of a callee that is a canister, these carry no IC code.
-  const payload: ResponsePayload = result.ok
-    ? { kind: "reply", data: result.reply }
-    : { kind: "reject", code: rejectCodeOf(result.error.code), message: result.error.message };
-  deliverResponse(round, responseTo(caller.request, payload, caller.request.payment - used));
+  deliverResponse(round, responseTo(caller.request, payload, refund));
 }

@@ -62,7 +62,7 @@ export function* installSteps(
   isLong: boolean,
 ): Steps<void> {
   const sender = caller.kind === "ingress" ? caller.sender : caller.request.sender;
-  const error = yield* installCode(round, canister, { mode, wasm, arg, sender }, isLong);
+  const error = yield* installCode(round, canister, { mode, wasm, arg, sender, caller }, isLong);
   if (error !== undefined) {
     answerManagementCall(round, caller, failed(error));
     return;

@@ -62,7 +62,11 @@ export interface Pools {
   readonly long?: ConstructorParameters<typeof LongExecutions>[0];
 }
 
-export function newMachine(config: Partial<SubnetConfig> = {}, pools: Pools = {}, { isEmpty = false } = {}): Machine {
+export function newMachine(
+  config: Partial<SubnetConfig> = {},
+  pools: Pools = {},
+  { isEmpty = false, trace = false } = {},
+): Machine {
   const full: SubnetConfig = {
     subnetId: "5a".repeat(28).concat("02") as PrincipalId,
     type: "application",
@@ -83,6 +87,7 @@ export function newMachine(config: Partial<SubnetConfig> = {}, pools: Pools = {}
     rootKey: new Uint8Array(133).fill(7),
     long: new LongExecutions(pools.long),
     tree: new CanonicalTree(),
+    trace,
   };
   const queries = new QueryExecutor(newQueryState(full, machine.rootKey, pages), fees, pools.queries);
   const made: Machine = { machine, queries, height: 0, time: 1_700_000_000n * SECOND_NS, last: undefined as never };
