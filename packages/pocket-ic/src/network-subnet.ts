@@ -1,6 +1,7 @@
 // One subnet of a test network: a replica that executes in this thread, with keys drawn from the subnet's seed. Its
 // signature is that of one node, its fees and its tree are those of the number of nodes that its kind has.
-import { InlineExecutor, Replica, type ReplicaOptions } from "@atoll/replica";
+import { InstanceBudget } from "@atoll/embedder";
+import { type ExecutedRound, InlineExecutor, Replica, type ReplicaOptions, type SubnetPeers } from "@atoll/replica";
 import type { SubnetConfig } from "@atoll/state";
 import type { ClockPort, CryptoPort, LogPort, PrincipalId, StoragePort } from "@atoll/types";
 import { SeededEntropy } from "./seeded-entropy.ts";
@@ -36,6 +37,9 @@ export interface NetworkSubnet extends SubnetGenesis {
   readonly executor: InlineExecutor;
 }
 
+/** Networks of one process share what it has of live instances. */
+const budget = new InstanceBudget();
+
 const ENDLESS = { update: 1e15, query: 1e15, install: 1e15, round: 1e15 };
 
 /** `place`: how many ranges of ids the network has given out. */
@@ -61,6 +65,8 @@ export interface SubnetSurroundings {
   readonly rootKey: Uint8Array;
   readonly rootSubnetId: PrincipalId;
   readonly delegation: ReplicaOptions["delegation"];
+  readonly peers: SubnetPeers;
+  readonly onRound: (round: ExecutedRound) => void;
   /** None: in memory only. */
   readonly storage: StoragePort | undefined;
 }
@@ -68,9 +74,9 @@ export interface SubnetSurroundings {
 /** The subnet, not started yet. */
 export function makeSubnet(genesis: SubnetGenesis, around: SubnetSurroundings, ports: SubnetPorts): NetworkSubnet {
   const { config } = genesis;
-  const { rootKey, rootSubnetId, delegation, storage } = around;
+  const { rootKey, rootSubnetId, delegation, peers, onRound, storage } = around;
   const executor = new InlineExecutor(
-    { config, rootKey },
+    { config, rootKey, instances: { budget } },
     { ...(storage && { storage }), crypto: ports.crypto, log: ports.log },
   );
   const entropy = new SeededEntropy(ports.crypto.sha256(genesis.seed), ports.crypto);
@@ -85,6 +91,8 @@ export function makeSubnet(genesis: SubnetGenesis, around: SubnetSurroundings, p
       nodeSecret: genesis.nodeSecret,
       share: { nodeIndex: 0, secret: genesis.secret },
       threshold: 1,
+      peers,
+      onRound,
       ...(delegation && { delegation }),
     },
     { ...ports, entropy },

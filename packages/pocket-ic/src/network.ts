@@ -2,13 +2,21 @@
 // each of them when it is told to. It is what a test holds; the test kit and the PocketIC server are faces of it.
 // Nothing moves by itself unless automatic progress is on, and the same calls with the same seed lead to the same bytes.
 import { effectiveCanisterId } from "@atoll/execution";
-import { type BatchContent, createNetworkHandler, type DescribedSubnet, delegationSource } from "@atoll/replica";
+import {
+  type BatchContent,
+  createNetworkHandler,
+  type DescribedSubnet,
+  delegationSource,
+  type ExecutedRound,
+  type SubnetPeers,
+} from "@atoll/replica";
 import {
   type ClockPort,
   type CryptoPort,
   ErrorCode,
   type IngressStatus,
   type Intervention,
+  type InterventionResult,
   type LogPort,
   MANAGEMENT_CANISTER,
   type NetworkTopology,
@@ -235,12 +243,13 @@ export class Network {
     return result;
   }
 
-  /** Changes the state of a subnet beside all messages, without a round. */
-  intervene(subnet: PrincipalId, interventions: readonly Intervention[]): Promise<void> {
+  /** Changes the state of a subnet beside all messages, without a round; one result for each. */
+  intervene(subnet: PrincipalId, interventions: readonly Intervention[]): Promise<readonly InterventionResult[]> {
     return this.#inTurn(async () => {
       const found = this.#subnets.get(subnet);
       if (found === undefined) throw new TypeError(`there is no subnet ${principalToText(subnet)}`);
-      await found.replica.makeBlock(this.#time, { interventions });
+      const { interventionResults } = await found.replica.makeBlock(this.#time, { interventions });
+      return interventionResults;
     });
   }
 
@@ -265,6 +274,8 @@ export class Network {
         rootSubnetId: root.config.subnetId,
         delegation:
           root === genesis ? undefined : delegationSource(() => this.root.replica.backend.certifiedState(), subnetId),
+        peers: this.#peersOf(subnetId),
+        onRound: (round: ExecutedRound) => this.#tellNeighbours(subnetId, round),
         storage: this.#options.storage?.(place),
       };
       const subnet = makeSubnet(genesis, around, { ...this.#ports, clock });
@@ -273,15 +284,11 @@ export class Network {
       added.push(subnet);
     }
     this.#topology = topologyOf(this.#topology.version + 1, this.root, this.#subnets.values());
-    for (const { replica, executor } of added) {
-      await replica.start();
-      // A state from disk may be later than what was kept of the network.
-      const { time } = executor.durable.machine.state;
-      if (time > this.#lastRound) this.#lastRound = time;
-    }
+    const loaded = await Promise.all(added.map(async ({ id, replica }) => [id, await replica.start()] as const));
     for (const { replica } of this.#subnets.values()) replica.setTopology(this.#topology);
     // The first state of each is certified, so that the network answers at once.
     await this.#round({});
+    for (const [id, whole] of loaded) this.#tellNeighbours(id, whole);
     return added;
   }
 
@@ -314,6 +321,16 @@ export class Network {
     return new Promise((resolve) => {
       this.#roundWaiters.push(resolve);
     });
+  }
+
+  #peersOf(subnet: PrincipalId): SubnetPeers {
+    return {
+      slice: (source, from, most) => this.#subnets.get(source)?.replica.streamSlice(subnet, from, most),
+    };
+  }
+
+  #tellNeighbours(id: PrincipalId, { streams }: Pick<ExecutedRound, "streams">): void {
+    for (const { subnet, ...news } of streams) this.#subnets.get(subnet)?.replica.streamMoved(id, news);
   }
 
   #subnetFor(call: CanisterCall): NetworkSubnet | undefined {

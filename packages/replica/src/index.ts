@@ -14,4 +14,5 @@ export { Replica, type ReplicaOptions } from "./replica.ts";
 export type { BatchContent } from "./solo-sequencer.ts";
 export * from "./xnet/certified-slice.ts";
 export * from "./xnet/expectations.ts";
+export type { StreamNews, SubnetPeers } from "./xnet/incoming-streams.ts";
 export * from "./xnet/verify-slice.ts";

@@ -33,7 +33,10 @@ import type {
 import { certifiedState, type DelegationSource, NO_STATE, nextTree, type TreeAtHeight } from "./certified-tree.ts";
 import type { ExecutedRound, Executor } from "./executor.ts";
 import { IngressPool } from "./ingress-pool.ts";
+import { Outcalls } from "./outcalls.ts";
 import { type BatchContent, SoloSequencer } from "./solo-sequencer.ts";
+import { certifiedSlice } from "./xnet/certified-slice.ts";
+import { IncomingStreams, type StreamNews, type SubnetPeers } from "./xnet/incoming-streams.ts";
 
 export interface ReplicaOptions {
   readonly config: SubnetConfig;
@@ -46,6 +49,8 @@ export interface ReplicaOptions {
   /** This node's share of the subnet's key, and how many shares make a signature. */
   readonly share: NodeShare;
   readonly threshold: number;
+  /** Where the streams of other subnets come from; without it there are none. */
+  readonly peers?: SubnetPeers;
   /** What the root subnet says of this one; not on the root subnet itself. */
   readonly delegation?: DelegationSource;
   /** Further root keys that canister signatures in requests may go back to. */
@@ -79,6 +84,8 @@ const LABEL_CERTIFIED_DATA = encoder.encode("certified_data");
 
 export class Replica {
   readonly backend: ReplicaBackend;
+  /** What canisters of this subnet ask of the web: a driver has it answered. */
+  readonly outcalls: Outcalls;
   readonly #options: ReplicaOptions;
   readonly #ports: ReplicaPorts;
   readonly #executor: Executor;
@@ -91,6 +98,7 @@ export class Replica {
   #dataCertificates = new Map<string, Uint8Array>();
   #tree: TreeAtHeight = NO_STATE;
   #topology: NetworkTopology | undefined;
+  readonly #incoming: IncomingStreams | undefined;
   #certified: CertifiedState | undefined;
   /** Why the last block could not be written, while that is so. */
   #notDurableBecause: string | undefined;
@@ -104,6 +112,11 @@ export class Replica {
     this.#ports = ports;
     this.#executor = executor;
     this.#sequencer = new SoloSequencer(this.#pool, ports.entropy, options.nodeId);
+    const { peers, config } = options;
+    this.#incoming = peers && new IncomingStreams(config.subnetId, peers, ports);
+    const nodes = config.nodes.map(({ nodeId }) => nodeId);
+    this.outcalls = new Outcalls({ nodes }, { crypto: ports.crypto, executor });
+    this.outcalls.onReady = () => this.#wantBlock();
     this.backend = this.#makeBackend();
     this.#first.promise.catch(() => undefined);
   }
@@ -117,13 +130,16 @@ export class Replica {
     return this.#first.promise;
   }
 
-  /** Loads the state. The replica serves from when the first `step` has certified it. */
-  async start(): Promise<void> {
+  /** Loads the state and describes it. The replica serves from when the first `step` has certified it. */
+  async start(): Promise<ExecutedRound> {
     const whole = await this.#executor.start();
     this.#tree = nextTree(this.#tree, whole);
     this.#noteAccess(whole);
     this.#sequencer.ended(whole);
+    this.#incoming?.noteOwn(whole.streams);
+    this.outcalls.note(whole.outcalls);
     this.#executor.advance(whole.height);
+    return whole;
   }
 
   /** Makes a block if one is due; gives the time at which to call again at the latest. */
@@ -150,12 +166,20 @@ export class Replica {
     this.#isStepping = true;
     try {
       const topology = this.#topology;
-      const batch = this.#sequencer.nextBatch(now, { ...(topology && { topology }), ...content });
+      const isRound = content?.interventions === undefined;
+      const batch = this.#sequencer.nextBatch(now, {
+        ...(topology && { topology }),
+        ...(isRound && (await this.#fromOutside())),
+        ...content,
+      });
       const round = await this.#executor.execute(batch);
       if (this.#topology === topology) this.#topology = undefined;
       this.#noteDurable(batch.height);
       for (const message of batch.ingress) this.#pool.remove(message.requestId);
       this.#sequencer.ended(round, batch);
+      this.#incoming?.noteOwn(round.streams);
+      this.outcalls.note(round.outcalls);
+      this.#noteNews();
       this.#certify(round);
       if (round.height % this.#queryStatsEpoch === 0) this.#collectQueryStats();
       this.#options.onRound?.(round);
@@ -168,8 +192,8 @@ export class Replica {
   /** The subnets of the network have changed: from its next block on this one knows them. */
   setTopology(topology: NetworkTopology): void {
     this.#topology = topology;
-    this.#sequencer.wantsBatch();
-    this.onWork?.();
+    this.#incoming?.setTopology(topology);
+    this.#wantBlock();
   }
 
   /** Said once, however often the same is tried again in vain. */
@@ -186,6 +210,38 @@ export class Replica {
     if (this.#notDurableBecause === undefined) return;
     this.#notDurableBecause = undefined;
     this.#ports.log.log("info", `Block ${height} is durable now; the network goes on.`);
+  }
+
+  /** Another subnet's stream to this one has moved on: a block will take what is new. */
+  streamMoved(source: PrincipalId, news: StreamNews): void {
+    this.#incoming?.noteNews(source, news);
+    this.#noteNews();
+  }
+
+  /** For the nodes of another subnet: a part of the stream to it, from the latest certified state. */
+  streamSlice(subnet: PrincipalId, from: number, most: number): Uint8Array | undefined {
+    const state = this.#certified;
+    return state && certifiedSlice(state, subnet, from, { messages: most });
+  }
+
+  /** What other subnets and the web have for the next block. */
+  async #fromOutside(): Promise<BatchContent> {
+    const slices = (await this.#incoming?.gather()) ?? [];
+    const outcallResponses = this.outcalls.ready();
+    return {
+      ...(slices.length > 0 && { slices }),
+      ...(outcallResponses.length > 0 && { outcallResponses }),
+    };
+  }
+
+  #noteNews(): void {
+    const hasChanged = this.#topology !== undefined;
+    if (hasChanged || this.#incoming?.hasNews === true || this.outcalls.ready().length > 0) this.#wantBlock();
+  }
+
+  #wantBlock(): void {
+    this.#sequencer.wantsBatch();
+    this.onWork?.();
   }
 
   async stop(): Promise<void> {

@@ -6,7 +6,8 @@
 // ---------------------------------------
 // Imports, all in module `atoll` beside the canister's own `ic0` functions:
 //   memory   WebAssembly.Memory for the heap, made after `InstrumentedModule.memory` (absent when undefined)
-//   dirty    WebAssembly.Memory (32-bit, DIRTY_MAP_PAGES pages, no growth); one for all instances of a thread. One byte
+//   dirty    WebAssembly.Memory (32-bit, DIRTY_MAP_PAGES pages, no growth); one for all direct instances of a thread,
+//            one of its own for each suspendable one. One byte
 //            per 4,096-byte heap page: the canister's stores write 1. The host clears it, marks its own writes, and
 //            finds the dirty pages after the message. A store that crosses a page border marks only its FIRST page: the
 //            host must also compare the first 16 bytes of the page after each dirty page with its pre-image.
@@ -31,7 +32,6 @@
 // A trap that leaves by an exception keeps the counter as of the last loop head or call (or `unreachable`).
 
 export { CodeOffsets } from "./code-offsets.ts";
-export { lackOf } from "./engine-features.ts";
 export { functionNames } from "./function-names.ts";
 export {
   DIRTY_MAP_PAGES,

@@ -1,0 +1,149 @@
+// Canisters on different subnets of one network call each other over certified streams, and the official agent believes
+// what each subnet certifies.
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { createNodeCrypto, nodeClock } from "@atoll/host-node";
+import { toFetch } from "@atoll/replica";
+import { type CanisterId, type PrincipalId, principalToBytes, principalToText, toHex } from "@atoll/types";
+import { HttpAgent, StatePaths } from "@icp-sdk/core/agent";
+import { IDL } from "@icp-sdk/core/candid";
+import type { Principal } from "@icp-sdk/core/principal";
+import * as u from "../../execution/test/canisters/universal.ts";
+import { Network } from "../src/index.ts";
+
+const ALICE = "0a1102" as PrincipalId;
+let network: Network;
+before(async () => {
+  const timer = {
+    after: (ms: number, callback: () => void) => {
+      const handle = setTimeout(callback, ms);
+      return () => clearTimeout(handle);
+    },
+  };
+  const subnets = [{ kind: "nns" }, { kind: "application" }, { kind: "application" }, { kind: "system" }] as const;
+  const ports = {
+    crypto: await createNodeCrypto(),
+    clock: nodeClock,
+    timer,
+    log: { log: (_: string, text: string) => assert.fail(text) },
+  };
+  network = await Network.create({ subnets }, ports);
+});
+after(() => network.close());
+
+describe("canisters on different subnets", () => {
+  it("call each other, with cycles, both ways", async () => {
+    const [, one, two] = subnetIds();
+    const [a, b] = [await universal(one), await universal(two)];
+    const accept = u.seq(
+      u.cyclesAccept(400n),
+      u.op("drop"),
+      u.op("drop"),
+      u.reply(u.concat(u.bytes("got "), u.argData())),
+    );
+    const program = u.call({
+      callee: u.bytes(principalToBytes(b)),
+      method: "update",
+      arg: u.bytes(accept),
+      cycles: 1_000n,
+    });
+    const before = balance(b);
+    assert.equal(new TextDecoder().decode(await update(a, program)).slice(0, 4), "got ");
+    assert.ok(balance(b) > before - 1_000_000_000n);
+    assert.ok(
+      (await update(
+        b,
+        u.call({ callee: u.bytes(principalToBytes(a)), method: "update", arg: u.bytes(u.reply()) }),
+      )) instanceof Uint8Array,
+    );
+  });
+
+  it("are told by reject when there is nobody", async () => {
+    const [, one, two] = subnetIds();
+    const a = await universal(one);
+    const nobody = network.subnets.get(two as PrincipalId)?.config.allocationRanges?.[0]?.[1] ?? assert.fail();
+    const program = u.call({
+      callee: u.bytes(principalToBytes(nobody)),
+      method: "update",
+      onReject: u.reply(u.rejectMessage()),
+    });
+    assert.match(new TextDecoder().decode(await update(a, program)), /not found/);
+  });
+});
+
+describe("the agent", () => {
+  it("verifies certificates and query signatures of every subnet with the root key", async () => {
+    network.startProgress();
+    const agent = await HttpAgent.create({
+      host: "http://network.test",
+      fetch: fetchOf(network),
+      rootKey: network.rootKey,
+      shouldSyncTime: false,
+    });
+    for (const subnet of subnetIds()) {
+      const id = await universal(subnet);
+      const canisterId = principalToText(id);
+      const query = await agent.query(canisterId, { methodName: "query", arg: u.reply(u.bytes("hello")) });
+      assert.equal(query.status, "replied");
+      const { requestDetails, response } = await agent.call(canisterId, { methodName: "update", arg: u.reply() });
+      assert.ok(requestDetails !== undefined && response.ok);
+      const { values } = await agent.readState({ canisterId }, { paths: [StatePaths.time] });
+      assert.ok(values.get(StatePaths.time));
+    }
+    await network.stopProgress();
+  });
+});
+
+function subnetIds(): PrincipalId[] {
+  return [...network.subnets.keys()];
+}
+
+function fetchOf({ api }: Network): typeof globalThis.fetch {
+  const answer = toFetch(api);
+  return ((input: Request | URL | string, init?: RequestInit) => answer(new Request(input, init))) as never;
+}
+
+function balance(id: CanisterId): bigint {
+  for (const { executor } of network.subnets.values()) {
+    const canister = executor.durable.machine.state.canisters.get(id);
+    if (canister !== undefined) return canister.cycles;
+  }
+  return assert.fail();
+}
+
+async function call(
+  receiver: CanisterId,
+  methodName: string,
+  arg: Uint8Array,
+  effective?: PrincipalId,
+): Promise<Uint8Array> {
+  const call = { sender: ALICE, receiver, methodName, arg, ...(effective && { effective }) };
+  const submission = await network.submit(call);
+  assert.ok(submission.ok);
+  const status = await network.awaitMessage(submission.message);
+  assert.equal(status?.state, "replied", JSON.stringify(status));
+  return status.reply;
+}
+
+const update = (id: CanisterId, program: Uint8Array) => call(id, "update", program);
+
+const Install = IDL.Record({
+  mode: IDL.Variant({ install: IDL.Null }),
+  canister_id: IDL.Principal,
+  wasm_module: IDL.Vec(IDL.Nat8),
+  arg: IDL.Vec(IDL.Nat8),
+});
+const wasm = u.universalModule({});
+
+async function universal(subnet?: PrincipalId): Promise<CanisterId> {
+  const management = "" as CanisterId;
+  const create = IDL.encode([IDL.Record({ amount: IDL.Opt(IDL.Nat) })], [{ amount: [10n ** 15n] }]);
+  const reply = await call(management, "provisional_create_canister_with_cycles", create, subnet);
+  const [{ canister_id }] = IDL.decode([IDL.Record({ canister_id: IDL.Principal })], reply) as unknown as [
+    { canister_id: Principal },
+  ];
+  const arg = IDL.encode([Install], [{ mode: { install: null }, canister_id, wasm_module: wasm, arg: [] }]);
+  const id = toHex(canister_id.toUint8Array()) as CanisterId;
+  await call(management, "install_code", arg, id);
+  return id;
+}

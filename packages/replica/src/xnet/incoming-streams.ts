@@ -1,0 +1,108 @@
+// What other subnets have for this one: notes where each stream stands on both sides, fetches certified slices where the
+// other side has gone on, and checks them. A block carries at most one slice of each subnet. Whoever carries the slices
+// is a port: another replica of this process, or a node somewhere. Consensus and chain-key, 16.4 and 16.5.
+import { SignatureCache } from "@atoll/crypto";
+import type { StreamPosition } from "@atoll/messaging";
+import {
+  type CryptoPort,
+  type LogPort,
+  type NetworkTopology,
+  type PrincipalId,
+  principalToText,
+  type StreamSlice,
+  type SubnetRecord,
+} from "@atoll/types";
+import { type SliceExpectations, sliceExpectations } from "./expectations.ts";
+import { verifySlice } from "./verify-slice.ts";
+
+/** The nodes of other subnets. */
+export interface SubnetPeers {
+  /**
+   * A certified slice of the stream of `source` to us with the messages from index `from` on, `most` of them at the most;
+   * undefined: it cannot be had.
+   */
+  slice(source: PrincipalId, from: number, most: number): Uint8Array | undefined | Promise<Uint8Array | undefined>;
+}
+
+/** Where a stream of another subnet to ours stands, as far as we have heard; `begin` is of no interest. */
+export type StreamNews = Pick<StreamPosition, "end" | "signalsEnd">;
+
+type IncomingPorts = { readonly crypto: Pick<CryptoPort, "sha256" | "bls">; readonly log: LogPort };
+
+export class IncomingStreams {
+  readonly #own: PrincipalId;
+  readonly #peers: SubnetPeers;
+  readonly #ports: IncomingPorts;
+  readonly #cache = new SignatureCache();
+  readonly #positions = new Map<PrincipalId, StreamPosition>();
+  readonly #news = new Map<PrincipalId, StreamNews>();
+  #topology: NetworkTopology | undefined;
+
+  constructor(own: PrincipalId, peers: SubnetPeers, ports: IncomingPorts) {
+    this.#own = own;
+    this.#peers = peers;
+    this.#ports = ports;
+  }
+
+  setTopology(topology: NetworkTopology): void {
+    this.#topology = topology;
+  }
+
+  /** A round has changed our streams. */
+  noteOwn(positions: readonly StreamPosition[]): void {
+    for (const position of positions) this.#positions.set(position.subnet, position);
+  }
+
+  noteNews(source: PrincipalId, news: StreamNews): void {
+    this.#news.set(source, news);
+  }
+
+  /** Another subnet has something that the next block could take. */
+  get hasNews(): boolean {
+    for (const [source, news] of this.#news) if (this.#isNew(source, news)) return true;
+    return false;
+  }
+
+  /** One slice of each subnet that has something new. */
+  async gather(): Promise<StreamSlice[]> {
+    const slices: StreamSlice[] = [];
+    for (const [source, news] of [...this.#news].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      if (!this.#isNew(source, news)) continue;
+      const slice = await this.#fetch(source);
+      if (slice !== undefined) slices.push(slice);
+      else this.#news.delete(source);
+    }
+    return slices;
+  }
+
+  async #fetch(source: PrincipalId): Promise<StreamSlice | undefined> {
+    const record = this.#record(source);
+    const expected = this.#expectations(source);
+    if (record === undefined || expected === undefined) return undefined;
+    const bytes = await this.#peers.slice(source, expected.messageIndex, expected.messageLimit);
+    if (bytes === undefined) return undefined;
+    const check = { source: record, own: this.#own, expected, crypto: this.#ports.crypto, cache: this.#cache };
+    const result = verifySlice(bytes, check);
+    if (result.ok) return result.slice;
+    const from = principalToText(source);
+    this.#ports.log.log("warning", `A slice of the stream from subnet ${from} was refused: ${result.reason}.`);
+    return undefined;
+  }
+
+  #isNew(source: PrincipalId, { end, signalsEnd }: StreamNews): boolean {
+    const expected = this.#expectations(source);
+    if (expected === undefined) return false;
+    return (end > expected.messageIndex && expected.messageLimit > 0) || signalsEnd > expected.signalIndex;
+  }
+
+  #expectations(source: PrincipalId): SliceExpectations | undefined {
+    const [own, other] = [this.#record(this.#own), this.#record(source)];
+    if (own === undefined || other === undefined) return undefined;
+    const ownIsRoot = this.#topology?.rootSubnetId === this.#own;
+    return sliceExpectations({ own: own.type, source: other.type, ownIsRoot }, this.#positions.get(source));
+  }
+
+  #record(id: PrincipalId): SubnetRecord | undefined {
+    return this.#topology?.subnets.find(({ subnetId }) => subnetId === id);
+  }
+}
