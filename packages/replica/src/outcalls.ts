@@ -5,7 +5,13 @@
 //   answer(outcall, answers)   one answer of each node, or one for all: transforms each, agrees, queues the response
 //   makePending(client)        both at once, for a network that really calls the web
 //   ready()                    what the next batch carries; it stays until a round says that the outcall has ended
-import { encodeOutcallReply, outcallSizeError, transformCall, transformResult } from "@atoll/execution";
+import {
+  encodeOutcallReply,
+  outcallSizeError,
+  type RoundEvent,
+  transformCall,
+  transformResult,
+} from "@atoll/execution";
 import {
   type CryptoPort,
   encodeState,
@@ -28,6 +34,8 @@ import type { Executor } from "./executor.ts";
 export interface OutcallsOptions {
   /** The nodes of the subnet, in the order in which answers come. */
   readonly nodes: readonly PrincipalId[];
+  /** Told what canisters print in transform functions, for screens and logs. */
+  readonly onQueryEvents?: (events: readonly RoundEvent[]) => void;
 }
 
 export interface OutcallsPorts {
@@ -46,7 +54,7 @@ export type AnswerOutcome =
 const MAX_IN_THE_MAKING = 200;
 
 export class Outcalls {
-  readonly #nodes: readonly PrincipalId[];
+  readonly #options: OutcallsOptions;
   readonly #ports: OutcallsPorts;
   readonly #open = new Map<number, OutcallRequest>();
   readonly #taken = new Set<number>();
@@ -54,8 +62,8 @@ export class Outcalls {
   /** Called when there is something for the next batch. */
   onReady: (() => void) | undefined;
 
-  constructor({ nodes }: OutcallsOptions, ports: OutcallsPorts) {
-    this.#nodes = nodes;
+  constructor(options: OutcallsOptions, ports: OutcallsPorts) {
+    this.#options = options;
     this.#ports = ports;
   }
 
@@ -84,9 +92,9 @@ export class Outcalls {
   async answer(outcall: number, answers: readonly OutcallAnswer[]): Promise<AnswerOutcome> {
     const request = this.#open.get(outcall);
     if (request === undefined || this.#ready.has(outcall)) return { kind: "unknown" };
-    const nodes = Math.max(1, this.#nodes.length);
+    const nodes = Math.max(1, this.#options.nodes.length);
     if (answers.length !== 1 && answers.length !== nodes) return { kind: "wrong-count", nodes };
-    const result = await this.#agree(request, answers.map(wellFormed));
+    const result = await this.#agree(request, answers);
     // Meanwhile it may have ended, or been answered by somebody else.
     if (!this.#open.has(outcall) || this.#ready.has(outcall)) return { kind: "unknown" };
     const response = { outcall, result };
@@ -120,23 +128,25 @@ export class Outcalls {
   }
 
   async #agree(request: OutcallRequest, answers: readonly OutcallAnswer[]): Promise<ResponsePayload> {
-    const one = answers.length === 1 ? 0 : Math.max(0, this.#nodes.indexOf(request.node as PrincipalId));
-    const asked = request.node === undefined ? answers : answers.slice(one, one + 1);
-    // Nodes mostly get the same: that is transformed once.
-    const made = new Map<string, Promise<ResponsePayload>>();
-    const results = await Promise.all(
+    const { outcall, node } = request;
+    const one = answers.length === 1 ? 0 : Math.max(0, this.#options.nodes.indexOf(node as PrincipalId));
+    const asked = node === undefined ? answers : answers.slice(one, one + 1);
+    // Nodes mostly get the same, often in the same object: that is looked at and transformed once.
+    const made = new Map<OutcallAnswer | string, Promise<Proposal>>();
+    const proposals = await Promise.all(
       asked.map((answer) => {
-        const key = this.#hash(answer);
-        const result = made.get(key) ?? this.#process(request, answer);
-        made.set(key, result);
-        return result;
+        const key = made.has(answer) ? answer : this.#hash(wellFormed(answer));
+        const proposal = made.get(key) ?? this.#propose(request, wellFormed(answer));
+        made.set(answer, proposal).set(key, proposal);
+        return proposal;
       }),
     );
-    if (results.length === 1) return results[0] as ResponsePayload;
-    return agreeOn(
-      request.outcall,
-      results.map((result) => ({ hash: this.#hash({ outcall: request.outcall, result }), result })),
-    );
+    return agreeOn(outcall, proposals);
+  }
+
+  async #propose(request: OutcallRequest, answer: OutcallAnswer): Promise<Proposal> {
+    const result = await this.#process(request, answer);
+    return { hash: this.#hash({ outcall: request.outcall, result }), result };
   }
 
   #hash(value: object): string {
@@ -158,7 +168,8 @@ export class Outcalls {
     transform: NonNullable<OutcallRequest["transform"]>,
     reply: OutcallReply,
   ): Promise<ResponsePayload> {
-    const { events: _, ...outcome } = await this.#ports.executor.query(transformCall(request, transform, reply));
+    const { events, ...outcome } = await this.#ports.executor.query(transformCall(request, transform, reply));
+    if (events !== undefined) this.#options.onQueryEvents?.(events);
     const result = transformResult(outcome);
     const most = request.maxResponseBytes ?? MAX_OUTCALL_RESPONSE_BYTES;
     const bytes = result.kind === "reply" ? result.data.length : encoder.encode(result.message).length;

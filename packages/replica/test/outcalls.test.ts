@@ -4,19 +4,24 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { executeQuery } from "@atoll/execution";
 import { sha256 } from "@atoll/host-node";
+import { MemoryStorage } from "@atoll/state";
 import {
+  type Batch,
   type CanisterId,
   type OutcallAnswer,
   type OutcallReply,
   type OutcallRequest,
+  type OutcallResponse,
   type PrincipalId,
   RejectCode,
   type ResponsePayload,
 } from "@atoll/types";
 import { IDL } from "@icp-sdk/core/candid";
 import { canister as testCanister } from "../../execution/test/canisters/build.ts";
+import * as u from "../../execution/test/canisters/universal.ts";
 import * as s from "../../execution/test/semantics/machine.ts";
 import { Outcalls } from "../src/outcalls.ts";
+import { batches, IDS, ingress, newSubnet } from "./subnet.ts";
 
 const nodesOf = (count: number): PrincipalId[] =>
   Array.from({ length: count }, (_, i) => (i + 1).toString(16).padStart(2, "0").repeat(28).concat("02") as PrincipalId);
@@ -337,3 +342,42 @@ describe("the queue", () => {
     assert.deepEqual(made, numbers(several(201).pending()));
   });
 });
+
+/** What a canister asks, and the text that it gets. */
+const asking = s.candid("http_request", {
+  ...{ url: "https://example.com", max_response_bytes: [1000n], method: { get: null }, headers: [], body: [] },
+  ...{ transform: [], is_replicated: [] },
+});
+
+for (const [how, checkpointBatches] of [
+  ["from a checkpoint", 1],
+  ["from the log", 1000],
+] as const) {
+  test(`a node that ended in the midst of outcalls goes on with them, ${how}`, async () => {
+    const storage = new MemoryStorage();
+    const first = await newSubnet({ storage, checkpointBatches });
+    for (const batch of batches(1, 2)) await first.execute(batch);
+    const canister = IDS[0] as CanisterId;
+    const program = u.call({ callee: s.MANAGEMENT, method: "http_request", arg: u.bytes(asking), cycles: 10n ** 9n });
+    const batch = (height: number, rest: Partial<Batch>): Batch => {
+      const time = 1_800_000_000_000_000_000n + BigInt(height) * 2_000_000_000n;
+      return { height, time, randomness: new Uint8Array(32), ingress: [], ...rest };
+    };
+    const ask = (height: number) =>
+      batch(height, { ingress: [1, 2].map(() => ingress(batch(height, {}).time, canister, "update", program)) });
+    const answer = (outcall: number, text: string): OutcallResponse => ({
+      outcall,
+      result: { kind: "reply", data: new TextEncoder().encode(text) },
+    });
+    await first.execute(ask(3));
+    await first.execute(batch(4, { outcallResponses: [answer(1, "one")] }));
+    const again = await newSubnet({ storage: storage.clone(), checkpointBatches });
+    assert.deepEqual(again.whole.outcalls.ended, []);
+    const [open] = again.whole.outcalls.began;
+    assert.deepEqual([again.whole.height, open?.outcall, open?.url], [4, 0, "https://example.com"]);
+    assert.equal(again.whole.wakeAt, 60_000_000_001n + batch(3, {}).time);
+    const last = batch(5, { outcallResponses: [answer(0, "zero")] });
+    assert.equal(await again.execute(last), await first.execute(last));
+    assert.equal(again.executor.durable.machine.state.outcalls.size, 0);
+  });
+}

@@ -1,7 +1,7 @@
 // A subnet without a node around it: an executor that batches are given to, with the root hash after each; and random
 // batches of messages to a few canisters that call each other, snapshot themselves, trap and are upgraded.
 import { sha256 } from "@atoll/host-node";
-import { InlineExecutor, type InlineExecutorOptions } from "@atoll/replica";
+import { type ExecutedRound, InlineExecutor, type InlineExecutorOptions } from "@atoll/replica";
 import { applyChanges, EMPTY_TREE, type Labels, rootHash, type SubnetConfig } from "@atoll/state";
 import {
   ANONYMOUS,
@@ -36,6 +36,8 @@ const PORTS = { crypto: { sha256 }, log: { log: () => undefined } };
 
 export interface Subnet {
   readonly executor: InlineExecutor;
+  /** The whole state as it was told at the start. */
+  readonly whole: ExecutedRound;
   tree: Labels;
   /** Gives the root hash after it, hex. */
   execute(batch: Batch): Promise<string>;
@@ -51,13 +53,14 @@ export async function newSubnet({
   );
   const whole = await executor.start();
   executor.advance(whole.height);
-  return subnetOf(executor, applyChanges(EMPTY_TREE, whole.treeChanges));
+  return subnetOf(executor, whole);
 }
 
-function subnetOf(executor: InlineExecutor, tree: Labels): Subnet {
+function subnetOf(executor: InlineExecutor, whole: ExecutedRound): Subnet {
   const subnet: Subnet = {
     executor,
-    tree,
+    whole,
+    tree: applyChanges(EMPTY_TREE, whole.treeChanges),
     execute: async (batch) => {
       const round = await executor.execute(batch);
       executor.advance(round.height);
