@@ -45,6 +45,11 @@ export class LongExecutions {
     this.#maxPaused = options.maxPaused ?? MAX_PAUSED_EXECUTIONS;
   }
 
+  /** For a fork of the state: nothing is under way there, as after a checkpoint. */
+  fork(): LongExecutions {
+    return new LongExecutions({ slices: this.limits, maxPaused: this.#maxPaused });
+  }
+
   get size(): number {
     return this.#paused.size;
   }

@@ -1,5 +1,6 @@
 // Messaging: batches in, rounds run, outputs routed. The deterministic heart of a replica.
 // `processBatch` is where to start reading.
+export { forkMachine } from "./fork-machine.ts";
 export {
   type AccessChanges,
   describeWholeState,

@@ -10,7 +10,14 @@ import {
   type SliceLimits,
 } from "@atoll/embedder";
 import { FeeSchedule, LongExecutions } from "@atoll/execution";
-import { describeWholeState, processBatch, type RoundOutput, replayBatch, type StateMachine } from "@atoll/messaging";
+import {
+  describeWholeState,
+  forkMachine,
+  processBatch,
+  type RoundOutput,
+  replayBatch,
+  type StateMachine,
+} from "@atoll/messaging";
 import {
   CanonicalTree,
   forgetChanges,
@@ -52,13 +59,22 @@ export class DurableState {
   readonly machine: StateMachine;
   readonly #disk: StateOnDisk | undefined;
   readonly #log: LogPort;
+  readonly #options: DurableStateOptions;
+  readonly #isFork: boolean;
 
-  constructor(options: DurableStateOptions, { storage, crypto, log, crc32 }: DurableStatePorts) {
+  /** `forked`: the machine of a fork, which lives in memory only. */
+  constructor(options: DurableStateOptions, { storage, crypto, log, crc32 }: DurableStatePorts, forked?: StateMachine) {
+    this.#options = options;
+    this.#log = log;
+    this.#isFork = forked !== undefined;
+    if (forked !== undefined) {
+      this.machine = forked;
+      return;
+    }
     const modules = new ModuleStore();
     const state = newSubnetState(options.config, modules, options.pages);
     const fees = new FeeSchedule(options.config);
     const long = new LongExecutions(options.slices === undefined ? {} : { slices: options.slices });
-    this.#log = log;
     if (storage !== undefined) {
       const { checkpointBatches } = options;
       const longest = Math.ceil(fees.limits.install / long.limits.slice);
@@ -84,7 +100,16 @@ export class DurableState {
   /** Executes the batches logged after the checkpoint and describes the state that this leads to. */
   async start(): Promise<RoundOutput> {
     if (this.#disk !== undefined) await this.#catchUp(this.#disk);
-    return describeWholeState(this.machine);
+    // What a fork has published already, whoever starts it has not seen.
+    return describeWholeState(this.#isFork ? { ...this.machine, tree: new CanonicalTree() } : this.machine);
+  }
+
+  /** The same state once more, in memory only; `pages` is a fork of this one's. Between two rounds. */
+  fork(pages: PageStore): DurableState {
+    const { crypto } = this.machine;
+    const pool = new InstancePool(this.#options.instances);
+    const options = { ...this.#options, pages };
+    return new DurableState(options, { crypto, log: this.#log }, forkMachine(this.machine, pages, pool));
   }
 
   async #catchUp(disk: StateOnDisk): Promise<void> {

@@ -2,7 +2,18 @@
 // batches of messages to a few canisters that call each other, snapshot themselves, trap and are upgraded.
 import { sha256 } from "@atoll/host-node";
 import { type ExecutedRound, InlineExecutor, type InlineExecutorOptions } from "@atoll/replica";
-import { applyChanges, EMPTY_TREE, type Labels, rootHash, type SubnetConfig } from "@atoll/state";
+import {
+  applyChanges,
+  EMPTY_TREE,
+  Fifo,
+  type Labels,
+  ModuleStore,
+  OpenOutcalls,
+  PagedMemory,
+  rootHash,
+  type SubnetConfig,
+  TimerIndex,
+} from "@atoll/state";
 import {
   ANONYMOUS,
   type Batch,
@@ -56,11 +67,15 @@ export async function newSubnet({
   return subnetOf(executor, whole);
 }
 
-function subnetOf(executor: InlineExecutor, whole: ExecutedRound): Subnet {
+export function subnetOf(
+  executor: InlineExecutor,
+  whole: ExecutedRound,
+  tree = applyChanges(EMPTY_TREE, whole.treeChanges),
+): Subnet {
   const subnet: Subnet = {
     executor,
     whole,
-    tree: applyChanges(EMPTY_TREE, whole.treeChanges),
+    tree,
     execute: async (batch) => {
       const round = await executor.execute(batch);
       executor.advance(round.height);
@@ -71,13 +86,36 @@ function subnetOf(executor: InlineExecutor, whole: ExecutedRound): Subnet {
   return subnet;
 }
 
+/** All that the state is made of but what its root hash covers: equal texts for equal states. */
+export function fingerprint({ executor }: Subnet): string {
+  const { pages: _, config: __, ingressHistory: ___, ...parts } = executor.durable.machine.state;
+  return Object.entries(parts)
+    .map(([name, part]) => `${name} ${shown(part)}`)
+    .join("\n");
+}
+
+export function shown(value: unknown): string {
+  if (value instanceof Uint8Array) return toHex(sha256(value));
+  if (value instanceof PagedMemory) {
+    const pages = [...value.pages()].map(([page, bytes]) => `${page}:${shown(bytes)}`);
+    return `memory ${value.id} ${value.wasmPages} ${pages}`;
+  }
+  if (value instanceof TimerIndex) return shown([...value.keys()].map((key) => [key, value.get(key)]));
+  if (value instanceof ModuleStore) return shown([...value.all()].map(({ hash }) => hash));
+  if (value instanceof OpenOutcalls) return shown([value.next, ...value.contexts()]);
+  if (value instanceof Map || value instanceof Set || value instanceof Fifo || Array.isArray(value))
+    return `[${[...value].map(shown).join()}]`;
+  if (typeof value !== "object" || value === null) return String(value);
+  return `{${Object.entries(value).map(([name, item]) => `${name}:${shown(item)}`)}}`;
+}
+
 const hashOf = (tree: Labels): string => toHex(rootHash(tree, sha256));
 
 // --- batches ---
 
-type Random = (below: number) => number;
+export type Random = (below: number) => number;
 
-function randomFrom(seed: number): Random {
+export function randomFrom(seed: number): Random {
   let state = (seed ^ 0x9e3779b9) >>> 0;
   return (below) => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
@@ -94,7 +132,7 @@ export function* batches(seed: number, count: number): Generator<Batch> {
 }
 
 /** What depends on `random` alone, so that one seed gives one history. */
-function batchAt(random: Random, height: number): Batch {
+export function batchAt(random: Random, height: number): Batch {
   const time = START + BigInt(height) * 2n * SECOND_NS;
   const randomness = sha256(Uint8Array.of(random(256), random(256), height & 255));
   const ingress = height === 1 ? creations(time) : height === 2 ? installations(time) : messages(random, time);
@@ -145,7 +183,7 @@ function installations(time: bigint): IngressMessage[] {
 }
 
 /** As many pages of stable memory as it writes, and slices of work when they are small. */
-const spin = (random: Random, times = 1): u.Code =>
+export const spin = (random: Random, times = 1): u.Code =>
   u.seq(
     u.stableGrow(1),
     ...Array.from({ length: times * (1 + random(6)) }, () =>

@@ -73,6 +73,16 @@ export class CanonicalTree {
   #topology: NetworkTopology | undefined;
   #metrics = "";
 
+  /** For a fork of the state: it has published the same. */
+  fork(): CanonicalTree {
+    const copy = new CanonicalTree();
+    for (const [id, published] of this.#canisters) copy.#canisters.set(id, published);
+    for (const [id, published] of this.#streams) copy.#streams.set(id, published);
+    copy.#topology = this.#topology;
+    copy.#metrics = this.#metrics;
+    return copy;
+  }
+
   /** Changes of the round that just ended; `changedRequests` are the ids of `ingressHistory.takeChanges()`. */
   changes(state: SubnetState, changedRequests: Iterable<RequestId>): TreeChange[] {
     const changes: TreeChange[] = [{ path: [LABEL.time], value: leb128(state.time) }];

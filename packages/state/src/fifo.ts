@@ -14,6 +14,11 @@ export class Fifo<T> {
     for (const item of items) this.push(item);
   }
 
+  /** Another queue of the same items. */
+  fork(): Fifo<T> {
+    return new Fifo(this, this.#bytesOf);
+  }
+
   get bytes(): MessageBytes {
     return { guaranteed: this.#guaranteed, bestEffort: this.#bestEffort };
   }

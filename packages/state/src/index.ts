@@ -6,6 +6,7 @@ export * from "./canonical-tree.ts";
 export * from "./checkpoint.ts";
 export * from "./cycles-account.ts";
 export * from "./fifo.ts";
+export { forkState } from "./fork-state.ts";
 export * from "./hash-tree.ts";
 export * from "./ingress-history.ts";
 export * from "./message-memory.ts";

@@ -14,7 +14,7 @@ import {
 const BUCKET_NS = 1_000_000_000n;
 
 export interface IngressRecord {
-  status: IngressStatus;
+  readonly status: IngressStatus;
   readonly sender: PrincipalId;
   readonly receiver: CanisterId;
   /** Bucket number: keep until the end of this second. */
@@ -30,6 +30,18 @@ export class IngressHistory {
   #prunedTo = -1;
   /** Bytes of all answers kept. */
   #answerBytes = 0;
+
+  /** Records are never changed in place, so both have the same. */
+  fork(): IngressHistory {
+    const copy = new IngressHistory();
+    for (const [id, record] of this.#records) copy.#records.set(id, record);
+    for (const [bucket, ids] of this.#buckets) copy.#buckets.set(bucket, new Set(ids));
+    for (const bucket of this.#changedBuckets) copy.#changedBuckets.add(bucket);
+    copy.#changed = new Set(this.#changed);
+    copy.#prunedTo = this.#prunedTo;
+    copy.#answerBytes = this.#answerBytes;
+    return copy;
+  }
 
   get size(): number {
     return this.#records.size;

@@ -25,6 +25,15 @@ export class ModuleStore {
   #changed = new Set<string>();
   #changedForReaders = new Set<string>();
 
+  /** Modules themselves never change: both stores have the same. */
+  fork(): ModuleStore {
+    const copy = new ModuleStore();
+    for (const [hash, { module, users }] of this.#modules) copy.#modules.set(hash, { module, users: new Set(users) });
+    copy.#changed = new Set(this.#changed);
+    copy.#changedForReaders = new Set(this.#changedForReaders);
+    return copy;
+  }
+
   get(hash: string): StoredModule | undefined {
     return this.#modules.get(hash)?.module;
   }

@@ -18,6 +18,17 @@ export class OpenOutcalls {
   #began = new Map<number, OutcallRequest>();
   #ended: number[] = [];
 
+  /** Contexts never change: both sides have the same. */
+  fork(): OpenOutcalls {
+    const copy = new OpenOutcalls();
+    for (const [number, context] of this.#open) copy.#open.set(number, context);
+    copy.#next = this.#next;
+    copy.#bytes = this.#bytes;
+    copy.#began = new Map(this.#began);
+    copy.#ended = [...this.#ended];
+    return copy;
+  }
+
   get size(): number {
     return this.#open.size;
   }

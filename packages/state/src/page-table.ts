@@ -64,6 +64,14 @@ export class PageTable {
     return copy;
   }
 
+  /** The same table in another store, where nothing that it shares is shared with this one. */
+  copy(copies: TableCopies): PageTable {
+    const copy = new PageTable();
+    copy.#root = copies.root(this.#root);
+    copy.#count = this.#count;
+    return copy;
+  }
+
   /** Gives up the leaves; `release` is told of the slots of those that nobody else has. Not to be used afterwards. */
   drop(release: (slot: Slot) => void): void {
     const root = this.#root;
@@ -122,5 +130,34 @@ export class PageTable {
     this.#root.leaves.set(index, leaf);
     this.#lastIndex = index;
     this.#last = leaf;
+  }
+}
+
+/** Tables of one store as those of another: what they share with each other there, they share here. */
+export class TableCopies {
+  readonly #roots = new Map<Root, Root>();
+  readonly #leaves = new Map<Leaf, Leaf>();
+
+  root(root: Root): Root {
+    let copy = root.owners > 1 ? this.#roots.get(root) : undefined;
+    if (copy !== undefined) copy.owners++;
+    else {
+      copy = { leaves: new Map(), owners: 1 };
+      for (const [index, leaf] of root.leaves) copy.leaves.set(index, this.#leaf(leaf));
+      if (root.owners > 1) this.#roots.set(root, copy);
+    }
+    return copy;
+  }
+
+  #leaf(leaf: Leaf): Leaf {
+    const isShared = leaf[LEAF_PAGES] !== 0;
+    let copy = isShared ? this.#leaves.get(leaf) : undefined;
+    if (copy !== undefined) copy[LEAF_PAGES] = (copy[LEAF_PAGES] as number) + 1;
+    else {
+      copy = leaf.slice();
+      copy[LEAF_PAGES] = 0;
+      if (isShared) this.#leaves.set(leaf, copy);
+    }
+    return copy;
   }
 }

@@ -5,7 +5,7 @@ import { type Height, OS_PAGE_BYTES, WASM_PAGE_BYTES } from "@atoll/types";
 import { copyRange } from "./page-copy.ts";
 import { PageSet } from "./page-set.ts";
 import { type PageReader, type PageStore, readSlot, type Slot } from "./page-store.ts";
-import { PageTable } from "./page-table.ts";
+import { PageTable, type TableCopies } from "./page-table.ts";
 
 /** What a reader is told of a memory after a round. */
 export interface MemoryDelta {
@@ -124,12 +124,28 @@ export class PagedMemory {
 
   /** A memory of the same content, at the cost of a reference per 4 MiB: pages are shared until one of them writes. */
   fork(id: string): PagedMemory {
-    for (const [page, slot] of this.#written) this.#changed.set(page, slot);
-    this.#written.clear();
+    this.#leavePages();
     const copy = new PagedMemory(id, this.#store, { origins: [this.id, ...this.origins], table: this.#table.fork() });
     copy.wasmPages = this.wasmPages;
     copy.#changedSinceCheckpoint = this.#changedSinceCheckpoint.copy();
     return copy;
+  }
+
+  /** The same memory in a copy of the state, whose page store is a fork of this one's. */
+  copy(store: PageStore, tables: TableCopies): PagedMemory {
+    this.#leavePages();
+    const copy = new PagedMemory(this.id, store, { origins: this.origins, table: this.#table.copy(tables) });
+    copy.wasmPages = this.wasmPages;
+    for (const [page, slot] of this.#changed) copy.#changed.set(page, slot);
+    copy.#changedSinceCheckpoint = this.#changedSinceCheckpoint.copy();
+    copy.#isNewToReaders = this.#isNewToReaders;
+    return copy;
+  }
+
+  /** The pages written in this round are known to others from now on. */
+  #leavePages(): void {
+    for (const [page, slot] of this.#written) this.#changed.set(page, slot);
+    this.#written.clear();
   }
 
   /** Takes the place of `before`: readers that know that one are told of the pages that differ, and of no others. */

@@ -15,6 +15,14 @@ export class TimerIndex<K extends string> {
   readonly #heap: Entry<K>[] = [];
   readonly #entries = new Map<K, Entry<K>>();
 
+  fork(): TimerIndex<K> {
+    const copy = new TimerIndex<K>();
+    for (const entry of this.#heap) copy.#heap.push({ ...entry });
+    // In the order in which they are here: it is that of `keys`.
+    for (const [key, { at }] of this.#entries) copy.#entries.set(key, copy.#heap[at] as Entry<K>);
+    return copy;
+  }
+
   get size(): number {
     return this.#heap.length;
   }

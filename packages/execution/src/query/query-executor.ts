@@ -15,22 +15,40 @@ import {
   StableMemory,
   type StablePages,
 } from "@atoll/embedder";
-import type { GlobalValue } from "@atoll/state";
+import type { GlobalValue, PageReader } from "@atoll/state";
 import { type CanisterId, invariant, OS_PAGE_BYTES } from "@atoll/types";
 import type { FeeSchedule } from "../fees.ts";
-import { applyStateDelta, type QueryCanister, type QueryState, queryCanister, type StateDelta } from "./query-state.ts";
+import {
+  applyStateDelta,
+  forkQueryState,
+  type QueryCanister,
+  type QueryState,
+  queryCanister,
+  type StateDelta,
+} from "./query-state.ts";
 import { QueryStatsCollector } from "./query-stats.ts";
 
 export class QueryExecutor {
   readonly state: QueryState;
   readonly fees: FeeSchedule;
-  readonly stats = new QueryStatsCollector();
+  readonly stats: QueryStatsCollector;
   readonly #pool: InstancePool;
 
-  constructor(state: QueryState, fees: FeeSchedule, options: InstancePoolOptions = {}) {
+  constructor(
+    state: QueryState,
+    fees: FeeSchedule,
+    options: InstancePoolOptions = {},
+    stats = new QueryStatsCollector(),
+  ) {
     this.state = state;
     this.fees = fees;
+    this.stats = stats;
     this.#pool = new InstancePool(options);
+  }
+
+  /** One that answers the same, and goes its own way; `reader` has the same slots. */
+  fork(reader: PageReader, options: InstancePoolOptions): QueryExecutor {
+    return new QueryExecutor(forkQueryState(this.state, reader), this.fees, options, this.stats.fork());
   }
 
   /** Gives up the live instances; the next query makes its own. */

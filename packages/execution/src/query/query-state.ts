@@ -83,6 +83,14 @@ export class MemoryView implements StablePages {
     this.#reader = reader;
   }
 
+  /** The same memory for a reader of the same slots. */
+  fork(reader: PageReader): MemoryView {
+    const copy = new MemoryView(reader);
+    copy.wasmPages = this.wasmPages;
+    copy.#table = this.#table.fork();
+    return copy;
+  }
+
   read(page: number): Uint8Array | undefined {
     return readSlot(this.#reader, this.#table.get(page));
   }
@@ -133,6 +141,15 @@ export interface QueryState {
 
 export function newQueryState(config: SubnetConfig, rootKey: Uint8Array, reader: PageReader): QueryState {
   return { config, rootKey, height: 0, time: 0n, charges: [], canisters: new Map(), modules: new Map(), reader };
+}
+
+/** The same state for a fork; `reader` has the same slots. Views and records are never changed in place. */
+export function forkQueryState(state: QueryState, reader: PageReader): QueryState {
+  const forkOf = ({ view, logs, heap, stable }: QueryCanister): QueryCanister => {
+    return { view, logs, heap: heap.fork(reader), stable: stable.fork(reader) };
+  };
+  const canisters = new Map([...state.canisters].map(([id, canister]) => [id, forkOf(canister)]));
+  return { ...state, canisters, modules: new Map(state.modules), reader };
 }
 
 /** The canister as it is now: what it owes for storage and compute since it was last touched has been paid. */

@@ -5,6 +5,12 @@ import type { CanisterId, CanisterQueryStats } from "@atoll/types";
 export class QueryStatsCollector {
   #stats = new Map<CanisterId, CanisterQueryStats>();
 
+  fork(): QueryStatsCollector {
+    const copy = new QueryStatsCollector();
+    copy.#stats = new Map(this.#stats);
+    return copy;
+  }
+
   /** Counts one query: at most one entry for each canister of the subnet is kept. */
   add(query: Omit<CanisterQueryStats, "calls">): void {
     const { canister, instructions, requestBytes, responseBytes } = query;

@@ -1,0 +1,19 @@
+// A second machine over a fork of the state: the same next batches give the same results on both, and neither sees what
+// the other does. Executions that are between two slices stay with the first one, since a Wasm stack cannot be copied:
+// in the fork they begin again from their inputs, as after a checkpoint, which every node does alike.
+import { forkState, type PageStore } from "@atoll/state";
+import type { StateMachine } from "./process-batch.ts";
+
+/** Between two rounds. `pages` is a fork of the state's page store. */
+export function forkMachine(machine: StateMachine, pages: PageStore, pool: StateMachine["pool"]): StateMachine {
+  const { fees, crypto, rootKey, long, tree } = machine;
+  return {
+    state: forkState(machine.state, pages),
+    pool,
+    fees,
+    crypto,
+    rootKey,
+    long: long.fork(),
+    tree: tree.fork(),
+  };
+}
