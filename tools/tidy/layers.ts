@@ -29,6 +29,7 @@ export const layers: ReadonlyMap<string, Layer> = new Map(
     replica: { folder: "packages/replica", host: "universal", mayImport: core },
     gateway: { folder: "packages/gateway", host: "universal", mayImport: ["types", "crypto"] },
     "pocket-ic": { folder: "packages/pocket-ic", host: "universal", mayImport: [...core, "replica", "gateway"] },
+    "test-kit": { folder: "packages/test-kit", host: "node", mayImport: ["types", "host-node", "pocket-ic"] },
     "example-hello": { folder: "examples/hello", host: "node", mayImport: [] },
     cli: {
       folder: "apps/cli",

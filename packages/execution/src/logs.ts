@@ -10,8 +10,9 @@ export function collectLogs(round: Round, canister: CanisterState, method: strin
   const { log } = result.effects;
   logs.nextIndex += BigInt(log.dropped);
   const added: LogRecord[] = log.kept().map((text) => {
-    tell(round, text.length, { kind: "canister-log", canister: canister.id, method, time, text });
-    return { index: logs.nextIndex++, time, content: text };
+    const index = logs.nextIndex++;
+    tell(round, text.length, { kind: "canister-log", canister: canister.id, index, method, time, text });
+    return { index, time, content: text };
   });
   if (added.length > 0) logs.records = newest([...logs.records, ...added], canister.settings.logMemoryLimit);
   if (result.error !== undefined && !isOneWay(result.error)) {

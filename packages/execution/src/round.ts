@@ -12,6 +12,8 @@ export type RoundEvent =
   | {
       readonly kind: "canister-log";
       readonly canister: CanisterId;
+      /** In the canister's log; what queries print has none. */
+      readonly index?: bigint;
       readonly method: string;
       readonly time: Time;
       readonly text: Uint8Array;

@@ -83,6 +83,8 @@ export class Network {
   #api: HttpHandler | undefined;
   #progress: Progress | undefined;
   #roundWaiters: (() => void)[] = [];
+  /** Told of each round of each subnet, when it is over. */
+  onRound: ((subnet: NetworkSubnet, round: ExecutedRound) => void) | undefined;
 
   /** Throws TypeError for a network without subnets, or with two of a kind that there is one of. */
   static async create(options: NetworkOptions, ports: NetworkPorts): Promise<Network> {
@@ -243,13 +245,14 @@ export class Network {
     return result;
   }
 
-  /** Changes the state of a subnet beside all messages, without a round; one result for each. */
+  /** Changes the state of a subnet beside all messages: none of them runs. The results in the order of the list. */
   intervene(subnet: PrincipalId, interventions: readonly Intervention[]): Promise<readonly InterventionResult[]> {
     return this.#inTurn(async () => {
       const found = this.#subnets.get(subnet);
       if (found === undefined) throw new TypeError(`there is no subnet ${principalToText(subnet)}`);
-      const { interventionResults } = await found.replica.makeBlock(this.#time, { interventions });
-      return interventionResults;
+      const round = await found.replica.makeBlock(this.#time, { interventions });
+      this.onRound?.(found, round);
+      return round.interventionResults;
     });
   }
 
@@ -300,12 +303,13 @@ export class Network {
   async #round({ blockmakers, maxExecutions }: RoundOptions): Promise<void> {
     if (this.#time <= this.#lastRound) this.#time = this.#lastRound + 1n;
     this.#lastRound = this.#time;
-    for (const { id, replica } of this.#subnets.values()) {
-      const blockmaker = blockmakers?.get(id);
-      await replica.makeBlock(this.#time, {
+    for (const subnet of this.#subnets.values()) {
+      const blockmaker = blockmakers?.get(subnet.id);
+      const round = await subnet.replica.makeBlock(this.#time, {
         ...(blockmaker && { blockmaker }),
         ...(maxExecutions !== undefined && { maxExecutions }),
       });
+      this.onRound?.(subnet, round);
     }
     this.#endRound();
   }

@@ -1,0 +1,42 @@
+// Where a test begins: a network as it asks for, in this thread, with nothing on it. In Node use `createNetwork` of
+// @atoll/test-kit, which brings the ports; in a browser give them here.
+import type { ClockPort, CryptoPort, LogPort } from "@atoll/types";
+import type { TimerPort } from "@atoll/types/http";
+import { Network } from "../network.ts";
+import type { SubnetSpec } from "../network-subnet.ts";
+import { type Moment, momentNs } from "./durations.ts";
+import { Session } from "./session.ts";
+import { TestNetwork } from "./test-network.ts";
+
+export interface TestNetworkOptions {
+  /** Default: one application subnet. */
+  readonly subnets?: readonly SubnetSpec[];
+  /** Default: 2021-05-06T19:17:10Z. */
+  readonly startTime?: Moment;
+  /** Other keys, ids of subnets and randomness for another seed. */
+  readonly seed?: Uint8Array;
+}
+
+export interface TestNetworkPorts {
+  readonly crypto: CryptoPort;
+  /** For automatic progress. */
+  readonly clock: ClockPort;
+  readonly timer: TimerPort;
+  readonly log?: LogPort;
+}
+
+const silent: LogPort = { log: () => undefined };
+
+/** Throws TypeError for a network without subnets, or with two of a kind that there is one of. */
+export async function createNetwork(options: TestNetworkOptions, ports: TestNetworkPorts): Promise<TestNetwork> {
+  const { subnets = [{ kind: "application" }], startTime, seed } = options;
+  const engine = await Network.create(
+    {
+      subnets,
+      ...(startTime !== undefined && { startTime: momentNs(startTime) }),
+      ...(seed !== undefined && { seed }),
+    },
+    { log: silent, ...ports },
+  );
+  return new TestNetwork(new Session(engine, ports.crypto));
+}

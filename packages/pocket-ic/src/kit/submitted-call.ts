@@ -1,0 +1,91 @@
+// A call that was let in and is not waited for: a test looks at it between rounds, and takes its answer when it wants
+// to. Its last status is kept here, since the network forgets it after five minutes of its own time.
+// Interface specification, "Request status".
+import type { IngressStatus, UserError } from "@atoll/types";
+import type { MessageId } from "../calls.ts";
+import { type CalledMethod, CanisterReject } from "./canister-reject.ts";
+
+export type CallState = IngressStatus["state"] | "submitted";
+
+/** What a call needs of its network. */
+export interface CallSurroundings {
+  status(message: MessageId): IngressStatus | undefined;
+  /** Runs rounds until it is answered; undefined: it was not, in as many as are sensible. */
+  awaitAnswer(call: SubmittedCall<unknown>): Promise<IngressStatus | undefined>;
+  /** What the call caused, one message a line; "" when that was not traced. */
+  tree(message: MessageId): string;
+  /** Why rounds do not help, in a sentence: what is held, which outcalls wait. */
+  whyUnanswered(): string;
+}
+
+export class SubmittedCall<Result> {
+  /** Subnet and request id: what names the message on the network. */
+  readonly message: MessageId;
+  readonly called: CalledMethod;
+  readonly #network: CallSurroundings;
+  readonly #decode: (reply: Uint8Array) => Result;
+  #status: IngressStatus | undefined;
+
+  constructor(
+    message: MessageId,
+    called: CalledMethod,
+    network: CallSurroundings,
+    decode: (reply: Uint8Array) => Result,
+  ) {
+    this.message = message;
+    this.called = called;
+    this.#network = network;
+    this.#decode = decode;
+  }
+
+  /** Request id: 64 digits of hex. */
+  get id(): string {
+    return this.message.requestId;
+  }
+
+  /** "submitted" until the first round that has it. */
+  status(): CallState {
+    return this.observe()?.state ?? "submitted";
+  }
+
+  get isAnswered(): boolean {
+    const state = this.status();
+    return state !== "submitted" && state !== "received" && state !== "processing";
+  }
+
+  /**
+   * The answer; runs rounds until it is there. Rejects with CanisterReject when the call failed, with Error when it is
+   * not answered after 100 rounds: because something is held, or an outcall waits.
+   */
+  async answer(): Promise<Result> {
+    return this.#decode(await this.reply());
+  }
+
+  /** The bytes of the answer; see `answer`. */
+  async reply(): Promise<Uint8Array> {
+    const status = this.isAnswered ? this.#status : await this.#network.awaitAnswer(this);
+    this.#status = status ?? this.#status;
+    if (status?.state === "replied") return status.reply;
+    if (status?.state === "rejected") throw this.#reject(status.error);
+    const what = `${this.called.name ?? "the canister"}.${this.called.method}`;
+    if (status?.state === "done") throw new Error(`${what} was answered, but the network has forgotten the answer`);
+    const tree = this.tree();
+    throw new Error(`${what} is not answered: ${this.#network.whyUnanswered()}${tree === "" ? "" : `\n\n${tree}`}`);
+  }
+
+  /** Everything that the call caused so far, one message a line. */
+  tree(): string {
+    return this.#network.tree(this.message);
+  }
+
+  /** Takes note of what the network says of it now. */
+  observe(): IngressStatus | undefined {
+    const seen = this.#network.status(this.message);
+    if (seen !== undefined) this.#status = seen;
+    return this.#status;
+  }
+
+  #reject(error: UserError): CanisterReject {
+    return new CanisterReject(this.called, error, this.tree());
+  }
+}
