@@ -75,6 +75,8 @@ describe("a planted violation is caught", () => {
     ["host", "export const mark = performance.now();"],
     ["host", "export const home = globalThis.process.env;"],
     ["host", "export const bytes = Buffer.alloc(1);"],
+    ["host", "export const bytes = Buffer.alloc(1);", "packages/pocket-ic/src/worker/planted.ts"],
+    ["layers", 'import { readFileSync } from "node:fs";', "packages/pocket-ic/src/worker/planted.ts"],
     ["host", "export const order = (a: string, b: string) => a.localeCompare(b);"],
     ["await", "export async function wait(a: Promise<void>) {\n  await a;\n}"],
     ["await", 'export const later = () => import("./other.ts");'],

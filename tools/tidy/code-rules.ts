@@ -13,7 +13,14 @@ const timers = ["setTimeout", "setInterval", "setImmediate", "clearTimeout", "cl
 const machine = ["process", "Buffer", "globalThis", "require", "__dirname", "__filename", "navigator"];
 const clocks = ["Date", "Temporal", "performance", "Math.random"];
 const locale = ["Intl", ".localeCompare", ".toLocaleString", ".toLocaleLowerCase", ".toLocaleUpperCase"];
-const bannedNames = new Set([...timers, ...machine, ...clocks, ...locale, "console", "eval"]);
+const effects = new Set([...timers, ...machine, ...clocks, ...locale, "console", "eval"]);
+/** A driver has the clock and the timers; but a browser has nothing of Node. */
+const bannedNames: Readonly<Record<Host, ReadonlySet<string>>> = {
+  deterministic: effects,
+  universal: effects,
+  browser: new Set(["process", "Buffer", "require", "__dirname", "__filename", "setImmediate", "eval"]),
+  node: new Set(),
+};
 
 export function checkCode(files: readonly SourceFile[]): Violation[] {
   return files.filter((file) => isCode(file.path)).flatMap((file) => checkFile(file));
@@ -22,18 +29,23 @@ export function checkCode(files: readonly SourceFile[]): Violation[] {
 function checkFile(file: SourceFile): Violation[] {
   const syntax = syntaxOf(file);
   const layer = layerOf(file.path);
-  const source = isTest(file.path) ? undefined : layer;
+  const source = isTest(file.path) || layer === undefined ? undefined : { ...layer, host: hostOf(file.path, layer) };
   return [
     ...checkEndings(file, syntax),
     ...checkSizes(file, syntax),
     ...(source === undefined ? [] : checkImports(file, syntax, source)),
-    ...(source === undefined || source.host === "node" ? [] : checkHost(file, syntax, source.host)),
+    ...(source === undefined ? [] : checkHost(file, syntax, source.host)),
   ];
 }
 
 function layerOf(path: string): Layer | undefined {
   const folder = folderOf(path);
   return [...layers.values()].find((layer) => layer.folder === folder);
+}
+
+function hostOf(path: string, { host, hosts = {} }: Layer): Host {
+  const folder = Object.keys(hosts).find((each) => path.startsWith(`${each}/`));
+  return folder === undefined ? host : (hosts[folder] as Host);
 }
 
 function checkEndings(file: SourceFile, { imports }: Syntax): Violation[] {
@@ -95,7 +107,7 @@ function packageOf(name: string): string {
 
 function checkHost(file: SourceFile, { names, waits }: Syntax, host: Host): Violation[] {
   const banned = names
-    .filter(({ name }) => bannedNames.has(name) || bannedNames.has(name.replace(/^[^.]+(?=\.)/, "")))
+    .filter(({ name }) => bannedNames[host].has(name) || bannedNames[host].has(name.replace(/^[^.]+(?=\.)/, "")))
     .map((found) => violation(file, found, "host", `${found.name} is not for a ${host} package: take it from a port`));
   if (host !== "deterministic" || mayAwait.has(file.path)) return banned;
   return [...banned, ...waits.map((found) => violation(file, found, "await", "a round never waits"))];

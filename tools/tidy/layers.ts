@@ -2,12 +2,14 @@
 // Arrows only point down: a package may import only packages that stand above it in this list, so a circle cannot be
 // written down. ARCHITECTURE.md shows the same table to readers; `node tools/tidy.test.ts` holds the tree to it.
 
-/** D deterministic (ES library, text coding, WebAssembly), U universal web (adds Request, Response, URL), N Node. */
-export type Host = "deterministic" | "universal" | "node";
+/** D deterministic (ES library, text coding, WebAssembly), U universal web (adds Request, Response, URL), N Node, B browser. */
+export type Host = "deterministic" | "universal" | "node" | "browser";
 
 export interface Layer {
   readonly folder: string;
   readonly host: Host;
+  /** Folders of it that count on another host, by their path. */
+  readonly hosts?: Readonly<Record<string, Host>>;
   /** Names of our own packages that its sources may import. Tests may import any. */
   readonly mayImport: readonly string[];
 }
@@ -28,13 +30,23 @@ export const layers: ReadonlyMap<string, Layer> = new Map(
     "host-node": { folder: "packages/host-node", host: "node", mayImport: base },
     replica: { folder: "packages/replica", host: "universal", mayImport: core },
     gateway: { folder: "packages/gateway", host: "universal", mayImport: ["types", "crypto"] },
-    "pocket-ic": { folder: "packages/pocket-ic", host: "universal", mayImport: [...core, "replica", "gateway"] },
+    "pocket-ic": {
+      folder: "packages/pocket-ic",
+      host: "universal",
+      hosts: { "packages/pocket-ic/src/worker": "browser" },
+      mayImport: [...core, "replica", "gateway"],
+    },
+    "pocket-ic-server": {
+      folder: "packages/pocket-ic-server",
+      host: "node",
+      mayImport: [...core, "host-node", "replica", "gateway", "pocket-ic"],
+    },
     "test-kit": { folder: "packages/test-kit", host: "node", mayImport: ["types", "host-node", "pocket-ic"] },
     "example-hello": { folder: "examples/hello", host: "node", mayImport: [] },
     cli: {
       folder: "apps/cli",
       host: "node",
-      mayImport: [...core, "host-node", "replica", "gateway", "pocket-ic", "example-hello"],
+      mayImport: [...core, "host-node", "replica", "gateway", "pocket-ic", "pocket-ic-server", "example-hello"],
     },
   } satisfies Record<string, Layer>),
 );
@@ -43,6 +55,7 @@ export const layers: ReadonlyMap<string, Layer> = new Map(
 export const thirdParties: Readonly<Record<Host, readonly string[] | "any">> = {
   deterministic: ["@icp-sdk/core", "@noble/curves", "@noble/hashes", "fflate", "mcl-wasm"],
   universal: ["@icp-sdk/core", "@noble/curves", "@noble/hashes", "hono"],
+  browser: ["@icp-sdk/core", "@noble/curves", "@noble/hashes"],
   node: "any",
 };
 

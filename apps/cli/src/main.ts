@@ -14,6 +14,11 @@ async function main(args: readonly string[]): Promise<void> {
     case "version":
       process.stdout.write(`${packageVersion()}\n`);
       return;
+    case "pocket-ic": {
+      const { pocketIc } = await import("@atoll/pocket-ic-server");
+      await pocketIc(command.args);
+      return;
+    }
     case "start": {
       const ending = endOnSignals(fatal);
       const { start } = await import("./start.ts");

@@ -14,6 +14,7 @@ export interface StartOptions {
 
 export type Command =
   | { readonly kind: "start"; readonly options: StartOptions }
+  | { readonly kind: "pocket-ic"; readonly args: readonly string[] }
   | { readonly kind: "help" }
   | { readonly kind: "version" };
 
@@ -28,12 +29,14 @@ Starts an Internet Computer on this machine.
   --no-sample      do not deploy the sample canister; canister ids are given out from 0
   --json           print one line of JSON when ready, and nothing else, on standard output
 
+  atoll pocket-ic [options]   a server for tests of canisters, as bin/pocket-ic
   atoll --version, atoll --help`;
 
 export function parseCommand(args: readonly string[]): Command {
   const [command, ...rest] = args;
   if (command === undefined || command === "help" || command === "--help" || command === "-h") return { kind: "help" };
   if (command === "--version" || command === "-v") return { kind: "version" };
+  if (command === "pocket-ic") return { kind: "pocket-ic", args: rest };
   if (command !== "start") throw wrong(`There is no command "${command}".`);
   if (rest.includes("--help") || rest.includes("-h")) return { kind: "help" };
   return { kind: "start", options: parseStart(rest) };

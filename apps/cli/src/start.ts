@@ -2,9 +2,15 @@
 // HTTP, deploys the sample the first time, and says where everything is.
 import { flushCompileCache } from "node:module";
 import { join } from "node:path";
-import { setFlagsFromString } from "node:v8";
 import { createGateway } from "@atoll/gateway";
-import { createNodeCrypto, nodeClock, nodeEntropy, openStateFolder, startHttpServer } from "@atoll/host-node";
+import {
+  createNodeCrypto,
+  inlineWasm,
+  nodeClock,
+  nodeEntropy,
+  openStateFolder,
+  startHttpServer,
+} from "@atoll/host-node";
 import { createHttpHandler, Replica, soloReplicaOptions } from "@atoll/replica";
 import { type LogPort, principalToText, toHex } from "@atoll/types";
 import type { TimerPort } from "@atoll/types/http";
@@ -16,16 +22,8 @@ import { noteBegun, readOrMakeSecrets, SUBNET } from "./secrets.ts";
 import { type Ending, fatal } from "./signals.ts";
 import { createThreadExecutor } from "./threads/thread-executor.ts";
 
-/** Instrumented code is larger: without more room V8 silently stops inlining it. */
-const V8_FLAGS = [
-  "--wasm-inlining-factor=12",
-  "--wasm-inlining-min-budget=500",
-  "--wasm-inlining-max-size=2000",
-  "--wasm-inlining-budget=20000",
-];
-
 export async function start(options: StartOptions, version: string, ending: Ending): Promise<void> {
-  for (const flag of V8_FLAGS) setFlagsFromString(flag);
+  inlineWasm();
   const screen = createScreen(options);
   const log: LogPort = screen.log;
   const folder = openStateFolder(options.stateDir, { clean: options.clean });

@@ -28,7 +28,7 @@ export class DirtyMap {
   constructor() {
     this.memory = new WebAssembly.Memory({ initial: DIRTY_MAP_PAGES, maximum: DIRTY_MAP_PAGES });
     this.#marks = new Uint8Array(this.memory.buffer);
-    compiledScanner ??= new WebAssembly.Module(SCANNER);
+    compiledScanner ??= new WebAssembly.Module(SCANNER as Uint8Array<ArrayBuffer>);
     const scanner = new WebAssembly.Instance(compiledScanner, {
       atoll: { dirty: this.memory },
     });

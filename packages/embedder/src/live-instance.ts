@@ -16,10 +16,10 @@ import { systemImports } from "./system-api/index.ts";
 
 export type Export = (...args: (number | bigint)[]) => unknown;
 
-/** What V8's suspended stacks (JSPI) add to WebAssembly, which TypeScript's library does not know yet. */
-const { Suspending, promising } = WebAssembly as unknown as {
-  readonly Suspending: new (run: () => Promise<void> | undefined) => WebAssembly.ImportValue;
-  promising(run: Export): (...args: (number | bigint)[]) => Promise<unknown>;
+/** What suspended stacks (JSPI) add to WebAssembly, where there are any: TypeScript's library does not know it yet. */
+const engine = WebAssembly as unknown as {
+  readonly Suspending?: new (run: () => Promise<void> | undefined) => WebAssembly.ImportValue;
+  readonly promising?: (run: Export) => (...args: (number | bigint)[]) => Promise<unknown>;
 };
 
 /** In instructions. */
@@ -149,7 +149,7 @@ export class LiveInstance implements Heap {
    */
   makeSuspendable(suspendable: WebAssembly.Module, dirty: DirtyMap): void {
     this.#module = suspendable;
-    this.#suspension = { suspended: undefined, tell: undefined };
+    this.#suspension = { isPossible: engine.Suspending !== undefined, suspended: undefined, tell: undefined };
     this.#restart(dirty);
   }
 
@@ -160,11 +160,24 @@ export class LiveInstance implements Heap {
     this.#restart(dirty);
   }
 
+  /** False: the engine cannot suspend a stack, as browsers of some years ago and Node 24 cannot. */
+  get canSuspend(): boolean {
+    return this.#suspension?.isPossible === true;
+  }
+
   /** Calls `run` on a stack of its own; `onSuspend` is told each time that it stops at the end of a slice. */
   start(run: Export, args: readonly (number | bigint)[], onSuspend: () => void): Promise<unknown> {
     invariant(this.#suspension !== undefined, "an execution on an instance that cannot suspend it");
+    invariant(engine.promising !== undefined, "an execution to suspend on an engine that cannot");
     this.#suspension.tell = onSuspend;
-    return promising(run)(...args);
+    return engine.promising(run)(...args);
+  }
+
+  /** Calls `run` where no stack can be suspended: it goes on at once when `onSliceEnd` returns. */
+  runThrough(run: Export, args: readonly (number | bigint)[], onSliceEnd: () => void): void {
+    invariant(this.#suspension !== undefined, "slices on an instance that does not count them");
+    this.#suspension.tell = onSliceEnd;
+    run(...args);
   }
 
   /** Lets a suspended execution run its next slice, or end with `failure`. */
@@ -178,6 +191,12 @@ export class LiveInstance implements Heap {
       suspended.reject(failure);
       return;
     }
+    this.#grantSlice();
+    suspended.resolve();
+  }
+
+  /** What was taken beyond the end of the last slice comes off the next one. */
+  #grantSlice(): void {
     const owed = Math.max(0, -this.#counter());
     const { slice } = this.#slices;
     const granted = Math.min(slice * (1 + Math.floor(owed / slice)), this.#reserve);
@@ -185,7 +204,6 @@ export class LiveInstance implements Heap {
     this.#overdrawn = 0;
     const counter = this.#instance.exports["canister counter_instructions"] as WebAssembly.Global<"i64">;
     counter.value += BigInt(granted);
-    suspended.resolve();
   }
 
   /** Ends the execution and tells which 4 KiB pages it wrote. */
@@ -307,10 +325,29 @@ export class LiveInstance implements Heap {
     });
   }
 
+  /** The end of a slice where no stack can be suspended. */
+  #goOn(execution: Execution, suspension: Suspension): void {
+    const reason = this.#outOfInstructions(execution);
+    if (!(reason instanceof SliceEnd)) throw reason;
+    suspension.tell?.();
+    this.#grantSlice();
+  }
+
   #function(name: string): Export {
     const found = this.exported(name);
     invariant(found !== undefined, `the rewritten module does not export "${name}"`);
     return found;
+  }
+
+  #sliceHook(current: () => Execution): WebAssembly.ImportValue {
+    const suspension = this.#suspension;
+    if (suspension === undefined) {
+      return () => {
+        throw this.#outOfInstructions(current());
+      };
+    }
+    if (engine.Suspending === undefined || !suspension.isPossible) return () => this.#goOn(current(), suspension);
+    return new engine.Suspending(() => this.#suspend(current(), suspension));
   }
 
   #instantiate(): WebAssembly.Instance {
@@ -318,15 +355,9 @@ export class LiveInstance implements Heap {
       invariant(this.#execution !== undefined, "a system call outside of any execution");
       return this.#execution;
     };
-    const suspension = this.#suspension;
     const hooks = {
       ...(this.#memory === undefined ? {} : { memory: this.#memory, dirty: this.#dirty.memory }),
-      out_of_instructions:
-        suspension === undefined
-          ? () => {
-              throw this.#outOfInstructions(current());
-            }
-          : new Suspending(() => this.#suspend(current(), suspension)),
+      out_of_instructions: this.#sliceHook(current),
       stack_overflow: () => {
         throw new Trap({ kind: "trapped", trap: "stack overflow" });
       },
@@ -345,8 +376,10 @@ export class LiveInstance implements Heap {
   }
 }
 
-/** An execution that stopped at the end of a slice: its Wasm stack waits for one of the two. */
 interface Suspension {
+  /** Whether the engine can. */
+  readonly isPossible: boolean;
+  /** An execution that stopped at the end of a slice: its Wasm stack waits for one of the two. */
   suspended: { resolve(): void; reject(failure: Error): void } | undefined;
   tell: (() => void) | undefined;
 }

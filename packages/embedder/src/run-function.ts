@@ -66,7 +66,7 @@ export function runFunction(
 }
 
 /** What an execution that ended did; `thrown` is what ended it, undefined when it returned. */
-function conclude(live: LiveInstance, execution: Execution, thrown: unknown, committed: MemoryPages): RunResult {
+export function conclude(live: LiveInstance, execution: Execution, thrown: unknown, committed: MemoryPages): RunResult {
   const { input, effects, stable } = execution;
   const isUnfinished = thrown instanceof SliceEnd;
   const cause = isOfWrongType(live, input, thrown) ? wrongSignature() : thrown;
@@ -83,95 +83,6 @@ function conclude(live: LiveInstance, execution: Execution, thrown: unknown, com
   const balanceChange = effects.cycles - input.canister.cycles;
   const trap = full !== undefined && isTrap(full) ? live.trapStack(cause) : undefined;
   return { error, trap, isUnfinished, balanceChange, instructions, effects, dirtyPages, stable };
-}
-
-/**
- * An execution that takes more than one slice: its Wasm stack is suspended between them, so that other canisters run
- * in the meantime. Needs an instance of its own (`InstancePool.takeSuspendable`).
- */
-export class LongRun {
-  readonly #live: LiveInstance;
-  readonly #entry: EntryPoint;
-  readonly #execution: Execution;
-  readonly #committed: MemoryPages;
-  readonly #slices: SliceLimits;
-  #instructions = 0;
-  #isStarted = false;
-  #result: RunResult | undefined;
-
-  constructor(
-    live: LiveInstance,
-    entry: EntryPoint,
-    input: ExecutionInput,
-    stable: StableMemory,
-    committed: MemoryPages,
-    slices: SliceLimits,
-  ) {
-    this.#live = live;
-    this.#entry = entry;
-    this.#execution = new Execution(input, live, stable);
-    this.#committed = committed;
-    this.#slices = slices;
-  }
-
-  /** What it did, once it has ended. */
-  get result(): RunResult | undefined {
-    return this.#result;
-  }
-
-  /** Instructions executed so far, in all slices. */
-  get instructions(): number {
-    return this.#result?.instructions ?? this.#instructions;
-  }
-
-  /** Runs one slice. Settles when the slice or the whole execution is over; never rejects for what the canister does. */
-  runSlice(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const onSuspend = (): void => {
-        this.#instructions = this.#execution.input.instructionLimit - this.#live.remaining();
-        resolve();
-      };
-      if (this.#isStarted) {
-        this.#onEnd = { resolve, reject };
-        this.#live.resume(onSuspend);
-        return;
-      }
-      this.#isStarted = true;
-      this.#onEnd = { resolve, reject };
-      this.#live.begin(this.#execution, this.#slices);
-      this.#start(onSuspend);
-    });
-  }
-
-  /** Gives up: the stack is unwound, what was done so far is lost. */
-  abort(): void {
-    if (this.#isStarted && this.#result === undefined) this.#live.resume(() => undefined, new SliceEnd());
-  }
-
-  #onEnd: { resolve(): void; reject(error: unknown): void } | undefined;
-
-  #start(onSuspend: () => void): void {
-    const end = (thrown: unknown): void => {
-      try {
-        this.#result = conclude(this.#live, this.#execution, thrown, this.#committed);
-        this.#onEnd?.resolve();
-      } catch (error) {
-        this.#onEnd?.reject(error);
-      }
-    };
-    let ended: Promise<unknown>;
-    try {
-      const found = entryFunction(this.#live, this.#entry);
-      ended = found === undefined ? Promise.resolve() : this.#live.start(found.run, found.args, onSuspend);
-    } catch (thrown) {
-      end(thrown);
-      return;
-    }
-    ended.then(
-      () => end(undefined),
-      (thrown) => end(thrown),
-    );
-  }
 }
 
 /** Makes what the execution wrote the committed state of both memories; gives the globals to keep. */
@@ -213,7 +124,7 @@ function call(live: LiveInstance, entry: EntryPoint): void {
   found.run(...found.args);
 }
 
-function entryFunction(
+export function entryFunction(
   live: LiveInstance,
   entry: EntryPoint,
 ): { readonly run: Export; readonly args: readonly (number | bigint)[] } | undefined {

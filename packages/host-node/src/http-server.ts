@@ -1,7 +1,7 @@
 // The socket in front of the HTTP interface and the gateway: node:http, no framework. A request to the interface is
 // handed on as plain data; everything that makes a server safe to expose (bounds on bodies, headers, time and
 // connections) is here and nowhere else. Interface specification, "HTTPS interface"; limits as the replica's.
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { EnvironmentError, type LogPort, MAX_HTTP_BODY_BYTES } from "@atoll/types";
 import type { HttpHandler, WebHandler } from "@atoll/types/http";
@@ -45,6 +45,8 @@ export interface HttpServerOptions {
   readonly apiHandler: HttpHandler;
   /** Everything else. Without it there is only the interface. */
   readonly gatewayHandler?: WebHandler;
+  /** PEM of a certificate chain and its key: TLS instead of plain text. */
+  readonly tls?: { readonly cert: Uint8Array; readonly key: Uint8Array };
   readonly limits?: Partial<HttpServerLimits>;
   readonly log?: LogPort;
 }
@@ -56,7 +58,7 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
-/** Listens, or throws EnvironmentError: ADDRESS_IN_USE, ADDRESS_NOT_PERMITTED, ADDRESS_NOT_AVAILABLE. */
+/** Listens, or throws EnvironmentError: ADDRESS_IN_USE, ADDRESS_NOT_PERMITTED, ADDRESS_NOT_AVAILABLE, TLS_UNUSABLE. */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const limits = { ...HTTP_SERVER_LIMITS, ...options.limits };
   const { apiHandler, gatewayHandler, log } = options;
@@ -67,17 +69,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     limits,
     closing: false,
   };
-  const server = createServer(
-    {
-      maxHeaderSize: limits.maxHeaderBytes,
-      headersTimeout: limits.headersTimeoutMs,
-      requestTimeout: limits.receiveTimeoutMs,
-      keepAliveTimeout: limits.keepAliveTimeoutMs,
-      connectionsCheckingInterval: Math.min(limits.headersTimeoutMs, 5_000),
-      noDelay: true,
-    },
-    (request, response) => serve(context, request, response),
-  );
+  const server = makeServer(limits, options.tls, (request, response) => serve(context, request, response));
   server.maxConnections = limits.maxConnections;
   // The net below all other bounds: a connection on which nothing at all moves.
   server.timeout = limits.answerTimeoutMs + limits.stallTimeoutMs;
@@ -91,7 +83,31 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   await listen(server, options.host, options.port);
   const { port } = server.address() as AddressInfo;
   const name = options.host.includes(":") ? `[${options.host}]` : options.host;
-  return { url: `http://${name}:${port}`, port, close: () => close(context, limits, server) };
+  const scheme = options.tls === undefined ? "http" : "https";
+  return { url: `${scheme}://${name}:${port}`, port, close: () => close(context, limits, server) };
+}
+
+function makeServer(limits: HttpServerLimits, tls: HttpServerOptions["tls"], listener: RequestListener): Server {
+  const bounds = {
+    maxHeaderSize: limits.maxHeaderBytes,
+    headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: limits.receiveTimeoutMs,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    connectionsCheckingInterval: Math.min(limits.headersTimeoutMs, 5_000),
+    noDelay: true,
+  };
+  if (tls === undefined) return createServer(bounds, listener);
+  try {
+    const options = { ...bounds, cert: Buffer.from(tls.cert), key: Buffer.from(tls.key) };
+    // Loaded for those who ask for it: it is the larger half of a start.
+    return process.getBuiltinModule("node:https").createServer(options, listener);
+  } catch (error) {
+    throw new EnvironmentError(
+      "TLS_UNUSABLE",
+      `The certificate and the key cannot be used: ${(error as Error).message}. Give PEM files that belong together.`,
+      { cause: error },
+    );
+  }
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {

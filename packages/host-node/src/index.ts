@@ -6,3 +6,4 @@ export { createOutcallClient, type OutcallClientOptions } from "./outcall-client
 export { openStateFolder, type StateFolder } from "./state-folder.ts";
 export { NodeStorage } from "./storage-node.ts";
 export { nodeClock, nodeEntropy } from "./system-ports.ts";
+export { inlineWasm } from "./wasm-inlining.ts";

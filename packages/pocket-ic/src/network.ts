@@ -288,6 +288,11 @@ export class Network {
     }
     this.#topology = topologyOf(this.#topology.version + 1, this.root, this.#subnets.values());
     const loaded = await Promise.all(added.map(async ({ id, replica }) => [id, await replica.start()] as const));
+    for (const { executor } of added) {
+      // A state from disk may be later than what was kept of the network.
+      const { time } = executor.durable.machine.state;
+      if (time > this.#lastRound) this.#lastRound = time;
+    }
     for (const { replica } of this.#subnets.values()) replica.setTopology(this.#topology);
     // The first state of each is certified, so that the network answers at once.
     await this.#round({});

@@ -32,6 +32,7 @@
 // A trap that leaves by an exception keeps the counter as of the last loop head or call (or `unreachable`).
 
 export { CodeOffsets } from "./code-offsets.ts";
+export { lackOf } from "./engine-features.ts";
 export { functionNames } from "./function-names.ts";
 export {
   DIRTY_MAP_PAGES,

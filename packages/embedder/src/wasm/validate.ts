@@ -3,6 +3,7 @@
 // checks and their wording follow the replica, because people search for these sentences.
 import { type CodeScan, scanCode } from "./code-scan.ts";
 import { customSections } from "./custom-sections.ts";
+import { lackOf } from "./engine-features.ts";
 import { checkExports, checkImports, entryPoints, methods } from "./exports-and-imports.ts";
 import { nameSection } from "./function-names.ts";
 import type {
@@ -46,6 +47,13 @@ export function validateModule(bytes: Uint8Array): ValidationResult {
   }
 }
 
+/** The engine does not say why; but when it cannot run such modules at all, their author should not search for a fault. */
+function whyInvalid(module: ParsedModule, memory64: boolean): Refusal {
+  const hasTable64 = module.tables.some(({ limits }) => limits.is64);
+  const lack = lackOf([...(memory64 ? ["memory64" as const] : []), ...(hasTable64 ? ["table64" as const] : [])]);
+  return lack === undefined ? notWasm("type mismatch or malformed section") : refusal(lack);
+}
+
 function refuse(reason: Refusal): ValidationResult {
   return { ok: false, refusal: reason };
 }
@@ -62,8 +70,7 @@ function validateParsed(module: ParsedModule): ValidationResult {
   if (module.memories.length > 1) return refuse(notWasm("multiple memories: multi-memory is not enabled"));
   const memory64 = module.memories[0]?.is64 ?? false;
   const scan = scanCode(module, memory64);
-  if (!WebAssembly.validate(module.bytes as Uint8Array<ArrayBuffer>))
-    return refuse(notWasm("type mismatch or malformed section"));
+  if (!WebAssembly.validate(module.bytes as Uint8Array<ArrayBuffer>)) return refuse(whyInvalid(module, memory64));
   const names = nameSection(module);
   const early =
     checkImports(module, memory64) ??

@@ -20,7 +20,10 @@ export function toFetch(handle: HttpHandler): Fetch {
       },
     });
     const hasBody = answer.body.length > 0 && request.method !== "HEAD";
-    return new Response(hasBody ? answer.body : null, { status: answer.status, headers: answer.headers });
+    return new Response(hasBody ? (answer.body as Uint8Array<ArrayBuffer>) : null, {
+      status: answer.status,
+      headers: answer.headers,
+    });
   };
 }
 

@@ -1,0 +1,94 @@
+// The instances of a server, by number: created, listed, deleted. Numbers are never given out twice, so that a client
+// with an old one is told that its instance is gone.
+import { randomBytes } from "node:crypto";
+import { Network, type NetworkPorts } from "@atoll/pocket-ic";
+import { EnvironmentError } from "@atoll/types";
+import { Refusal } from "./answers.ts";
+import type { InstanceOptions } from "./creation.ts";
+import { Instance } from "./instance.ts";
+import type { OperationGraph } from "./operations.ts";
+import { openStateDirectory, type StateDirectory } from "./state-directory.ts";
+
+const SEED_BYTES = 32;
+
+export class Instances {
+  readonly #ports: NetworkPorts;
+  readonly #graph: OperationGraph;
+  /** Undefined: deleted. */
+  readonly #all: (Instance | undefined)[] = [];
+  constructor(ports: NetworkPorts, graph: OperationGraph) {
+    this.#ports = ports;
+    this.#graph = graph;
+  }
+
+  /** Throws a Refusal. */
+  async create(options: InstanceOptions): Promise<Instance> {
+    const directory = options.stateDir === undefined ? undefined : openFolder(options.stateDir);
+    try {
+      const kept = directory?.load();
+      const begun = kept ?? { subnets: options.subnets, seed: randomBytes(SEED_BYTES), time: undefined };
+      if (kept === undefined) directory?.begin(begun);
+      const network = await Network.create(
+        {
+          subnets: begun.subnets,
+          seed: begun.seed,
+          ...(directory && { storage: directory.storage }),
+          ...startTimeOf(options, begun.time),
+        },
+        this.#ports,
+      );
+      const instance = this.#add(network, directory);
+      if (options.progress !== undefined) instance.startProgress(options.progress.delayMs);
+      return instance;
+    } catch (error) {
+      directory?.close();
+      if (error instanceof EnvironmentError || error instanceof TypeError) throw new Refusal(400, error.message);
+      throw error;
+    }
+  }
+
+  #add(network: Network, directory: StateDirectory | undefined): Instance {
+    const instance = new Instance(this.#all.length, network, this.#graph, {
+      save: () => directory?.save(network),
+      close: () => directory?.close(),
+    });
+    this.#all.push(instance);
+    return instance;
+  }
+
+  /** Throws a Refusal: there never was one of that number, or it is deleted. */
+  get(id: number): Instance {
+    const instance = this.#all[id];
+    if (instance !== undefined) return instance;
+    throw new Refusal(400, id < this.#all.length ? "Instance was deleted" : "Instance not found");
+  }
+
+  list(): string[] {
+    return this.#all.map((instance) => instance?.queue.state ?? "Deleted");
+  }
+
+  /** Waits for the operation that runs. A second time it does nothing. */
+  async delete(id: number): Promise<void> {
+    if (id >= this.#all.length) throw new Refusal(400, "Instance not found");
+    await this.#all[id]?.close();
+    this.#all[id] = undefined;
+  }
+
+  async closeAll(): Promise<void> {
+    await Promise.all(this.#all.map((_, id) => this.delete(id)));
+  }
+}
+
+function openFolder(path: string): StateDirectory {
+  try {
+    return openStateDirectory(path);
+  } catch (error) {
+    throw error instanceof EnvironmentError ? new Refusal(400, error.message) : error;
+  }
+}
+
+/** An instance that is opened again goes on where it was; a later time may be asked for. */
+function startTimeOf({ startTime }: InstanceOptions, kept: bigint | undefined): { startTime?: bigint } {
+  if (kept === undefined) return startTime === undefined ? {} : { startTime };
+  return { startTime: startTime !== undefined && startTime > kept ? startTime : kept };
+}
