@@ -3,7 +3,7 @@
 //   note(round.outcalls)       after each round, and with the description of the whole state after a start
 //   pending(), take()          what waits for an answer; `take` leaves it to the caller to bring one
 //   answer(outcall, answers)   one answer of each node, or one for all: transforms each, agrees, queues the response
-//   makePending(client)        both at once, for a network that really calls the web
+//   serve(client)              both by itself, for a network that really calls the web
 //   ready()                    what the next batch carries; it stays until a round says that the outcall has ended
 import {
   encodeOutcallReply,
@@ -59,6 +59,8 @@ export class Outcalls {
   readonly #open = new Map<number, OutcallRequest>();
   readonly #taken = new Set<number>();
   readonly #ready = new Map<number, OutcallResponse>();
+  #client: OutcallClient | undefined;
+  #making = 0;
   /** Called when there is something for the next batch. */
   onReady: (() => void) | undefined;
 
@@ -74,6 +76,7 @@ export class Outcalls {
       this.#taken.delete(outcall);
       this.#ready.delete(outcall);
     }
+    if (began.length > 0) this.#makeMore();
   }
 
   /** Outcalls that nobody makes and nobody has answered yet, in the order in which they were asked for. */
@@ -103,15 +106,29 @@ export class Outcalls {
     return { kind: "agreed", response };
   }
 
-  /** Makes what is pending; what one node gets counts for all. Resolves when all of these are answered. */
-  async makePending(client: OutcallClient): Promise<void> {
-    const room = MAX_IN_THE_MAKING - this.#taken.size;
-    await Promise.all(
-      this.take(Math.max(0, room)).map(async (request) => {
-        await this.answer(request.outcall, [await client(request)]);
-        this.#taken.delete(request.outcall);
-      }),
-    );
+  /** From now on `client` makes what is pending, and what comes; what one node gets counts for all. undefined: nobody. */
+  serve(client: OutcallClient | undefined): void {
+    this.#client = client;
+    this.#makeMore();
+  }
+
+  #makeMore(): void {
+    const client = this.#client;
+    const room = MAX_IN_THE_MAKING - this.#making;
+    if (client === undefined || room <= 0) return;
+    for (const request of this.take(room)) {
+      this.#making++;
+      // Whatever fails on the way: nobody answers, and the time of the outcall runs out.
+      const made = this.#make(request, client).catch(() => undefined);
+      made.finally(() => {
+        this.#making--;
+        this.#makeMore();
+      });
+    }
+  }
+
+  async #make(request: OutcallRequest, client: OutcallClient): Promise<void> {
+    await this.answer(request.outcall, [await client(request)]);
   }
 
   ready(): readonly OutcallResponse[] {

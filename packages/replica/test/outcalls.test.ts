@@ -219,16 +219,18 @@ test("the whole way of an outcall in Motoko: asked, made, transformed, delivered
   );
   const fetch = (transform: string) =>
     IDL.encode([IDL.Text, IDL.Text, IDL.Opt(IDL.Nat64)], ["https://example.com", transform, [2000n]]);
+  outcalls.serve(async ({ url }) => ok(`for ${url.replace("https://", "")}`, [{ name: "a", value: "b" }]));
   for (const [transform, expected] of [
     ["clean", "200 0 headers: context"],
     ["none", "200 1 headers: for example.com"],
   ] as const) {
     const sent = s.message(m, id, "fetch", fetch(transform));
     s.round(m, [sent]);
+    const isReady = new Promise<void>((resolve) => {
+      outcalls.onReady = resolve;
+    });
     outcalls.note(m.last.outcalls);
-    await outcalls.makePending(async ({ url }) =>
-      ok(`for ${url.replace("https://", "")}`, [{ name: "a", value: "b" }]),
-    );
+    await isReady;
     outcalls.note(s.roundWith(m, { outcallResponses: outcalls.ready() }).outcalls);
     assert.deepEqual(IDL.decode([IDL.Text], s.replyOf(s.statusOf(m, sent))), [expected]);
     assert.deepEqual([outcalls.ready(), outcalls.pending()], [[], []]);
@@ -325,21 +327,24 @@ describe("the queue", () => {
   test("lets no more than 200 outcalls be made at a time, none of them twice", async () => {
     const outcalls = several(201);
     const made: number[] = [];
-    let release = (): void => undefined;
-    const gate = new Promise<void>((resolve) => {
-      release = resolve;
-    });
+    const gate = Promise.withResolvers<void>();
     const client = async ({ outcall }: OutcallRequest) => {
       made.push(outcall);
-      await gate;
+      await gate.promise;
+      if (outcall === 11) throw new Error("a client that fails");
       return ok("a");
     };
-    const all = [outcalls.makePending(client), outcalls.makePending(client)];
+    outcalls.serve(client);
+    outcalls.serve(client);
+    outcalls.note({ began: [numbered(300)], ended: [] });
     assert.equal(made.length, 200);
-    release();
-    await Promise.all(all);
-    await outcalls.makePending(client);
-    assert.deepEqual(made, numbers(several(201).pending()));
+    gate.resolve();
+    while (made.length < 202 || outcalls.ready().length < 201) await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(made, [...numbers(several(201).pending()), 300]);
+    assert.ok(!numbers(outcalls.ready()).includes(11), "it was not answered");
+    outcalls.serve(undefined);
+    outcalls.note({ began: [numbered(301)], ended: [] });
+    assert.deepEqual(numbers(outcalls.pending()), [301], "and nobody makes what comes now");
   });
 });
 
