@@ -5,12 +5,13 @@ import { principalToText } from "@atoll/types";
 
 const decoder = new TextDecoder();
 
-/** `when`: the round, or that it was a query. */
-export function eventLines(event: RoundEvent, when: string): string[] {
+/** `when`: the round, or that it was a query; `subnet`: its name, where there are several. */
+export function eventLines(event: RoundEvent, when: string, subnet?: string): string[] {
   const text = event.kind === "canister-log" ? decoder.decode(event.text) : `failed: ${event.message}`;
   const places = (event.kind === "failed" ? (event.places ?? []) : []).map((place) => `at ${place}`);
   const lines = [...text.replace(/\n+$/, "").split(/\r?\n/), ...places].map(printable);
-  const where = `[${principalToText(event.canister)} ${printable(event.method)} ${when}]`;
+  const on = subnet === undefined ? "" : ` on ${subnet}`;
+  const where = `[${principalToText(event.canister)} ${printable(event.method)} ${when}${on}]`;
   return lines.map((line, i) => (i === 0 ? `${where} ${line}` : `    ${line}`));
 }
 

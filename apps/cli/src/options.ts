@@ -1,6 +1,7 @@
 // The command line: what can be said, and a sentence for everything else.
 // Errors carry the code USAGE; `main.ts` prints them and ends the process.
 import { parseArgs } from "node:util";
+import { SUBNET_KINDS, type SubnetKind } from "@atoll/pocket-ic/subnet-kinds";
 import { EnvironmentError } from "@atoll/types";
 
 export interface StartOptions {
@@ -10,7 +11,24 @@ export interface StartOptions {
   readonly clean: boolean;
   readonly json: boolean;
   readonly sample: boolean;
+  /** The subnets that the network shall have at least; none: as its state folder has it, or one that hosts all ids. */
+  readonly subnets: readonly SubnetKind[];
 }
+
+/** Kinds that a local network can have; further ones of PocketIC are for tests alone. */
+export const LOCAL_KINDS: readonly SubnetKind[] = [
+  "application",
+  "system",
+  "verified-application",
+  "bitcoin",
+  "fiduciary",
+  "ii",
+  "nns",
+  "sns",
+];
+
+/** Each has a thread and files of its own. */
+export const MAX_SUBNETS = 32;
 
 export type Command =
   | { readonly kind: "start"; readonly options: StartOptions }
@@ -25,6 +43,9 @@ Starts an Internet Computer on this machine.
   --port N         port of the gateway and the HTTP interface (default 8000; 0 takes a free one)
   --host ADDR      address to listen on (default 127.0.0.1: this machine only)
   --state-dir DIR  where the network lives (default .atoll)
+  --subnet KIND    a network of several subnets: at least the NNS and one of this kind; can be given again and again,
+                   also for more of a kind. KIND is application, system, verified-application, bitcoin, fiduciary,
+                   ii, nns or sns. Later starts need it only to add subnets; none is ever removed
   --clean          forget everything in the state folder and start a new network
   --no-sample      do not deploy the sample canister; canister ids are given out from 0
   --json           print one line of JSON when ready, and nothing else, on standard output
@@ -56,7 +77,20 @@ function parseStart(args: string[]): StartOptions {
     clean: values.clean ?? false,
     json: values.json ?? false,
     sample: !(values["no-sample"] ?? false),
+    subnets: parseKinds(values.subnet ?? []),
   };
+}
+
+function parseKinds(texts: readonly string[]): SubnetKind[] {
+  const kinds = texts.map((text) => {
+    const kind = LOCAL_KINDS.find((known) => known === text);
+    if (kind === undefined) throw wrong(`"${text}" is not a kind of subnet: give ${LOCAL_KINDS.join(", ")}.`);
+    return kind;
+  });
+  const twice = kinds.find((kind, i) => SUBNET_KINDS[kind].named !== undefined && kinds.indexOf(kind) !== i);
+  if (twice !== undefined) throw wrong(`A network has one ${twice} subnet: give --subnet ${twice} once.`);
+  if (kinds.length > MAX_SUBNETS) throw wrong(`A local network has at most ${MAX_SUBNETS} subnets.`);
+  return kinds;
 }
 
 function parse(args: string[]) {
@@ -70,6 +104,7 @@ function parse(args: string[]) {
         clean: { type: "boolean" },
         json: { type: "boolean" },
         "no-sample": { type: "boolean" },
+        subnet: { type: "string", multiple: true },
       },
     });
   } catch (error) {

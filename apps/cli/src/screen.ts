@@ -9,6 +9,7 @@ import type { StartOptions } from "./options.ts";
 interface ReadyFacts {
   readonly url: string;
   readonly rootKey: string;
+  readonly subnets: readonly { readonly id: string; readonly kind: string }[];
   readonly stateDir: string;
   readonly samplePage: string | undefined;
   /** From the start of the process to the first good answer of /api/v2/status. */
@@ -17,23 +18,25 @@ interface ReadyFacts {
 
 export interface Screen {
   readonly log: LogPort;
-  showRound(round: ExecutedRound): void;
-  showQueryEvents(events: readonly RoundEvent[]): void;
+  /** `subnet`: its name, where there are several. */
+  showRound(round: ExecutedRound, subnet?: string): void;
+  showQueryEvents(events: readonly RoundEvent[], subnet?: string): void;
   showReady(facts: ReadyFacts): void;
 }
 
 export function createScreen({ json }: Pick<StartOptions, "json">): Screen {
   const out = (line: string): void => void (json ? process.stderr : process.stdout).write(`${line}\n`);
-  const show = (events: readonly RoundEvent[], when: string): void => {
-    for (const event of events) for (const line of eventLines(event, when)) out(line);
+  const show = (events: readonly RoundEvent[], when: string, subnet?: string): void => {
+    for (const event of events) for (const line of eventLines(event, when, subnet)) out(line);
   };
   return {
     log: { log: (level, message) => level !== "debug" && process.stderr.write(`atoll: ${level}: ${message}\n`) },
-    showRound: ({ events, height }) => show(events, `@${height}`),
-    showQueryEvents: (events) => show(events, "query"),
+    showRound: ({ events, height }, subnet) => show(events, `@${height}`, subnet),
+    showQueryEvents: (events, subnet) => show(events, "query", subnet),
     showReady(facts) {
       if (json) {
-        const line = { gateway_url: facts.url, root_key: facts.rootKey, state_dir: facts.stateDir, pid: process.pid };
+        const { url, rootKey, stateDir, subnets } = facts;
+        const line = { gateway_url: url, root_key: rootKey, state_dir: stateDir, pid: process.pid, subnets };
         process.stdout.write(`${JSON.stringify(line)}\n`);
         return;
       }
@@ -42,9 +45,15 @@ export function createScreen({ json }: Pick<StartOptions, "json">): Screen {
   };
 }
 
-function readyText({ url, rootKey, stateDir, samplePage, statusAfterMs }: ReadyFacts): string {
+function readyText({ url, rootKey, subnets, stateDir, samplePage, statusAfterMs }: ReadyFacts): string {
   const lines = ["", "  Atoll is running: an Internet Computer on your machine.", "", `  gateway       ${url}`];
   if (samplePage !== undefined) lines.push(`  sample page   ${samplePage}`);
+  if (subnets.length > 1) {
+    const widest = Math.max(...subnets.map(({ kind }) => kind.length));
+    lines.push(
+      ...subnets.map(({ id, kind }, i) => `  ${i === 0 ? "subnets" : "       "}       ${kind.padEnd(widest)}  ${id}`),
+    );
+  }
   lines.push(
     `  root key      ${rootKey}`,
     `  state folder  ${stateDir}`,

@@ -34,10 +34,15 @@ export function readOrMakeSecrets(
   }
   if (hasBegun || hasState) throw lost(folder, `secret-${KEYS}`);
   // Before the keys: a first start that is killed leaves the sample to be deployed by the next one.
-  if (sample) folder.writeSecret(SAMPLE, NOTHING);
+  if (sample) wantSample(folder);
   const secrets = makeSecrets(nodeEntropy, crypto);
   folder.writeSecret(KEYS, encodeState(secrets));
   return secrets;
+}
+
+/** Whether the folder has the keys of a network that is one subnet. */
+export function hasSoloSecrets(folder: StateFolder): boolean {
+  return folder.readSecret(KEYS) !== undefined;
 }
 
 /** From now on the state must be there. */
@@ -46,7 +51,7 @@ export function noteBegun(folder: StateFolder): void {
 }
 
 /** That the file is there says it all: damage to it is no reason to refuse a start. */
-function isBegun(folder: StateFolder): boolean {
+export function isBegun(folder: StateFolder): boolean {
   try {
     return folder.readSecret(BEGUN) !== undefined;
   } catch (error) {
@@ -62,11 +67,15 @@ export function readSample(folder: StateFolder): CanisterId | "wanted" | undefin
   return saved.length === 0 ? "wanted" : principalFromBytes(saved);
 }
 
+export function wantSample(folder: StateFolder): void {
+  folder.writeSecret(SAMPLE, NOTHING);
+}
+
 export function writeSample(folder: StateFolder, id: CanisterId): void {
   folder.writeSecret(SAMPLE, principalToBytes(id));
 }
 
-function lost(folder: StateFolder, file: string): EnvironmentError {
+export function lost(folder: StateFolder, file: string): EnvironmentError {
   return new EnvironmentError(
     "STATE_CORRUPT",
     `The file ${file} in the state folder ${folder.path} is missing. Nothing was changed; restore a copy of the whole ` +

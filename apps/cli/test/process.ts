@@ -38,6 +38,7 @@ export interface Ready {
   readonly rootKey: Uint8Array<ArrayBuffer>;
   readonly stateDir: string;
   readonly pid: number;
+  readonly subnets: readonly { readonly id: string; readonly kind: string }[];
 }
 
 /** A network that runs and serves. */
@@ -159,12 +160,19 @@ async function within<T>(launched: Launched, result: Promise<T>, timeoutMs: numb
 }
 
 function readyOf(line: string): Ready {
-  const json = JSON.parse(line) as { gateway_url: string; root_key: string; state_dir: string; pid: number };
+  const json = JSON.parse(line) as {
+    gateway_url: string;
+    root_key: string;
+    state_dir: string;
+    pid: number;
+    subnets: Ready["subnets"];
+  };
   return {
     gatewayUrl: json.gateway_url,
     rootKey: new Uint8Array(Buffer.from(json.root_key, "hex")),
     stateDir: json.state_dir,
     pid: json.pid,
+    subnets: json.subnets,
   };
 }
 

@@ -95,14 +95,19 @@ interface Management {
   install_code(arg: object): Promise<void>;
 }
 
-export async function deploy(agent: HttpAgent, wasm: Uint8Array): Promise<Principal> {
+/** `beside`: any id that the subnet hosts on which the canister shall be; default: where new ones go. */
+export async function deploy(
+  agent: HttpAgent,
+  wasm: Uint8Array,
+  beside: Principal = Principal.managementCanister(),
+): Promise<Principal> {
   const calls = (effectiveCanisterId: Principal) =>
     Actor.createActor<Management>(management, {
       agent,
       canisterId: Principal.managementCanister(),
       callTransform: () => ({ effectiveCanisterId }),
     });
-  const creation = calls(Principal.managementCanister());
+  const creation = calls(beside);
   const { canister_id: id } = await creation.provisional_create_canister_with_cycles({ amount: [] });
   await calls(id).install_code({
     mode: { install: null },

@@ -1,10 +1,11 @@
-// What the threads of a node tell each other. Three of them: the main thread (HTTP, blocks, certificates), one that
-// executes, one that answers queries. Memory pages are shared; everything else is copied in these messages.
+// What the threads of a network tell each other: the main thread (HTTP, blocks, certificates), one that executes for
+// each subnet, and one that answers the queries of all. Memory pages are shared; everything else is copied in these
+// messages.
 
 import type { MessagePort } from "node:worker_threads";
+import type { InstanceLimits } from "@atoll/embedder";
 import type { QueryCall, QueryOutcome, StateDelta } from "@atoll/execution";
 import type { ExecutedRound } from "@atoll/replica";
-import type { DurableStateOptions } from "@atoll/replica/durable-state";
 import type { SubnetConfig } from "@atoll/state";
 import type { Batch, CanisterQueryStats, Height, IngressMessage, LogLevel, UserError } from "@atoll/types";
 
@@ -14,15 +15,20 @@ export interface ExecutionThreadData {
   /** Folder of the subnet's files. */
   readonly storagePath: string;
   readonly checkpointBatches: number | undefined;
-  readonly instances: NonNullable<DurableStateOptions["instances"]>;
+  readonly instances: InstanceLimits;
   /** Deltas and page slabs for the query thread. */
   readonly deltas: MessagePort;
 }
 
 export interface QueryThreadData {
+  /** Of all subnets together. */
+  readonly instances: InstanceLimits;
+}
+
+/** What the query thread has to know of a subnet before it can answer for it. */
+export interface ReaderData {
   readonly config: SubnetConfig;
   readonly rootKey: Uint8Array;
-  readonly instances: NonNullable<DurableStateOptions["instances"]>;
   readonly deltas: MessagePort;
 }
 
@@ -43,11 +49,14 @@ export type ToReader =
   | { readonly kind: "slab"; readonly slab: Uint8Array }
   | { readonly kind: "delta"; readonly delta: StateDelta };
 
-export type ToQuery =
+/** `reader`: the subnet that is meant, by the number under which it was opened. */
+export type ToQuery = { readonly reader: number } & (
+  | { readonly kind: "open"; readonly data: ReaderData }
   | { readonly kind: "advance"; readonly height: Height }
   | { readonly kind: "query"; readonly id: number; readonly call: QueryCall }
   | { readonly kind: "filter"; readonly id: number; readonly message: IngressMessage }
-  | { readonly kind: "take-stats"; readonly id: number };
+  | { readonly kind: "take-stats"; readonly id: number }
+);
 
 export type FromQuery =
   | { readonly kind: "result"; readonly id: number; readonly result: QueryOutcome }

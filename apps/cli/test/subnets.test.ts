@@ -1,0 +1,202 @@
+// `--subnet`: several subnets in one network, each with its own key, through the official agent: canisters on all of
+// them, certificates that go back to the root key, subnets added while the network runs and by a later start, restarts,
+// and what is said when something is wrong.
+import assert from "node:assert/strict";
+import { cpSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { loadSample } from "@atoll/example-hello/sample";
+import { Cbor, Certificate, type HttpAgent } from "@icp-sdk/core/agent";
+import { Principal } from "@icp-sdk/core/principal";
+import { type Exit, endAll, type Network, run, startNetwork, temporaryFolder } from "./process.ts";
+import { agentOf, deploy, recorderActor, recorderWasm } from "./recorder.ts";
+import { type SubnetFacts, topologyOf } from "./topology.ts";
+
+const TWO = ["--subnet", "application", "--subnet", "application"];
+const text = new TextEncoder();
+const stateDir = temporaryFolder();
+let network: Network;
+let wasm: Uint8Array;
+let agent: HttpAgent;
+let subnets: readonly SubnetFacts[];
+/** A recorder on each subnet. */
+const recorders: Principal[] = [];
+
+before(async () => {
+  wasm = await recorderWasm();
+  network = await startNetwork({ stateDir, args: TWO });
+  agent = agentOf(network);
+  ({ subnets } = await topologyOf(network));
+  for (const { first } of subnets) recorders.push(await deploy(agent, wasm, first));
+});
+after(endAll);
+
+test("an NNS and what was asked for, with ids of their own", async () => {
+  assert.deepEqual(
+    network.subnets.map(({ kind }) => kind),
+    ["nns", "application", "application"],
+  );
+  assert.deepEqual(
+    subnets.map(({ id, kind }) => [id.toText(), kind]),
+    network.subnets.map(({ id, kind }) => [id, kind === "nns" ? "NNS" : "Application"]),
+  );
+  assert.equal(new Set(subnets.map(({ id }) => id.toText())).size, 3);
+  for (const [i, id] of recorders.entries()) {
+    const [start, end] = subnets[i]?.ranges.at(-1) ?? assert.fail();
+    assert.ok(start.ltEq(id) && id.ltEq(end), `${id} is on subnet ${i}`);
+  }
+  const { home } = await topologyOf(network);
+  assert.equal(home.toText(), subnets[1]?.first.toText(), "new canisters go to the first application subnet");
+  const id = await deploy(agent, wasm, home);
+  const [start, end] = subnets[1]?.ranges[0] ?? assert.fail();
+  assert.ok(start.ltEq(id) && id.ltEq(end));
+});
+
+test("the agent verifies updates, queries and reads on each subnet under the root key", async () => {
+  for (const [i, id] of recorders.entries()) {
+    const actor = recorderActor(agent, id);
+    // The agent checks certificates with their delegations, and the signatures of nodes under queries.
+    assert.equal(await actor.record(1n, 0n), 1n);
+    assert.equal(await actor.totalCount(), 1n);
+    const subnet = subnets[i]?.id.toUint8Array() ?? assert.fail();
+    const path = [text.encode("subnet"), subnet, text.encode("public_key")];
+    const { certificate } = await agent.readState({ canisterId: id }, { paths: [path] });
+    const { rootKey } = network;
+    const verified = await Certificate.create({ certificate, rootKey, principal: { canisterId: id } });
+    assert.equal((verified.lookup_path(path) as { value?: Uint8Array }).value?.length, 133);
+    const parsed = Cbor.decode<{ delegation?: unknown }>(certificate);
+    assert.equal(parsed.delegation !== undefined, i > 0, "all but the root subnet show a delegation");
+  }
+});
+
+test("each subnet is described to those who ask it, in both versions", async () => {
+  for (const { id } of subnets) {
+    for (const version of ["v2", "v3"]) {
+      const path = [text.encode("subnet"), id.toUint8Array(), text.encode("public_key")];
+      const content = {
+        request_type: "read_state",
+        sender: Principal.anonymous().toUint8Array(),
+        paths: [path],
+        ingress_expiry: BigInt(Date.now()) * 1_000_000n + 240_000_000_000n,
+      };
+      const answer = await fetch(`${network.gatewayUrl}/api/${version}/subnet/${id}/read_state`, {
+        method: "POST",
+        headers: { "content-type": "application/cbor" },
+        body: Cbor.encode({ content }) as Uint8Array<ArrayBuffer>,
+      });
+      assert.equal(answer.status, 200, await answer.clone().text());
+      const { certificate } = Cbor.decode<{ certificate: Uint8Array }>(new Uint8Array(await answer.arrayBuffer()));
+      const { rootKey } = network;
+      await Certificate.create({ certificate, rootKey, principal: { subnetId: id } });
+    }
+  }
+});
+
+test("web pages come from canisters of every subnet", async () => {
+  const { wasm: page } = await loadSample();
+  for (const { first, kind } of subnets) {
+    const id = await deploy(agent, page, first);
+    const { port } = new URL(network.gatewayUrl);
+    const answer = await fetch(`http://127.0.0.1:${port}/`, { headers: { host: `${id}.localhost:${port}` } });
+    assert.equal(answer.status, 200, `${kind}: ${await answer.clone().text()}`);
+  }
+});
+
+test("a subnet is added while the network runs", async () => {
+  const add = (body: string, type = "application/json") =>
+    fetch(`${network.gatewayUrl}/_/subnets`, { method: "POST", headers: { "content-type": type }, body });
+  for (const [body, type] of [
+    ['{"kind":"application"}', "text/plain"],
+    ["{", "application/json"],
+    ['{"kind":7}', "application/json"],
+    ['{"kind":"cloud"}', "application/json"],
+    ['{"kind":"nns"}', "application/json"],
+  ] as const) {
+    const refused = await add(body, type);
+    assert.equal(refused.status, 400, body);
+    assert.match(await refused.text(), /^[^\n]+\.$/);
+  }
+  const preflight = await fetch(`${network.gatewayUrl}/_/subnets`, { method: "OPTIONS" });
+  assert.equal(preflight.status, 405, "pages of other origins may not");
+  const before = performance.now();
+  const answer = await add('{"kind":"verified-application"}');
+  assert.equal(answer.status, 200, await answer.clone().text());
+  assert.ok(performance.now() - before < 5_000);
+  const added = (await answer.json()) as { subnet_id: string; subnet_kind: string; canister_ranges: string[][] };
+  assert.equal(added.subnet_kind, "VerifiedApplication");
+  const { subnets: now } = await topologyOf(network);
+  assert.deepEqual(now.map(({ id }) => id.toText()).slice(0, 3), subnets.map(({ id }) => id.toText()).slice(0, 3));
+  assert.equal(now[3]?.id.toText(), added.subnet_id);
+  assert.equal(now[3]?.first.toText(), added.canister_ranges[0]?.[0]);
+  subnets = now;
+  const id = await deploy(agent, wasm, Principal.fromText(added.canister_ranges[0]?.[0] ?? assert.fail()));
+  assert.equal(await recorderActor(agent, id).record(1n, 0n), 1n);
+  assert.equal(await recorderActor(agent, id).totalCount(), 1n);
+  recorders.push(id);
+});
+
+test("a restart brings the same network back, and more can be asked for", async () => {
+  const { rootKey } = network;
+  const before = subnets.map(({ id }) => id.toText());
+  for (const [ending, args, added] of [
+    ["SIGKILL", [], []],
+    ["SIGTERM", ["--subnet", "application"], []],
+    ["SIGKILL", [...TWO, "--subnet", "application", "--subnet", "sns"], ["Application", "SNS"]],
+    ["SIGTERM", [], []],
+  ] as const) {
+    await network.kill(ending);
+    network = await startNetwork({ stateDir, args });
+    assert.deepEqual(network.rootKey, rootKey);
+    agent = agentOf(network);
+    const { subnets: now } = await topologyOf(network);
+    assert.deepEqual(now.map(({ id }) => id.toText()).slice(0, before.length), before);
+    assert.deepEqual(
+      now.slice(before.length).map(({ kind }) => kind),
+      added,
+    );
+    before.push(...now.slice(before.length).map(({ id }) => id.toText()));
+    for (const id of recorders) assert.equal(await recorderActor(agent, id).totalCount(), 1n);
+    subnets = now;
+  }
+  const sns = subnets.at(-1) ?? assert.fail();
+  assert.equal(sns.id.toText(), "x33ed-h457x-bsgyx-oqxqf-6pzwv-wkhzr-rm2j3-npodi-purzm-n66cg-gae");
+  const id = await deploy(agent, wasm, sns.first);
+  assert.equal(await recorderActor(agent, id).record(1n, 0n), 1n);
+});
+
+function assertRefused({ code, stdout, stderr }: Exit, ...parts: readonly string[]): void {
+  assert.equal(code, 1, stderr);
+  assert.equal(stdout, "");
+  assert.match(stderr, /^atoll: [^\n]+\.\n$/, "one line");
+  for (const part of parts) assert.ok(stderr.includes(part), `"${stderr}" says "${part}"`);
+}
+
+test("what is missing of a network is told, and what cannot be asked for", async () => {
+  await network.kill("SIGTERM");
+  const start = (dir: string, ...more: string[]) =>
+    run(["start", "--port", "0", "--no-sample", "--json", "--state-dir", dir, ...more]);
+  const copy = (): string => {
+    const dir = temporaryFolder();
+    cpSync(stateDir, dir, { recursive: true });
+    return dir;
+  };
+  const [noSubnet, noKeys, strangeSubnet] = [copy(), copy(), copy()];
+  rmSync(join(noSubnet, "subnet-application-2"), { recursive: true });
+  assertRefused(await start(noSubnet), "subnet-application-2/state-manifest", "missing");
+  rmSync(join(noKeys, "secret-network"));
+  assertRefused(await start(noKeys), "secret-network", "missing");
+  assertRefused(await start(noKeys, ...TWO), "secret-network", "missing");
+  renameSync(join(strangeSubnet, "subnet-application-1"), join(strangeSubnet, "subnet-application-9"));
+  assertRefused(await start(strangeSubnet), "subnet-application-1/state-manifest", "missing");
+  const single = temporaryFolder();
+  const solo = await startNetwork({ stateDir: single });
+  assert.deepEqual(
+    solo.subnets.map(({ kind }) => kind),
+    ["application"],
+  );
+  await solo.kill("SIGTERM");
+  assertRefused(await start(single, "--subnet", "application"), single, "one subnet");
+  assert.deepEqual((await startNetwork({ stateDir: single })).rootKey, solo.rootKey);
+  assertRefused(await start(temporaryFolder(), "--subnet", "cloud"), '"cloud"', "verified-application");
+  assertRefused(await start(temporaryFolder(), "--subnet", "sns", "--subnet", "sns"), "one sns subnet");
+});
