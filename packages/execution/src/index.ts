@@ -8,7 +8,7 @@ export { FeeSchedule } from "./fees.ts";
 export { type InFlightMessage, messagesInFlight } from "./in-flight.ts";
 export { expireHeldIngress, nextHeldExpiry } from "./interventions/held-messages.ts";
 export { holdBack } from "./interventions/hold.ts";
-export { applyInterventions, refuseInterventions } from "./interventions/index.ts";
+export { applyInterventions, refuseInterventions, unfitForBatch } from "./interventions/index.ts";
 export { expireStopCalls, nextStopTimeout } from "./lifecycle.ts";
 export { continueLongExecution, LongExecutions } from "./long-executions.ts";
 export { effectiveCanisterId, isChargedLater, isFree } from "./management/ingress-filter.ts";

@@ -69,14 +69,15 @@ export interface SubnetSurroundings {
   readonly onRound: (round: ExecutedRound) => void;
   /** None: in memory only. */
   readonly storage: StoragePort | undefined;
+  readonly trace: boolean;
 }
 
 /** The subnet, not started yet. */
 export function makeSubnet(genesis: SubnetGenesis, around: SubnetSurroundings, ports: SubnetPorts): NetworkSubnet {
   const { config } = genesis;
-  const { rootKey, rootSubnetId, delegation, peers, onRound, storage } = around;
+  const { rootKey, rootSubnetId, delegation, peers, onRound, storage, trace } = around;
   const executor = new InlineExecutor(
-    { config, rootKey, instances: { budget } },
+    { config, rootKey, instances: { budget }, trace },
     { ...(storage && { storage }), crypto: ports.crypto, log: ports.log },
   );
   const entropy = new SeededEntropy(ports.crypto.sha256(genesis.seed), ports.crypto);

@@ -1,14 +1,17 @@
 // A whole network in this thread, on a time of its own: subnets with their replicas, and a driver that runs a round on
 // each of them when it is told to. It is what a test holds; the test kit and the PocketIC server are faces of it.
 // Nothing moves by itself unless automatic progress is on, and the same calls with the same seed lead to the same bytes.
-import { effectiveCanisterId } from "@atoll/execution";
+import { effectiveCanisterId, type InFlightMessage, messagesInFlight, unfitForBatch } from "@atoll/execution";
 import {
   type BatchContent,
   createNetworkHandler,
   type DescribedSubnet,
   delegationSource,
   type ExecutedRound,
+  type MessageNode,
+  messageTree,
   type SubnetPeers,
+  type TracedRound,
 } from "@atoll/replica";
 import {
   type ClockPort,
@@ -44,6 +47,8 @@ export interface NetworkOptions {
   readonly seed?: Uint8Array;
   /** Where a subnet lives on disk, by the number of its place; default: in memory only. */
   readonly storage?: (place: number) => StoragePort;
+  /** Keeps what happened to each message, for `messageTree`: as long as the network, and all of it. */
+  readonly trace?: boolean;
 }
 
 export interface NetworkPorts {
@@ -85,6 +90,7 @@ export class Network {
   #roundWaiters: (() => void)[] = [];
   /** Told of each round of each subnet, when it is over. */
   onRound: ((subnet: NetworkSubnet, round: ExecutedRound) => void) | undefined;
+  readonly #traced: TracedRound[] = [];
 
   /** Throws TypeError for a network without subnets, or with two of a kind that there is one of. */
   static async create(options: NetworkOptions, ports: NetworkPorts): Promise<Network> {
@@ -250,10 +256,23 @@ export class Network {
     return this.#inTurn(async () => {
       const found = this.#subnets.get(subnet);
       if (found === undefined) throw new TypeError(`there is no subnet ${principalToText(subnet)}`);
+      const error = unfitForBatch(interventions);
+      if (error !== undefined) return interventions.map(() => ({ ok: false, error }));
       const round = await found.replica.makeBlock(this.#time, { interventions });
       this.onRound?.(found, round);
       return round.interventionResults;
     });
+  }
+
+  /** Every message that is under way, by the subnet that knows of it. */
+  messagesInFlight(): ReadonlyMap<PrincipalId, readonly InFlightMessage[]> {
+    const entries = [...this.#subnets].map(([id, { executor }]) => [id, executor.durable.machine.state] as const);
+    return new Map(entries.map(([id, state]) => [id, messagesInFlight(state)]));
+  }
+
+  /** All that a message has caused so far, on all subnets; undefined: in no block yet, or the network keeps no traces. */
+  messageTree({ requestId }: MessageId): MessageNode | undefined {
+    return messageTree(this.#traced, requestId);
   }
 
   /** Nothing may be called after it. */
@@ -278,8 +297,13 @@ export class Network {
         delegation:
           root === genesis ? undefined : delegationSource(() => this.root.replica.backend.certifiedState(), subnetId),
         peers: this.#peersOf(subnetId),
-        onRound: (round: ExecutedRound) => this.#tellNeighbours(subnetId, round),
+        onRound: (round: ExecutedRound) => {
+          if (round.trace !== undefined)
+            this.#traced.push({ subnet: subnetId, height: round.height, events: round.trace });
+          this.#tellNeighbours(subnetId, round);
+        },
         storage: this.#options.storage?.(place),
+        trace: this.#options.trace ?? false,
       };
       const subnet = makeSubnet(genesis, around, { ...this.#ports, clock });
       subnet.replica.onWork = () => this.#progress?.hasWork();

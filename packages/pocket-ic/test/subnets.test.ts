@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { createNodeCrypto, nodeClock } from "@atoll/host-node";
-import { toFetch } from "@atoll/replica";
+import { figuresOf, toFetch } from "@atoll/replica";
 import { type CanisterId, type PrincipalId, principalToBytes, principalToText, toHex } from "@atoll/types";
 import { HttpAgent, StatePaths } from "@icp-sdk/core/agent";
 import { IDL } from "@icp-sdk/core/candid";
@@ -27,7 +27,7 @@ before(async () => {
     timer,
     log: { log: (_: string, text: string) => assert.fail(text) },
   };
-  network = await Network.create({ subnets }, ports);
+  network = await Network.create({ subnets, trace: true }, ports);
 });
 after(() => network.close());
 
@@ -56,6 +56,43 @@ describe("canisters on different subnets", () => {
         u.call({ callee: u.bytes(principalToBytes(a)), method: "update", arg: u.bytes(u.reply()) }),
       )) instanceof Uint8Array,
     );
+  });
+
+  it("are seen on their way, and afterwards as a tree with what it took", async () => {
+    const [, one, two] = subnetIds();
+    const [a, b] = [await universal(one), await universal(two)];
+    const arg = u.call({
+      callee: u.bytes(principalToBytes(b)),
+      method: "update",
+      arg: u.bytes(u.reply(u.bytes("far"))),
+    });
+    const rule = { receiver: b, messageKind: "request", atMost: 1 } as const;
+    assert.equal((await network.intervene(two as PrincipalId, [{ kind: "hold", rule }]))[0]?.ok, true);
+    const call = { sender: ALICE, receiver: a, methodName: "update", arg };
+    const sent = await network.submit(call);
+    if (!sent.ok) throw new Error(sent.error.message);
+    assert.equal(await network.awaitMessage(sent.message, 5), undefined);
+    const [held] = network.messagesInFlight().get(two as PrincipalId) ?? [];
+    assert.deepEqual([held?.place, held?.from, held?.to], ["held", a, b]);
+    await network.intervene(two as PrincipalId, [{ kind: "release", numbers: [held?.number as number] }]);
+    assert.equal((await network.awaitMessage(sent.message))?.state, "replied");
+    const root = network.messageTree(sent.message);
+    const [child] = root?.children ?? [];
+    assert.deepEqual([root?.subnet, child?.subnet, child?.canister], [one, two, b]);
+    assert.ok(root !== undefined && figuresOf(root).instructions > 0);
+  });
+
+  it("take no interventions that no batch could hold", async () => {
+    const [, one] = subnetIds();
+    const canister = await universal(one);
+    const part = { kind: "set_stable_memory", canister, content: new Uint8Array(100 * 1024 * 1024) } as const;
+    const height = network.subnets.get(one as PrincipalId)?.executor.durable.machine.state.height;
+    const results = await network.intervene(one as PrincipalId, [part, part]);
+    assert.match(JSON.stringify(results), /more than 167772160 bytes.*more than/);
+    const message = "\ud800";
+    const [result] = await network.intervene(one as PrincipalId, [{ kind: "trap_next", canister, message }]);
+    assert.match(JSON.stringify(result), /not well-formed/);
+    assert.equal(network.subnets.get(one as PrincipalId)?.executor.durable.machine.state.height, height);
   });
 
   it("are told by reject when there is nobody", async () => {

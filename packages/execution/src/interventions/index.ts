@@ -21,6 +21,26 @@ export function refuseInterventions(interventions: readonly Intervention[]): Int
   return interventions.map(() => ({ ok: false, error }));
 }
 
+/** All content of one batch together; a batch is one record of the log and has to fit there. */
+const MAX_BATCH_BYTES = 160 * 1024 * 1024;
+
+/** Why these cannot be in a batch at all, for whoever makes batches; undefined: they can. */
+export function unfitForBatch(interventions: readonly Intervention[]): string | undefined {
+  let bytes = 0;
+  const waiting: unknown[] = [interventions];
+  while (waiting.length > 0) {
+    const value = waiting.pop();
+    if (typeof value === "string") {
+      if (!value.isWellFormed()) return "A text of the interventions is not well-formed.";
+      bytes += value.length;
+    } else if (value instanceof Uint8Array) bytes += value.length;
+    else if (typeof value === "object" && value !== null) for (const part of Object.values(value)) waiting.push(part);
+    else bytes += 8;
+    if (bytes > MAX_BATCH_BYTES) return `The interventions have more than ${MAX_BATCH_BYTES} bytes.`;
+  }
+  return undefined;
+}
+
 function apply(round: Round, intervention: Intervention): InterventionResult {
   switch (intervention.kind) {
     case "add_cycles":
