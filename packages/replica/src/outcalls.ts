@@ -3,7 +3,7 @@
 //   note(round.outcalls)       after each round, and with the description of the whole state after a start
 //   pending(), take()          what waits for an answer; `take` leaves it to the caller to bring one
 //   answer(outcall, answers)   one answer of each node, or one for all: transforms each, agrees, queues the response
-//   serve(client)              both by itself, for a network that really calls the web
+//   makePending(client)        both at once, for a network that really calls the web; `serve(client)`: from now on
 //   ready()                    what the next batch carries; it stays until a round says that the outcall has ended
 import {
   encodeOutcallReply,
@@ -76,7 +76,7 @@ export class Outcalls {
       this.#taken.delete(outcall);
       this.#ready.delete(outcall);
     }
-    if (began.length > 0) this.#makeMore();
+    if (began.length > 0) this.#serveMore();
   }
 
   /** Outcalls that nobody makes and nobody has answered yet, in the order in which they were asked for. */
@@ -106,29 +106,31 @@ export class Outcalls {
     return { kind: "agreed", response };
   }
 
-  /** From now on `client` makes what is pending, and what comes; what one node gets counts for all. undefined: nobody. */
-  serve(client: OutcallClient | undefined): void {
-    this.#client = client;
-    this.#makeMore();
+  /** Makes what is pending now; what one node gets counts for all. Resolves when all of it is answered. */
+  async makePending(client: OutcallClient): Promise<void> {
+    const room = Math.max(0, MAX_IN_THE_MAKING - this.#making);
+    await Promise.all(this.take(room).map((request) => this.#make(request, client)));
   }
 
-  #makeMore(): void {
-    const client = this.#client;
-    const room = MAX_IN_THE_MAKING - this.#making;
-    if (client === undefined || room <= 0) return;
-    for (const request of this.take(room)) {
-      this.#making++;
-      // Whatever fails on the way: nobody answers, and the time of the outcall runs out.
-      const made = this.#make(request, client).catch(() => undefined);
-      made.finally(() => {
-        this.#making--;
-        this.#makeMore();
-      });
-    }
+  /** Makes what is pending and what comes from now on likewise. undefined: no more. */
+  serve(client: OutcallClient | undefined): void {
+    this.#client = client;
+    this.#serveMore();
+  }
+
+  #serveMore(): void {
+    // Whatever fails on the way: nobody answers, and the time of the outcall runs out.
+    if (this.#client !== undefined) this.makePending(this.#client).catch(() => undefined);
   }
 
   async #make(request: OutcallRequest, client: OutcallClient): Promise<void> {
-    await this.answer(request.outcall, [await client(request)]);
+    this.#making++;
+    try {
+      await this.answer(request.outcall, [await client(request)]);
+    } finally {
+      this.#making--;
+      this.#serveMore();
+    }
   }
 
   ready(): readonly OutcallResponse[] {
