@@ -9,7 +9,6 @@ import {
   CheckpointStore,
   Checkpoints,
   EMPTY_TREE,
-  type InputItem,
   type Labels,
   MemoryStorage,
   memoriesOfSnapshot,
@@ -29,6 +28,7 @@ import fc from "fast-check";
 import * as u from "../../execution/test/canisters/universal.ts";
 import { sha256 } from "../../execution/test/management/subnet.ts";
 import * as s from "../../execution/test/semantics/machine.ts";
+import { cyclesIn } from "./cycles-in.ts";
 
 const SLICES = { slice: 100_000, operation: 400_000 };
 const IDS = Array.from({ length: 4 }, (_, i) => canisterIdFromIndex(BigInt(0x10 + i)));
@@ -120,33 +120,6 @@ async function restart(node: Node): Promise<void> {
   node.log = [];
   for (const batch of log) await execute(node, batch);
   assert.equal(hashOf(node.tree), hashOf(tree), "the tree after a restart");
-}
-
-// --- cycles ---
-
-function total({ machine: { state } }: s.Machine): bigint {
-  let sum = state.metrics.consumedCycles;
-  const waiting = state.managementQueue.map(({ caller }) => caller);
-  for (const { item } of state.interventions.held.values()) sum += cyclesOf(item);
-  for (const canister of state.canisters.values()) {
-    sum += canister.cycles + canister.reservedCycles;
-    for (const item of canister.input) sum += cyclesOf(item);
-    for (const context of canister.callContexts.values()) sum += context.availableCycles;
-    for (const callback of canister.callbacks.values()) sum += callback.prepaidExecution + callback.prepaidResponse;
-    const { pendingExecution: pending, status } = canister;
-    if (pending?.kind === "response") sum += pending.callback.prepaidExecution;
-    else if (pending?.kind === "install") waiting.push(pending.caller);
-    else if (pending !== undefined) sum += pending.prepaid;
-    if (status.kind === "stopping") waiting.push(...status.waiters.map(({ call }) => call));
-  }
-  for (const { request } of state.pendingRandomness) sum += request.payment;
-  for (const caller of waiting) if (caller.kind === "canister") sum += caller.request.payment;
-  return sum;
-}
-
-function cyclesOf(item: InputItem): bigint {
-  if (item.kind === "request") return item.request.payment;
-  return item.kind === "response" ? item.response.refund : 0n;
 }
 
 // --- the workload ---
@@ -350,7 +323,7 @@ async function scenario(seed: number, rounds: number): Promise<void> {
     for (const [i, { kind }] of (rest.interventions ?? []).entries()) {
       if (m.last.interventionResults[i]?.ok === true) seen.interventions.add(kind);
     }
-    assert.equal(total(m), BigInt(IDS.length) * MINTED, `seed ${seed}, height ${height}`);
+    assert.equal(cyclesIn(m), BigInt(IDS.length) * MINTED, `seed ${seed}, height ${height}`);
     for (const { id, cycles, reservedCycles, pendingExecution } of m.machine.state.canisters.values()) {
       assert.ok(cycles >= 0n && reservedCycles >= 0n, `seed ${seed}, height ${height}: a balance below zero`);
       if (pendingExecution !== undefined) seen.kinds.add(pendingExecution.kind);

@@ -6,20 +6,25 @@ import { createNodeCrypto, sha256 } from "@atoll/host-node";
 import { describeWholeState, processBatch, type RoundOutput, type StreamPosition } from "@atoll/messaging";
 import { type CertifiedState, certifiedSlice, type SliceLimits, sliceExpectations, verifySlice } from "@atoll/replica";
 import { certifiedState, NO_STATE, nextTree, type TreeAtHeight } from "@atoll/replica/certified-tree";
-import { CanonicalTree, CheckpointStore, Checkpoints, MemoryStorage, type SubnetConfig } from "@atoll/state";
+import { CanonicalTree, CheckpointStore, Checkpoints, MemoryStorage, rootHash, type SubnetConfig } from "@atoll/state";
 import {
   type Batch,
   type CryptoPort,
   canisterIdFromIndex,
+  decodeState,
+  encodeState,
   type IngressMessage,
   type Intervention,
   type NetworkTopology,
   type PrincipalId,
+  type StreamMessage,
   type StreamSlice,
   type SubnetRecord,
   type SubnetType,
+  toHex,
 } from "@atoll/types";
 import * as s from "../../execution/test/semantics/machine.ts";
+import { cyclesIn } from "./cycles-in.ts";
 
 const crypto: CryptoPort = await createNodeCrypto();
 
@@ -45,6 +50,9 @@ export interface Network {
   /** How much of a stream one slice shows. */
   limits: SliceLimits;
 }
+
+/** Every execution ends in the round in which it begins. */
+const UNSLICED: s.Pools = { long: { slices: { slice: 4e10, operation: 4e10 } } };
 
 /** 0x1000 canister ids for each subnet, in order. */
 function recordOf(index: number, type: SubnetType): { record: SubnetRecord; secret: Uint8Array } {
@@ -76,7 +84,7 @@ export function newNetwork(
   const all = made.map(({ record, secret }, index): Subnet => {
     const { subnetId, publicKey, canisterRanges, type } = record;
     const own = { ...config, subnetId, publicKey, canisterRanges, type, topology } as Partial<SubnetConfig>;
-    const m = s.newMachine(own, {}, { isEmpty: true });
+    const m = s.newMachine(own, UNSLICED, { isEmpty: true });
     const storage = new MemoryStorage();
     const checkpoints = new Checkpoints(CheckpointStore.open(storage));
     const rest = { tree: NO_STATE, certified: undefined as never, positions: new Map(), log: [], dropped: [] };
@@ -135,6 +143,7 @@ export interface StepOptions {
   readonly isCheckpoint?: boolean;
   readonly topology?: NetworkTopology;
   readonly interventions?: readonly Intervention[];
+  readonly maxExecutions?: number;
 }
 
 /** A batch of one subnet, with all that the others have for it. */
@@ -148,13 +157,14 @@ export function step(
   const slices = options.slices ?? pull(network, subnet);
   const batch: Batch = {
     height: m.machine.state.height + 1,
-    time: m.time + BigInt(options.seconds ?? 1) * 1_000_000_000n,
-    randomness: sha256(new TextEncoder().encode(`${subnet.record.subnetId} ${m.height}`)),
+    time: m.machine.state.time + BigInt(options.seconds ?? 1) * 1_000_000_000n,
+    randomness: sha256(new TextEncoder().encode(`${subnet.record.subnetId} ${m.machine.state.height}`)),
     ingress,
     ...(slices.length > 0 && { slices }),
     ...(options.isCheckpoint === true && { isCheckpoint: true }),
     ...(options.topology !== undefined && { topology: options.topology }),
     ...(options.interventions !== undefined && { interventions: options.interventions }),
+    ...(options.maxExecutions !== undefined && { maxExecutions: options.maxExecutions }),
   };
   return execute(subnet, batch);
 }
@@ -171,6 +181,48 @@ function execute(subnet: Subnet, batch: Batch): RoundOutput {
     subnet.log = [];
   }
   return output;
+}
+
+/** The process of a subnet ends; another one loads the checkpoint and executes what came since. */
+export function restart(subnet: Subnet): void {
+  const { log } = subnet;
+  const before = rootOf(subnet);
+  const m = s.newMachine(subnet.config, UNSLICED, { isEmpty: true });
+  Object.assign(subnet, { m, log: [] });
+  subnet.checkpoints = new Checkpoints(CheckpointStore.open(subnet.storage));
+  subnet.checkpoints.load(m.machine.state);
+  const dropped = subnet.dropped.length;
+  subnet.m.time = m.machine.state.time;
+  describeAnew(subnet);
+  for (const batch of log) execute(subnet, decodeState(encodeState(batch)) as Batch);
+  subnet.dropped.length = dropped;
+  assert.equal(rootOf(subnet), before, "the root after a restart");
+}
+
+const rootOf = ({ tree }: Subnet): string => toHex(rootHash(tree.tree, sha256));
+
+/** All cycles of the network: those on the subnets, and those on the way between two of them. */
+export function cyclesInNetwork({ subnets }: Network): bigint {
+  let sum = 0n;
+  for (const { m, record } of subnets) {
+    sum += cyclesIn(m);
+    for (const [to, { begin, messages, waiting }] of m.machine.state.streams) {
+      for (const { message } of waiting) sum += cyclesWith(message);
+      const there = subnets.find((each) => each.record.subnetId === to)?.m.machine.state.streams.get(record.subnetId);
+      const rejected = new Set(there?.rejectSignals.map(({ index }) => index));
+      let index = begin;
+      for (const message of messages) {
+        if (index >= (there?.signalsEnd ?? 0) || rejected.has(index)) sum += cyclesWith(message);
+        index++;
+      }
+    }
+  }
+  return sum;
+}
+
+function cyclesWith(message: StreamMessage): bigint {
+  if (message.kind === "request") return message.payment;
+  return message.kind === "response" ? message.refund : message.cycles;
 }
 
 /** Rounds of all subnets in turn until nobody has anything to do or to say. */
