@@ -42,6 +42,7 @@ export const layers: ReadonlyMap<string, Layer> = new Map(
       mayImport: [...core, "host-node", "replica", "gateway", "pocket-ic"],
     },
     "test-kit": { folder: "packages/test-kit", host: "node", mayImport: ["types", "host-node", "pocket-ic"] },
+    "example-browser": { folder: "examples/browser", host: "browser", mayImport: ["pocket-ic"] },
     "example-hello": { folder: "examples/hello", host: "node", mayImport: [] },
     cli: {
       folder: "apps/cli",

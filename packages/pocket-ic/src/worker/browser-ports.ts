@@ -1,5 +1,5 @@
 // What a browser's Worker lends to a network: its clock and timers, and cryptography in plain JavaScript. A library of
-// WebAssembly for pairings would double the bundle to save milliseconds.
+// WebAssembly for pairings would double the bundle to save milliseconds (docs/decisions/0011).
 import { createUniversalCrypto } from "@atoll/crypto/universal-port";
 import type { LogPort } from "@atoll/types";
 import type { NetworkPorts } from "../network.ts";

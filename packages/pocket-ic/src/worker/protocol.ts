@@ -26,6 +26,8 @@ interface SubnetStatus {
   /** As text. */
   readonly id: string;
   readonly kind: SubnetKind;
+  /** DER. */
+  readonly publicKey: Uint8Array;
   readonly height: number;
   readonly nodes: number;
   readonly canisters: number;

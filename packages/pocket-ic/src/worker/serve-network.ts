@@ -119,6 +119,7 @@ function subnetStatus({ id, kind, config, executor }: NetworkSubnet): NetworkSta
   return {
     id: principalToText(id),
     kind,
+    publicKey: config.publicKey,
     height: state.height,
     nodes: config.nodes.length,
     canisters: state.canisters.size,
