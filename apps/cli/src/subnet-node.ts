@@ -2,7 +2,7 @@
 // moves it on. A network has one or several of them.
 import { join } from "node:path";
 import type { RoundEvent } from "@atoll/execution";
-import { nodeClock, nodeEntropy, type StateFolder } from "@atoll/host-node";
+import { createOutcallClient, nodeClock, nodeEntropy, type StateFolder } from "@atoll/host-node";
 import { type ExecutedRound, Replica, type ReplicaOptions } from "@atoll/replica";
 import type { CryptoPort, LogPort, PrincipalId } from "@atoll/types";
 import { type Drive, drive } from "./drive.ts";
@@ -65,8 +65,11 @@ export function createNode(
     replica,
     run() {
       driver = drive(replica, nodeClock, fatal);
+      // Who develops has servers on this machine, mostly without certificates.
+      replica.outcalls.serve(createOutcallClient({ plainHttp: "loopback" }));
     },
     async stop() {
+      replica.outcalls.serve(undefined);
       await driver?.stop();
       await replica.stop();
     },

@@ -24,6 +24,7 @@ persistent actor Outcalls {
 
   transient let management : actor { http_request : Request -> async Response } = actor "aaaaa-aa";
   var transforms : Nat = 0;
+  var latest : Text = "";
 
   public query ({ caller }) func clean({ response; context } : TransformArgs) : async Response {
     transforms += 1;
@@ -67,6 +68,9 @@ persistent actor Outcalls {
       is_replicated = null
     });
     let text = switch (Text.decodeUtf8(body)) { case (?text) text; case null "no text" };
-    Nat.toText(status) # " " # Nat.toText(headers.size()) # " headers: " # text
-  }
+    latest := Nat.toText(status) # " " # Nat.toText(headers.size()) # " headers: " # text;
+    latest
+  };
+
+  public query func latestAnswer() : async Text { latest }
 }
