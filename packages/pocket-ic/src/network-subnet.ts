@@ -35,6 +35,8 @@ export interface NetworkSubnet extends SubnetGenesis {
   readonly id: PrincipalId;
   readonly replica: Replica;
   readonly executor: InlineExecutor;
+  /** What its replica draws from. */
+  readonly entropy: SeededEntropy;
 }
 
 /** Networks of one process share what it has of live instances. */
@@ -69,6 +71,7 @@ export interface SubnetSurroundings {
   readonly onRound: (round: ExecutedRound) => void;
   /** None: in memory only. */
   readonly storage: StoragePort | undefined;
+  /** Have rounds tell of each execution. */
   readonly trace: boolean;
 }
 
@@ -99,5 +102,18 @@ export function makeSubnet(genesis: SubnetGenesis, around: SubnetSurroundings, p
     { ...ports, entropy },
     executor,
   );
-  return { ...genesis, id: config.subnetId, replica, executor };
+  return { ...genesis, id: config.subnetId, replica, executor, entropy };
+}
+
+/** The same subnet once more, as it is now, for another network. */
+export function forkSubnet(
+  subnet: NetworkSubnet,
+  around: Pick<SubnetSurroundings, "delegation" | "peers" | "onRound">,
+  ports: SubnetPorts,
+): NetworkSubnet {
+  const { delegation, peers, onRound } = around;
+  const executor = subnet.executor.fork();
+  const entropy = subnet.entropy.fork();
+  const surroundings = { peers, onRound, ...(delegation && { delegation }) };
+  return { ...subnet, executor, entropy, replica: subnet.replica.fork(surroundings, { ...ports, entropy }, executor) };
 }

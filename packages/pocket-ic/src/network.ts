@@ -3,6 +3,7 @@
 // Nothing moves by itself unless automatic progress is on, and the same calls with the same seed lead to the same bytes.
 import { effectiveCanisterId, type InFlightMessage, messagesInFlight, unfitForBatch } from "@atoll/execution";
 import {
+  type AnswerOutcome,
   type BatchContent,
   createNetworkHandler,
   type DescribedSubnet,
@@ -21,6 +22,9 @@ import {
   type Intervention,
   type InterventionResult,
   type LogPort,
+  type OutcallAnswer,
+  type OutcallClient,
+  type OutcallRequest,
   MANAGEMENT_CANISTER,
   type NetworkTopology,
   type PrincipalId,
@@ -33,7 +37,14 @@ import {
 } from "@atoll/types";
 import type { HttpHandler, TimerPort } from "@atoll/types/http";
 import { type CanisterCall, ingressOf, type MessageId, queryOf, subnetFor } from "./calls.ts";
-import { makeGenesis, makeSubnet, type NetworkSubnet, type SubnetSpec } from "./network-subnet.ts";
+import {
+  forkSubnet,
+  makeGenesis,
+  makeSubnet,
+  type NetworkSubnet,
+  type SubnetPorts,
+  type SubnetSpec,
+} from "./network-subnet.ts";
 import { knowOwnSignatures } from "./own-signatures.ts";
 import { Progress, type ProgressOptions } from "./progress.ts";
 import { topologyOf } from "./subnet-config.ts";
@@ -57,6 +68,8 @@ export interface NetworkPorts {
   readonly clock: ClockPort;
   readonly timer: TimerPort;
   readonly log: LogPort;
+  /** Makes HTTPS outcalls while automatic progress is on. Without it, and without progress, the test answers them. */
+  readonly outcalls?: OutcallClient;
 }
 
 export interface RoundOptions {
@@ -64,6 +77,11 @@ export interface RoundOptions {
   readonly blockmakers?: ReadonlyMap<PrincipalId, NonNullable<BatchContent["blockmaker"]>>;
   /** Ends the round of each subnet after so many executions. */
   readonly maxExecutions?: number;
+}
+
+export interface PendingOutcall {
+  readonly subnet: PrincipalId;
+  readonly request: OutcallRequest;
 }
 
 export type Submission =
@@ -94,7 +112,8 @@ export class Network {
 
   /** Throws TypeError for a network without subnets, or with two of a kind that there is one of. */
   static async create(options: NetworkOptions, ports: NetworkPorts): Promise<Network> {
-    const network = new Network(options, ports);
+    const crypto = { ...ports.crypto, bls: knowOwnSignatures(ports.crypto.bls) };
+    const network = new Network(options, { ...ports, crypto });
     const { subnets } = options;
     if (subnets.length === 0) throw new TypeError("a network has at least one subnet");
     // The NNS subnet is the root of a network that has one.
@@ -105,7 +124,7 @@ export class Network {
 
   private constructor(options: NetworkOptions, ports: NetworkPorts) {
     this.#options = options;
-    this.#ports = { ...ports, crypto: { ...ports.crypto, bls: knowOwnSignatures(ports.crypto.bls) } };
+    this.#ports = ports;
     this.#time = options.startTime ?? START_TIME;
   }
 
@@ -275,6 +294,45 @@ export class Network {
     return messageTree(this.#traced, requestId);
   }
 
+  /** HTTPS outcalls that nobody has answered yet, subnet by subnet. */
+  pendingOutcalls(): PendingOutcall[] {
+    return [...this.#subnets.values()].flatMap(({ id, replica }) =>
+      replica.outcalls.pending().map((request) => ({ subnet: id, request })),
+    );
+  }
+
+  /** One answer for all nodes of the subnet, or one of each; the next round brings it to the canister. */
+  async answerOutcall(
+    subnet: PrincipalId,
+    outcall: number,
+    answers: readonly OutcallAnswer[],
+  ): Promise<AnswerOutcome["kind"]> {
+    const outcome = await this.#subnets.get(subnet)?.replica.outcalls.answer(outcall, answers);
+    return outcome?.kind ?? "unknown";
+  }
+
+  /**
+   * The same network once more, as it is now: the same keys, canisters and messages in flight, and from here on a life of
+   * its own. It lives in memory only and does not progress by itself. Close what is not used any more.
+   */
+  fork(): Promise<Network> {
+    return this.#inTurn(async () => {
+      const { storage: _, ...options } = this.#options;
+      const fork = new Network(options, this.#ports);
+      fork.#topology = this.#topology;
+      fork.#time = this.#time;
+      fork.#lastRound = this.#lastRound;
+      fork.#nonce = this.#nonce;
+      fork.#made = this.#made;
+      fork.#traced.push(...this.#traced);
+      for (const subnet of this.#subnets.values()) {
+        const around = fork.#surroundings(subnet.id, { isRoot: subnet === this.root });
+        fork.#install(forkSubnet(subnet, around, fork.#subnetPorts));
+      }
+      return fork;
+    });
+  }
+
   /** Nothing may be called after it. */
   async close(): Promise<void> {
     await this.stopProgress();
@@ -285,29 +343,20 @@ export class Network {
 
   async #add(specs: readonly SubnetSpec[]): Promise<NetworkSubnet[]> {
     const added: NetworkSubnet[] = [];
-    const clock = { now: () => this.#time };
     for (const spec of specs) {
       const place = this.#made++;
       const genesis = makeGenesis(spec, spec.seed ?? this.#seedOf(place), place, this.#ports.crypto);
       const { subnetId } = genesis.config;
       const root = this.#subnets.size === 0 ? genesis : this.root;
       const around = {
+        ...this.#surroundings(subnetId, { isRoot: root === genesis }),
         rootKey: root.config.publicKey,
         rootSubnetId: root.config.subnetId,
-        delegation:
-          root === genesis ? undefined : delegationSource(() => this.root.replica.backend.certifiedState(), subnetId),
-        peers: this.#peersOf(subnetId),
-        onRound: (round: ExecutedRound) => {
-          if (round.trace !== undefined)
-            this.#traced.push({ subnet: subnetId, height: round.height, events: round.trace });
-          this.#tellNeighbours(subnetId, round);
-        },
         storage: this.#options.storage?.(place),
-        trace: this.#options.trace ?? false,
+        trace: this.#options.trace === true,
       };
-      const subnet = makeSubnet(genesis, around, { ...this.#ports, clock });
-      subnet.replica.onWork = () => this.#progress?.hasWork();
-      this.#subnets.set(subnetId, subnet);
+      const subnet = makeSubnet(genesis, around, this.#subnetPorts);
+      this.#install(subnet);
       added.push(subnet);
     }
     this.#topology = topologyOf(this.#topology.version + 1, this.root, this.#subnets.values());
@@ -322,6 +371,38 @@ export class Network {
     await this.#round({});
     for (const [id, whole] of loaded) this.#tellNeighbours(id, whole);
     return added;
+  }
+
+  get #subnetPorts(): SubnetPorts {
+    return { ...this.#ports, clock: { now: () => this.#time } };
+  }
+
+  /** What of a subnet's surroundings is this network, and no other. */
+  #surroundings(id: PrincipalId, { isRoot }: { isRoot: boolean }) {
+    const rootState = () => this.root.replica.backend.certifiedState();
+    return {
+      delegation: isRoot ? undefined : delegationSource(rootState, id),
+      peers: this.#peersOf(id),
+      onRound: (round: ExecutedRound) => this.#roundEnded(id, round),
+    };
+  }
+
+  #install(subnet: NetworkSubnet): void {
+    subnet.replica.onWork = () => this.#progress?.hasWork();
+    this.#subnets.set(subnet.id, subnet);
+  }
+
+  #roundEnded(id: PrincipalId, round: ExecutedRound): void {
+    this.#tellNeighbours(id, round);
+    if (round.trace !== undefined) this.#traced.push({ subnet: id, height: round.height, events: round.trace });
+    const subnet = this.#subnets.get(id);
+    if (subnet === undefined) return;
+    this.onRound?.(subnet, round);
+    const { outcalls } = this.#ports;
+    if (outcalls === undefined || this.#progress === undefined || round.outcalls.began.length === 0) return;
+    subnet.replica.outcalls.makePending(outcalls).catch((error: unknown) => {
+      this.#ports.log.log("error", `An outcall failed in the network itself: ${String((error as Error)?.stack)}`);
+    });
   }
 
   #seedOf(place: number): Uint8Array {

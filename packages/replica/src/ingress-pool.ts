@@ -32,6 +32,12 @@ export class IngressPool {
     this.#bytes -= message.byteSize;
   }
 
+  fork(): IngressPool {
+    const fork = new IngressPool();
+    for (const message of this.#messages.values()) fork.add(message);
+    return fork;
+  }
+
   /** The oldest messages, up to `maxCount` and `maxBytes`, and at least one; expired ones are dropped. They stay in the pool. */
   select(now: Time, maxCount: number, maxBytes: number): IngressMessage[] {
     const selected: IngressMessage[] = [];

@@ -69,6 +69,14 @@ export class Outcalls {
     this.#ports = ports;
   }
 
+  /** With the same outcalls, answered or not; what is being made for this one is pending there again. */
+  fork(ports: OutcallsPorts): Outcalls {
+    const fork = new Outcalls(this.#options, ports);
+    for (const [outcall, request] of this.#open) fork.#open.set(outcall, request);
+    for (const [outcall, response] of this.#ready) fork.#ready.set(outcall, response);
+    return fork;
+  }
+
   note({ began, ended }: OutcallChanges): void {
     for (const request of began) this.#open.set(request.outcall, request);
     for (const outcall of ended) {

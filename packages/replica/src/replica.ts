@@ -85,20 +85,20 @@ const LABEL_CERTIFIED_DATA = encoder.encode("certified_data");
 export class Replica {
   readonly backend: ReplicaBackend;
   /** What canisters of this subnet ask of the web: a driver has it answered. */
-  readonly outcalls: Outcalls;
+  outcalls: Outcalls;
   readonly #options: ReplicaOptions;
   readonly #ports: ReplicaPorts;
   readonly #executor: Executor;
-  readonly #pool = new IngressPool();
-  readonly #sequencer: SoloSequencer;
+  #pool = new IngressPool();
+  #sequencer: SoloSequencer;
   readonly #waiting = new Map<RequestId, Set<(state: CertifiedState) => void>>();
-  readonly #access = new Map<CanisterId, CanisterAccess>();
-  readonly #origins = new Map<RequestId, { sender: PrincipalId; receiver: CanisterId; isFinal: boolean }>();
+  #access = new Map<CanisterId, CanisterAccess>();
+  #origins = new Map<RequestId, { sender: PrincipalId; receiver: CanisterId; isFinal: boolean }>();
   /** Certificates of certified data at the current height, by canister and style. */
   #dataCertificates = new Map<string, Uint8Array>();
   #tree: TreeAtHeight = NO_STATE;
   #topology: NetworkTopology | undefined;
-  readonly #incoming: IncomingStreams | undefined;
+  #incoming: IncomingStreams | undefined;
   #certified: CertifiedState | undefined;
   /** Why the last block could not be written, while that is so. */
   #notDurableBecause: string | undefined;
@@ -119,6 +119,30 @@ export class Replica {
     this.outcalls.onReady = () => this.#wantBlock();
     this.backend = this.#makeBackend();
     this.#first.promise.catch(() => undefined);
+  }
+
+  /**
+   * A node that goes on from what this one has now, independently: on a fork of its executor, with the same keys. Of
+   * `options` only what surrounds a node may differ. Between two blocks.
+   */
+  fork(
+    surroundings: Pick<ReplicaOptions, "peers" | "delegation" | "onRound" | "onQueryEvents">,
+    ports: ReplicaPorts,
+    executor: Executor,
+  ): Replica {
+    invariant(!this.#isStepping, "a replica is forked between two blocks");
+    const fork = new Replica({ ...this.#options, ...surroundings }, ports, executor);
+    fork.#pool = this.#pool.fork();
+    fork.#sequencer = this.#sequencer.fork(fork.#pool, ports.entropy);
+    fork.#access = new Map(this.#access);
+    fork.#origins = new Map(this.#origins);
+    fork.outcalls = this.outcalls.fork({ crypto: ports.crypto, executor });
+    fork.outcalls.onReady = () => fork.#wantBlock();
+    if (surroundings.peers !== undefined) fork.#incoming = this.#incoming?.fork(surroundings.peers, ports);
+    fork.#tree = this.#tree;
+    fork.#topology = this.#topology;
+    if (this.#certified !== undefined) fork.#certify();
+    return fork;
   }
 
   get certifiedHeight(): Height {
@@ -180,7 +204,7 @@ export class Replica {
       this.#incoming?.noteOwn(round.streams);
       this.outcalls.note(round.outcalls);
       this.#noteNews();
-      this.#certify(round);
+      this.#publish(round);
       if (round.height % this.#queryStatsEpoch === 0) this.#collectQueryStats();
       this.#options.onRound?.(round);
       return round;
@@ -260,21 +284,27 @@ export class Replica {
     );
   }
 
-  #certify(round: ExecutedRound): void {
-    const { crypto } = this.#ports;
-    const { delegation = () => undefined } = this.#options;
+  #publish(round: ExecutedRound): void {
     this.#tree = nextTree(this.#tree, round);
-    const sign = (root: Uint8Array): Uint8Array => this.#sign(round.height, root);
-    this.#certified = certifiedState(this.#tree, sign, delegation, crypto.sha256);
-    this.#first.resolve(this.#certified);
-    this.#dataCertificates = new Map();
+    const certified = this.#certify();
     this.#executor.advance(round.height);
     this.#noteAccess(round);
     for (const { id, isFinal } of round.access.requests) {
       if (!isFinal) continue;
-      for (const resolve of this.#waiting.get(id) ?? []) resolve(this.#certified);
+      for (const resolve of this.#waiting.get(id) ?? []) resolve(certified);
       this.#waiting.delete(id);
     }
+  }
+
+  /** The tree as it is now is what clients get. */
+  #certify(): CertifiedState {
+    const { delegation = () => undefined } = this.#options;
+    const { height } = this.#tree;
+    const sign = (root: Uint8Array): Uint8Array => this.#sign(height, root);
+    this.#certified = certifiedState(this.#tree, sign, delegation, this.#ports.crypto.sha256);
+    this.#first.resolve(this.#certified);
+    this.#dataCertificates = new Map();
+    return this.#certified;
   }
 
   /** One share is all that it takes on a subnet of one node, so nobody has to be waited for. */

@@ -44,6 +44,17 @@ export class SoloSequencer {
     this.#blockmaker = { proposer: nodeId, failed: [] };
   }
 
+  /** Goes on from the same batch, with messages and randomness of its own. */
+  fork(pool: IngressPool, entropy: EntropyPort): SoloSequencer {
+    const fork = new SoloSequencer(pool, entropy, this.#blockmaker.proposer);
+    fork.#queryStats = this.#queryStats;
+    fork.#height = this.#height;
+    fork.#time = this.#time;
+    fork.#hasMoreWork = this.#hasMoreWork;
+    fork.#stateWakeAt = this.#stateWakeAt;
+    return fork;
+  }
+
   /** Whether a batch is due now. */
   isDue(now: Time): boolean {
     return now >= this.#notBefore && now >= this.#dueAt(now);

@@ -44,6 +44,14 @@ export class IncomingStreams {
     this.#ports = ports;
   }
 
+  fork(peers: SubnetPeers, ports: IncomingPorts): IncomingStreams {
+    const fork = new IncomingStreams(this.#own, peers, ports);
+    for (const [subnet, position] of this.#positions) fork.#positions.set(subnet, position);
+    for (const [subnet, news] of this.#news) fork.#news.set(subnet, news);
+    fork.#topology = this.#topology;
+    return fork;
+  }
+
   setTopology(topology: NetworkTopology): void {
     this.#topology = topology;
   }
