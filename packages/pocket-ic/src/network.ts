@@ -22,11 +22,11 @@ import {
   type Intervention,
   type InterventionResult,
   type LogPort,
+  MANAGEMENT_CANISTER,
+  type NetworkTopology,
   type OutcallAnswer,
   type OutcallClient,
   type OutcallRequest,
-  MANAGEMENT_CANISTER,
-  type NetworkTopology,
   type PrincipalId,
   principalToText,
   type QueryResult,
@@ -275,11 +275,8 @@ export class Network {
     return this.#inTurn(async () => {
       const found = this.#subnets.get(subnet);
       if (found === undefined) throw new TypeError(`there is no subnet ${principalToText(subnet)}`);
-      const error = unfitForBatch(interventions);
-      if (error !== undefined) return interventions.map(() => ({ ok: false, error }));
-      const round = await found.replica.makeBlock(this.#time, { interventions });
-      this.onRound?.(found, round);
-      return round.interventionResults;
+      const { interventionResults } = await found.replica.makeBlock(this.#time, { interventions });
+      return interventionResults;
     });
   }
 
@@ -413,13 +410,12 @@ export class Network {
   async #round({ blockmakers, maxExecutions }: RoundOptions): Promise<void> {
     if (this.#time <= this.#lastRound) this.#time = this.#lastRound + 1n;
     this.#lastRound = this.#time;
-    for (const subnet of this.#subnets.values()) {
-      const blockmaker = blockmakers?.get(subnet.id);
-      const round = await subnet.replica.makeBlock(this.#time, {
+    for (const { id, replica } of this.#subnets.values()) {
+      const blockmaker = blockmakers?.get(id);
+      await replica.makeBlock(this.#time, {
         ...(blockmaker && { blockmaker }),
         ...(maxExecutions !== undefined && { maxExecutions }),
       });
-      this.onRound?.(subnet, round);
     }
     this.#endRound();
   }

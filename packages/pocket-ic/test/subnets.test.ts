@@ -9,7 +9,7 @@ import { HttpAgent, StatePaths } from "@icp-sdk/core/agent";
 import { IDL } from "@icp-sdk/core/candid";
 import type { Principal } from "@icp-sdk/core/principal";
 import * as u from "../../execution/test/canisters/universal.ts";
-import { Network } from "../src/index.ts";
+import { Network, type NetworkSubnet } from "../src/index.ts";
 
 const ALICE = "0a1102" as PrincipalId;
 let network: Network;
@@ -105,6 +105,38 @@ describe("canisters on different subnets", () => {
       onReject: u.reply(u.rejectMessage()),
     });
     assert.match(new TextDecoder().decode(await update(a, program)), /not found/);
+  });
+});
+
+describe("a fork", () => {
+  it("has messages in flight between subnets, and goes its own way", async () => {
+    const [, one, two] = subnetIds();
+    const [a, b] = [await universal(one), await universal(two)];
+    const callee = u.bytes(principalToBytes(b));
+    const program = u.call({
+      callee,
+      method: "update",
+      arg: u.bytes(u.reply(u.bytes("there"))),
+      onReply: u.reply(u.argData()),
+    });
+    const submission = await network.submit({ sender: ALICE, receiver: a, methodName: "update", arg: program });
+    assert.ok(submission.ok);
+    await network.tick();
+    const fork = await network.fork();
+    assert.equal(fork.status(submission.message)?.state, "processing");
+    const status = await fork.awaitMessage(submission.message);
+    assert.deepEqual(
+      [status?.state, status?.state === "replied" && new TextDecoder().decode(status.reply)],
+      ["replied", "there"],
+    );
+    assert.equal(network.status(submission.message)?.state, "processing");
+    const again = await network.awaitMessage(submission.message);
+    assert.deepEqual(again, status);
+    for (const [id, subnet] of network.subnets) {
+      const root = (each?: NetworkSubnet) => each?.replica.backend.certifiedState()?.certificate([], "none");
+      assert.deepEqual(root(fork.subnets.get(id)), root(subnet));
+    }
+    await fork.close();
   });
 });
 
