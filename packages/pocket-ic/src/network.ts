@@ -204,6 +204,7 @@ export class Network {
       },
     };
     this.#progress = new Progress(target, this.#ports, options);
+    this.#serveOutcalls();
     this.#progress.ended.catch((error: unknown) => {
       this.#progress = undefined;
       log.log("error", `Automatic progress has ended: ${String((error as Error)?.stack)}`);
@@ -214,6 +215,7 @@ export class Network {
   async stopProgress(): Promise<void> {
     const progress = this.#progress;
     this.#progress = undefined;
+    this.#serveOutcalls();
     await progress?.stop();
     this.#endRound();
   }
@@ -275,6 +277,8 @@ export class Network {
     return this.#inTurn(async () => {
       const found = this.#subnets.get(subnet);
       if (found === undefined) throw new TypeError(`there is no subnet ${principalToText(subnet)}`);
+      const error = unfitForBatch(interventions);
+      if (error !== undefined) return interventions.map(() => ({ ok: false, error }));
       const { interventionResults } = await found.replica.makeBlock(this.#time, { interventions });
       return interventionResults;
     });
@@ -384,7 +388,13 @@ export class Network {
     };
   }
 
+  #serveOutcalls(): void {
+    const client = this.#progress === undefined ? undefined : this.#ports.outcalls;
+    for (const { replica } of this.#subnets.values()) replica.outcalls.serve(client);
+  }
+
   #install(subnet: NetworkSubnet): void {
+    if (this.#progress !== undefined) subnet.replica.outcalls.serve(this.#ports.outcalls);
     subnet.replica.onWork = () => this.#progress?.hasWork();
     this.#subnets.set(subnet.id, subnet);
   }
@@ -393,13 +403,7 @@ export class Network {
     this.#tellNeighbours(id, round);
     if (round.trace !== undefined) this.#traced.push({ subnet: id, height: round.height, events: round.trace });
     const subnet = this.#subnets.get(id);
-    if (subnet === undefined) return;
-    this.onRound?.(subnet, round);
-    const { outcalls } = this.#ports;
-    if (outcalls === undefined || this.#progress === undefined || round.outcalls.began.length === 0) return;
-    subnet.replica.outcalls.makePending(outcalls).catch((error: unknown) => {
-      this.#ports.log.log("error", `An outcall failed in the network itself: ${String((error as Error)?.stack)}`);
-    });
+    if (subnet !== undefined) this.onRound?.(subnet, round);
   }
 
   #seedOf(place: number): Uint8Array {
