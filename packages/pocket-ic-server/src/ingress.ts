@@ -1,5 +1,6 @@
 // Calls as the clients of PocketIC make them: as any principal, without a signature. Submit, await, ask for the status,
 // query. Contract of PocketIC's REST interface, instance routes.
+import { decodeArgument } from "@atoll/execution/management/candid-argument";
 import type { CanisterCall, MessageId, Network, SubnetKind } from "@atoll/pocket-ic";
 import { kindOfPublicId } from "@atoll/pocket-ic/subnet-kinds";
 import {
@@ -12,7 +13,6 @@ import {
   toHex,
 } from "@atoll/types";
 import { IDL } from "@icp-sdk/core/candid";
-import type { Principal } from "@icp-sdk/core/principal";
 import { done, type Outcome, Refusal } from "./answers.ts";
 import { rejectResponse } from "./error-code-names.ts";
 import type { Json } from "./json.ts";
@@ -154,12 +154,8 @@ async function addSubnetFor(network: Network, { receiver, methodName, arg }: Can
   if (kind !== undefined && kind !== "nns") await network.addSubnet({ kind });
 }
 
+/** Undefined also when the argument is no such record: the management canister says what is wrong with it. */
 function specifiedId(arg: Uint8Array): CanisterId | undefined {
-  try {
-    const [{ specified_id }] = IDL.decode([SpecifiedId], arg) as unknown as [{ specified_id: [] | [Principal] }];
-    return specified_id[0] && (toHex(specified_id[0].toUint8Array()) as CanisterId);
-  } catch {
-    // The management canister says what is wrong with it.
-    return undefined;
-  }
+  const decoded = decodeArgument<{ specified_id: readonly [] | readonly [CanisterId] }>(SpecifiedId, arg);
+  return decoded.ok ? decoded.value.specified_id[0] : undefined;
 }

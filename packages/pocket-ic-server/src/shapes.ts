@@ -37,8 +37,8 @@ export const bytes: Shape<Uint8Array> = (value, at) => {
   if (typeof value !== "string" || value.length % 4 !== 0 || !BASE64.test(value)) {
     return wrong(at, "base64 with padding", value);
   }
-  const decoded = Buffer.from(value, "base64");
-  return new Uint8Array(decoded.buffer, decoded.byteOffset, decoded.length);
+  // A copy: small Buffers share their memory with others, and what comes in here may live long.
+  return new Uint8Array(Buffer.from(value, "base64"));
 };
 
 export const principal: Shape<PrincipalId> = (value, at) => {

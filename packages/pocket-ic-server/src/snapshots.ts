@@ -169,7 +169,7 @@ function openManagement(
     const status = await network.awaitMessage(submission.message);
     if (status?.state === "rejected") throw failed(status.error.message);
     if (status?.state !== "replied") throw failed(`${methodName} was not answered in time.`);
-    return answer && IDL.decode([answer], status.reply)[0];
+    return answer && IDL.decode([answer], new Uint8Array(status.reply))[0];
   };
   return { canister: Principal.fromText(principalToText(id)), call };
 }

@@ -71,7 +71,7 @@ export const SUBNET_KINDS: Readonly<Record<SubnetKind, KindFacts>> = {
     type: "application",
     nodes: 34,
     named: {
-      subnetId: "pzp6e-ekpqk-3c5x7-2h6so-njoeq-mt45d-h3h6c-q3mxf-vpeez-fez7a-iae",
+      subnetId: "pzp6e-ekpqk-3c5x7-2h6so-njoeq-mt45d-h3h6c-q3mxf-vpeq5-fk5o7-yae",
       ranges: [["mf7xa-laaaa-aaaar-qaaaa-cai", "qoznl-yiaaa-aaaar-7777q-cai"]],
     },
   },
