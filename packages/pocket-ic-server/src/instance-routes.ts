@@ -6,6 +6,7 @@ import { type PrincipalId, principalToText } from "@atoll/types";
 import { done, type Outcome, Refusal } from "./answers.ts";
 import type { BlobStore } from "./blob-store.ts";
 import { balanceOf, findCanister, requireCanister, stableMemoryOf } from "./canister-facts.ts";
+import { answerOutcall, mockArguments, pendingOutcalls } from "./canister-http.ts";
 import { awaitMessage, ingressStatus, messageIdShape, query, readCall, statusArguments, submit } from "./ingress.ts";
 import { setCertifiedTime, setTime } from "./instance.ts";
 import type { Json } from "./json.ts";
@@ -53,6 +54,7 @@ export const INSTANCE_ROUTES: ReadonlyMap<string, InstanceRoute> = new Map<strin
   ["read/get_subnet", post(on(canisterId), getSubnet)],
   ["read/pub_key", post(on(subnetId), publicKey)],
   ["read/ingress_status", post(on(statusArguments), ingressStatus)],
+  ["read/get_canister_http", { method: "GET", prepare: () => pendingOutcalls }],
   ["update/submit_ingress_message", post((body) => readCall(body), submit)],
   ["update/await_ingress_message", post(on(messageIdShape), awaitMessage)],
   ["update/tick", post(on(tick), runRound)],
@@ -60,6 +62,7 @@ export const INSTANCE_ROUTES: ReadonlyMap<string, InstanceRoute> = new Map<strin
   ["update/set_certified_time", post(on(time), certifyTime)],
   ["update/add_cycles", post(on(addCycles), giveCycles)],
   ["update/set_stable_memory", { method: "POST", prepare: setStableMemory }],
+  ["update/mock_canister_http", post(on(mockArguments), answerOutcall)],
   ["update/canister_snapshot_download", post(on(downloadArguments), downloadSnapshot)],
   ["update/canister_snapshot_upload", post(on(uploadArguments), uploadSnapshot)],
 ]);
