@@ -10,6 +10,7 @@ import {
   createNetworkHandler,
   type DescribedSubnet,
   delegationSource,
+  type ExecutedRound,
   type HttpInterfaceOptions,
   type Replica,
   type ReplicaOptions,
@@ -93,18 +94,15 @@ class SubnetNetwork implements LocalNetwork {
   #members: readonly Member[] = [];
   #topology: NetworkTopology;
   /** With the one that is about to belong to it. */
-  readonly #running = new Set<Member>();
+  readonly #running = new Map<PrincipalId, Member>();
+  /** What each was when it was loaded, until it runs. */
+  readonly #loaded = new Map<PrincipalId, ExecutedRound>();
   #adding: Promise<unknown> = Promise.resolve();
   #waitingForRound: (() => void)[] = [];
 
   constructor(secrets: NetworkSecrets, around: NodeSurroundings & { readonly http: HttpInterfaceOptions }) {
     this.#secrets = secrets;
-    const onRound: NodeSurroundings["onRound"] = (subnet, round) => {
-      around.onRound(subnet, round);
-      for (const resolve of this.#waitingForRound.splice(0)) resolve();
-    };
-    const crypto = { ...around.crypto, bls: knowOwnSignatures(around.crypto.bls) };
-    this.#around = { ...around, crypto, onRound };
+    this.#around = { ...around, crypto: { ...around.crypto, bls: knowOwnSignatures(around.crypto.bls) } };
     const [root, ...others] = secrets.subnets;
     if (root === undefined) throw new TypeError("a network has a root subnet");
     this.#root = this.#makeMember(root);
@@ -113,7 +111,7 @@ class SubnetNetwork implements LocalNetwork {
     this.api = createNetworkHandler(
       {
         topology: () => this.#topology,
-        backend: (id) => this.#members.find((member) => member.id === id)?.replica.backend,
+        backend: (id) => this.#running.get(id)?.replica.backend,
         defaultSubnet: () => this.#default.id,
         development: {
           subnets: () => this.#members.map((member) => this.#describe(member)),
@@ -138,7 +136,7 @@ class SubnetNetwork implements LocalNetwork {
 
   replicaOf(canister: CanisterId): Replica | undefined {
     const id = subnetOf(this.#topology, canister)?.subnetId;
-    return this.#members.find((member) => member.id === id)?.replica;
+    return id && this.#running.get(id)?.replica;
   }
 
   async load(): Promise<void> {
@@ -150,7 +148,7 @@ class SubnetNetwork implements LocalNetwork {
   }
 
   async stop(): Promise<void> {
-    await Promise.all([...this.#running].map((member) => member.stop()));
+    await Promise.all([...this.#running.values()].map((member) => member.stop()));
     await this.#around.queries.stop();
   }
 
@@ -158,9 +156,9 @@ class SubnetNetwork implements LocalNetwork {
     return defaultSubnetOf(this.#members) ?? this.#root;
   }
 
-  #makeMember({ name, kind, place, secret, node }: SubnetSecrets): Member {
+  #makeMember({ name, kind, place, secret, node: nodeSecret }: SubnetSecrets): Member {
     const { crypto } = this.#around;
-    const keys = { secret, nodeSecrets: [node] };
+    const keys = { secret, nodeSecrets: [nodeSecret] };
     const config = subnetConfig({ kind, keys, place }, crypto);
     const isRoot = kind === "nns";
     const root = isRoot ? config : this.#root.config;
@@ -171,15 +169,24 @@ class SubnetNetwork implements LocalNetwork {
       rootKey: root.publicKey,
       rootSubnetId: root.subnetId,
       nodeId: ownNode.nodeId,
-      nodeSecret: node,
+      nodeSecret,
       share: { nodeIndex: 0, secret },
       threshold: 1,
+      peers: {
+        slice: (source, from, most) => this.#running.get(source)?.replica.streamSlice(config.subnetId, from, most),
+      },
       ...(!isRoot && {
         delegation: delegationSource(() => this.#root.replica.backend.certifiedState(), config.subnetId),
       }),
     };
-    const member = { ...createNode(name, options, this.#secrets.subnets.length, this.#around), kind, config };
-    this.#running.add(member);
+    const onRound: NodeSurroundings["onRound"] = (_, round) => {
+      this.#around.onRound(name, round);
+      this.#tellNeighbours(config.subnetId, round);
+      for (const resolve of this.#waitingForRound.splice(0)) resolve();
+    };
+    const node = createNode(name, options, this.#secrets.subnets.length, { ...this.#around, onRound });
+    const member: Member = { ...node, kind, config };
+    this.#running.set(member.id, member);
     return member;
   }
 
@@ -189,8 +196,14 @@ class SubnetNetwork implements LocalNetwork {
   }
 
   async #load(members: readonly Member[]): Promise<void> {
-    await Promise.all(members.map(({ replica }) => replica.start()));
+    const load = async ({ id, replica }: Member) => this.#loaded.set(id, await replica.start());
+    await Promise.all(members.map(load));
     this.#secrets.noteBegun(members.map(({ name }) => name));
+  }
+
+  /** Those to whom the streams of a subnet have moved on take what is new into their next blocks. */
+  #tellNeighbours(id: PrincipalId, { streams }: Pick<ExecutedRound, "streams">): void {
+    for (const { subnet, ...news } of streams) this.#running.get(subnet)?.replica.streamMoved(id, news);
   }
 
   /** Resolves when the first state of all of them is certified, and goes back to the root key. */
@@ -200,6 +213,12 @@ class SubnetNetwork implements LocalNetwork {
       member.run();
     }
     await Promise.all(members.map(({ replica }) => replica.firstCertified));
+    // What was on its way when the network ended goes on.
+    for (const { id } of members) {
+      const whole = this.#loaded.get(id);
+      if (whole !== undefined) this.#tellNeighbours(id, whole);
+      this.#loaded.delete(id);
+    }
     for (const other of this.#members) if (!members.includes(other)) other.replica.setTopology(topology);
     while (members.some(({ replica }) => replica.backend.health() !== "healthy")) await this.#nextRound();
   }
@@ -244,7 +263,7 @@ class SubnetNetwork implements LocalNetwork {
       this.#topology = topology;
       return member;
     } catch (error) {
-      this.#running.delete(member);
+      this.#running.delete(member.id);
       await member.stop();
       throw error;
     }

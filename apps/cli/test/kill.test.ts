@@ -1,36 +1,57 @@
 // "It never loses anything": a load of updates, SIGKILL at random moments, a restart each time. Every update that was
-// answered is there exactly once, every other one at most once, and certificates hold under the same root key.
+// answered is there exactly once, every other one at most once, and certificates hold under the same root key; also
+// where every other call goes on to another subnet, and cycles with it.
 // KILLS=50 runs it longer; SEED=... repeats a run (the moments of the system stay its own).
 import assert from "node:assert/strict";
-import { after, test } from "node:test";
+import { after, type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { createLoad, type Load } from "./load.ts";
 import { endAll, launch, type Network, startNetwork, temporaryFolder } from "./process.ts";
 import { agentOf, deploy, fastBlsVerify, recorderActor, recorderWasm } from "./recorder.ts";
 import { chance } from "./seeded.ts";
+import { topologyOf } from "./topology.ts";
 
 const KILLS = Number(process.env.KILLS ?? 9);
 const USERS = 12;
 
 after(endAll);
 
-test(`${KILLS} kills under load`, { timeout: 60_000 + KILLS * 10_000 }, async (t) => {
+/** Two canisters on one subnet, and each on one of its own. Nothing costs cycles on a system subnet. */
+const FORMS = [
+  { on: "one subnet", kills: KILLS, args: [] },
+  { on: "two subnets", kills: Math.ceil(KILLS / 2), args: ["--subnet", "system", "--subnet", "system"] },
+] as const;
+
+for (const form of FORMS) {
+  const timeout = 60_000 + form.kills * 10_000;
+  test(`${form.kills} kills under load on ${form.on}`, { timeout }, (t) => killUnderLoad(t, form));
+}
+
+async function killUnderLoad(t: TestContext, { kills: killCount, args }: (typeof FORMS)[number]): Promise<void> {
   const random = chance();
   t.diagnostic(`SEED=${random.seed}`);
   const stateDir = temporaryFolder();
-  const start = () => startNetwork({ stateDir, env: checkpointEvery(random.between(1, 40)) });
+  const isOneSubnet = args.length === 0;
+  const start = (more: readonly string[] = []) =>
+    startNetwork({ stateDir, args: more, env: checkpointEvery(random.between(1, 40)) });
   const [wasm, blsVerify] = await Promise.all([recorderWasm(), fastBlsVerify()]);
-  let network = await start();
+  let network = await start(args);
   const { rootKey } = network;
   const agent = agentOf(network);
-  const near = await deploy(agent, wasm);
-  const far = await deploy(agent, wasm);
+  const [, first, second] = isOneSubnet ? [] : (await topologyOf(network)).subnets;
+  const near = await deploy(agent, wasm, first?.first);
+  const far = await deploy(agent, wasm, second?.first);
+  const cyclesOf = async (at: Network): Promise<bigint> => {
+    const balances = [near, far].map((id) => recorderActor(agentOf(at), id).balance());
+    return (await Promise.all(balances)).reduce((sum, balance) => sum + balance);
+  };
+  const cycles = await cyclesOf(network);
   const load = createLoad({ users: USERS, near, far, blsVerify });
   let restartMs = 0;
-  for (let kills = 0; kills < KILLS; ) {
+  for (let kills = 0; kills < killCount; ) {
     kills += await killOnce(random.below(8), network, load, random.between(0, 700));
     // Some of the next starts do not get far either.
-    while (kills < KILLS && random.below(4) === 0) {
+    while (kills < killCount && random.below(4) === 0) {
       kills += await killStart(stateDir, random.between(20, 1000));
     }
     const before = performance.now();
@@ -42,6 +63,7 @@ test(`${KILLS} kills under load`, { timeout: 60_000 + KILLS * 10_000 }, async (t
   }
   await load.resend(network);
   await load.checkAtRest(network);
+  if (!isOneSubnet) assert.equal(await cyclesOf(network), cycles, "no cycles are lost or made on the way");
   // An update whose certificate the agent checks by itself, under the first root key.
   const actor = recorderActor(agentOf({ ...network, rootKey }), near);
   assert.ok((await actor.record(BigInt(USERS), 0n)) > 0n);
@@ -58,8 +80,8 @@ test(`${KILLS} kills under load`, { timeout: 60_000 + KILLS * 10_000 }, async (t
     `${load.answeredCount} of ${load.sentCount} updates were answered, ${load.resentCount} requests sent again, ` +
       `slowest restart ${Math.round(restartMs)} ms`,
   );
-  assert.ok(load.answeredCount > KILLS, "a load that nobody answers proves nothing");
-});
+  assert.ok(load.answeredCount > killCount, "a load that nobody answers proves nothing");
+}
 
 /** Kills a network that runs; gives the number of kills. */
 async function killOnce(kind: number, network: Network, load: Load, delayMs: number): Promise<number> {

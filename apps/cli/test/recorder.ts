@@ -13,6 +13,7 @@ export interface Recorder {
   relay(peer: Principal, client: bigint, number: bigint): Promise<bigint>;
   countsOf(client: bigint): Promise<Uint8Array>;
   totalCount(): Promise<bigint>;
+  balance(): Promise<bigint>;
   fill(words: bigint): Promise<bigint>;
   checksum(): Promise<bigint>;
 }
@@ -23,6 +24,7 @@ const recorder: IDL.InterfaceFactory = () =>
     relay: IDL.Func([IDL.Principal, IDL.Nat, IDL.Nat], [IDL.Nat], []),
     countsOf: IDL.Func([IDL.Nat], [IDL.Vec(IDL.Nat8)], ["query"]),
     totalCount: IDL.Func([], [IDL.Nat], ["query"]),
+    balance: IDL.Func([], [IDL.Nat], ["query"]),
     fill: IDL.Func([IDL.Nat], [IDL.Nat], []),
     checksum: IDL.Func([], [IDL.Nat], ["query"]),
   });

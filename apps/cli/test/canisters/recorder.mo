@@ -1,6 +1,7 @@
 /// Keeps a note of every call by number, so that a test can tell a call that was lost from one that ran twice.
-/// `relay` does the same across two canisters: first there, then here.
+/// `relay` does the same across two canisters, first there, then here, and sends cycles along.
 import Blob "mo:core/Blob";
+import Cycles "mo:core/Cycles";
 import List "mo:core/List";
 import Map "mo:core/Map";
 import Nat "mo:core/Nat";
@@ -31,10 +32,13 @@ persistent actor class Recorder() {
     total
   };
 
-  public func record(client : Nat, number : Nat) : async Nat { note(client, number) };
+  public func record(client : Nat, number : Nat) : async Nat {
+    ignore Cycles.accept<system>(Cycles.available() / 2);
+    note(client, number)
+  };
 
   public func relay(peer : Principal, client : Nat, number : Nat) : async Nat {
-    let there = await (actor (Principal.toText(peer)) : Peer).record(client, number);
+    let there = await (with cycles = 2_000_000) (actor (Principal.toText(peer)) : Peer).record(client, number);
     ignore note(client, number);
     there
   };
@@ -45,6 +49,8 @@ persistent actor class Recorder() {
       case null "";
     }
   };
+
+  public query func balance() : async Nat { Cycles.balance() };
 
   public query func totalCount() : async Nat { total };
 
