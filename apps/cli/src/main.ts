@@ -23,6 +23,11 @@ async function main(args: readonly string[]): Promise<void> {
       const ending = endOnSignals(fatal);
       const { start } = await import("./start.ts");
       await start(command.options, packageVersion(), ending);
+      return;
+    }
+    case "replay": {
+      const { replay } = await import("./replay.ts");
+      process.exitCode = await replay(command.options);
     }
   }
 }

@@ -30,8 +30,14 @@ export const LOCAL_KINDS: readonly SubnetKind[] = [
 /** Each has a thread and files of its own. */
 export const MAX_SUBNETS = 32;
 
+export interface ReplayOptions {
+  readonly file: string;
+  readonly json: boolean;
+}
+
 export type Command =
   | { readonly kind: "start"; readonly options: StartOptions }
+  | { readonly kind: "replay"; readonly options: ReplayOptions }
   | { readonly kind: "pocket-ic"; readonly args: readonly string[] }
   | { readonly kind: "help" }
   | { readonly kind: "version" };
@@ -51,6 +57,7 @@ Starts an Internet Computer on this machine.
   --json           print one line of JSON when ready, and nothing else, on standard output
 
   atoll pocket-ic [options]   a server for tests of canisters, as bin/pocket-ic
+  atoll replay FILE [--json]  executes a recorded network again; exit code 1 where a state hash differs
   atoll --version, atoll --help`;
 
 export function parseCommand(args: readonly string[]): Command {
@@ -58,8 +65,9 @@ export function parseCommand(args: readonly string[]): Command {
   if (command === undefined || command === "help" || command === "--help" || command === "-h") return { kind: "help" };
   if (command === "--version" || command === "-v") return { kind: "version" };
   if (command === "pocket-ic") return { kind: "pocket-ic", args: rest };
-  if (command !== "start") throw wrong(`There is no command "${command}".`);
+  if (command !== "start" && command !== "replay") throw wrong(`There is no command "${command}".`);
   if (rest.includes("--help") || rest.includes("-h")) return { kind: "help" };
+  if (command === "replay") return { kind: "replay", options: parseReplay(rest) };
   return { kind: "start", options: parseStart(rest) };
 }
 
@@ -93,9 +101,19 @@ function parseKinds(texts: readonly string[]): SubnetKind[] {
   return kinds;
 }
 
+function parseReplay(args: string[]): ReplayOptions {
+  const { values, positionals } = understood(() =>
+    parseArgs({ args, allowPositionals: true, options: { json: { type: "boolean" } } }),
+  );
+  const [file, ...others] = positionals;
+  if (file === undefined || file === "") throw wrong("replay needs the name of a file.");
+  if (others.length > 0) throw wrong("replay takes one file.");
+  return { file, json: values.json ?? false };
+}
+
 function parse(args: string[]) {
-  try {
-    return parseArgs({
+  return understood(() =>
+    parseArgs({
       args,
       options: {
         port: { type: "string" },
@@ -106,7 +124,13 @@ function parse(args: string[]) {
         "no-sample": { type: "boolean" },
         subnet: { type: "string", multiple: true },
       },
-    });
+    }),
+  );
+}
+
+function understood<T>(parseThem: () => T): T {
+  try {
+    return parseThem();
   } catch (error) {
     throw wrong(`${(error as Error).message.split(/\.?\s*(?:\n|\.\s|$)/)[0]}.`);
   }

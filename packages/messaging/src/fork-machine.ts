@@ -6,8 +6,9 @@ import type { StateMachine } from "./process-batch.ts";
 
 /** Between two rounds. `pages` is a fork of the state's page store. */
 export function forkMachine(machine: StateMachine, pages: PageStore, pool: StateMachine["pool"]): StateMachine {
-  const { fees, crypto, rootKey, long, tree } = machine;
-  return {
+  const { fees, crypto, rootKey, long, tree, trace } = machine;
+  // All fields, so that nobody who adds one forgets it here.
+  const fork: Required<StateMachine> = {
     state: forkState(machine.state, pages),
     pool,
     fees,
@@ -15,5 +16,7 @@ export function forkMachine(machine: StateMachine, pages: PageStore, pool: State
     rootKey,
     long: long.fork(),
     tree: tree.fork(),
+    trace: trace === true,
   };
+  return fork;
 }

@@ -27,6 +27,7 @@ import {
   type SubnetConfig,
 } from "@atoll/state";
 import { type Batch, type CryptoPort, type Height, invariant, type LogPort, type StoragePort } from "@atoll/types";
+import type { Recorder } from "./recording.ts";
 import { StateOnDisk } from "./state-on-disk.ts";
 
 /** Some seconds of execution: as often a long start says how far it is. */
@@ -45,6 +46,8 @@ export interface DurableStateOptions {
   readonly slices?: SliceLimits;
   /** Rounds tell what happened to each message: for test kits, as it takes memory. */
   readonly trace?: boolean;
+  /** Told of the first state and of each batch. The state must be a new one. */
+  readonly recorder?: Recorder;
 }
 
 export interface DurableStatePorts {
@@ -101,14 +104,17 @@ export class DurableState {
   async start(): Promise<RoundOutput> {
     if (this.#disk !== undefined) await this.#catchUp(this.#disk);
     // What a fork has published already, whoever starts it has not seen.
-    return describeWholeState(this.#isFork ? { ...this.machine, tree: new CanonicalTree() } : this.machine);
+    if (this.#isFork) return describeWholeState({ ...this.machine, tree: new CanonicalTree() });
+    const whole = describeWholeState(this.machine);
+    this.#options.recorder?.begin(this.#options, whole);
+    return whole;
   }
 
-  /** The same state once more, in memory only; `pages` is a fork of this one's. Between two rounds. */
-  fork(pages: PageStore): DurableState {
+  /** The same state once more, in memory only; `options.pages` is a fork of this one's. Between two rounds. */
+  fork(options: DurableStateOptions): DurableState {
     const { crypto } = this.machine;
-    const pool = new InstancePool(this.#options.instances);
-    const options = { ...this.#options, pages };
+    const { pages } = options;
+    const pool = new InstancePool(options.instances);
     return new DurableState(options, { crypto, log: this.#log }, forkMachine(this.machine, pages, pool));
   }
 
@@ -134,6 +140,7 @@ export class DurableState {
     await this.machine.long.runSlice();
     const output = processBatch(this.machine, agreed);
     this.#disk?.count(agreed, output);
+    this.#options.recorder?.add(this.#options.config.subnetId, agreed, output);
     if (this.#disk === undefined) forgetChanges(this.machine.state);
     else if (agreed.isCheckpoint === true) this.checkpoint();
     return output;

@@ -14,6 +14,7 @@ import { PageStore } from "@atoll/state";
 import { EnvironmentError, type Height } from "@atoll/types";
 import { DurableState, type DurableStateOptions, type DurableStatePorts } from "./durable-state.ts";
 import type { ExecutedRound, Executor } from "./executor.ts";
+import type { Recorder } from "./recording.ts";
 
 /** `instances`: give the executors of a process one budget, so that its limits hold for all of them together. */
 export type InlineExecutorOptions = Omit<DurableStateOptions, "pages">;
@@ -36,7 +37,7 @@ export class InlineExecutor implements Executor {
     this.#isFork = parent !== undefined;
     if (parent !== undefined) {
       this.#pages = parent.#pages.fork();
-      this.durable = parent.durable.fork(this.#pages);
+      this.durable = parent.durable.fork({ ...this.#options, pages: this.#pages });
       this.#queries = parent.#queries.fork(this.#pages, instances);
       this.#waiting = parent.#waiting;
       return;
@@ -55,11 +56,13 @@ export class InlineExecutor implements Executor {
    * sees what the other does. It is ready to execute and to answer queries; `start` is for whoever has to be told the
    * whole state first. It lives in memory only, whatever this one does. Long executions begin again in it from their
    * inputs, as after a checkpoint. Pages are shared until both have stopped or written them: `stop` what is not used.
+   * `recorder`: a fork of this one's, if it shall be recorded.
    */
-  fork(): InlineExecutor {
+  fork({ recorder }: { readonly recorder?: Recorder } = {}): InlineExecutor {
     this.#mustRun();
     const { storage: _, ...ports } = this.#ports;
-    return new InlineExecutor(this.#options, ports, this);
+    const { recorder: __, ...options } = this.#options;
+    return new InlineExecutor({ ...options, ...(recorder && { recorder }) }, ports, this);
   }
 
   async start(): Promise<ExecutedRound> {

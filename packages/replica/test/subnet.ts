@@ -33,7 +33,7 @@ const SECOND_NS = 1_000_000_000n;
 const START = 1_800_000_000n * SECOND_NS;
 export const IDS: readonly CanisterId[] = [0n, 1n, 2n].map(canisterIdFromIndex);
 
-const CONFIG: SubnetConfig = {
+export const CONFIG: SubnetConfig = {
   subnetId: `${"5b".repeat(28)}02` as PrincipalId,
   type: "application",
   publicKey: new Uint8Array(133).fill(9),
