@@ -9,6 +9,7 @@ import type { Browser, Locator, Page } from "playwright-core";
 import { launchChromium } from "../../hello/test/chromium.ts";
 import { buildPage, type FileSize, sizeTable } from "../build.ts";
 import { servePage } from "../serve.ts";
+import { runLong } from "./long-execution.ts";
 
 /** Bytes as a web host sends them. A tenth more and the test fails: look at `build.ts --analyze` for what has come in. */
 const GZIP_BUDGET: Readonly<Record<string, number>> = {
@@ -138,6 +139,23 @@ describe("a network in a tab", () => {
     await page.screenshot({ path: join(pictures, "network-narrow.png"), fullPage: true });
     assert.equal(await page.locator("#problem").isVisible(), false);
     assert.deepEqual(problems, []);
+  });
+
+  test("a long execution ends alike whether the browser can suspend it or not", async () => {
+    const suspended = await runLong(page);
+    const other = await page.context().newPage();
+    await other.route("**/worker.js", async (route) => {
+      const response = await route.fetch();
+      const body = `delete WebAssembly.Suspending; delete WebAssembly.promising;${await response.text()}`;
+      await route.fulfill({ response, body });
+    });
+    await other.goto(page.url());
+    await other.waitForSelector("#install:not([disabled])");
+    const inOneGo = await runLong(other);
+    assert.deepEqual(inOneGo, suspended);
+    assert.ok(suspended.rounds > 2, `${suspended.rounds} rounds`);
+    assert.ok(suspended.instructions > 500_000_000n, `${suspended.instructions} instructions`);
+    await other.close();
   });
 
   test("the bundles are as small as they were", () => {
