@@ -19,6 +19,13 @@ const ROWS = [
   "slices",
   "heartbeats",
   "timers",
+  "first-instance",
+  "further-instance",
+  "rest-call",
+  "library-call",
+  "cross-subnet",
+  "ticks",
+  "fork",
   "round",
 ];
 

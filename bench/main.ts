@@ -22,6 +22,10 @@ const PARTS: Readonly<Record<string, { readonly rows: readonly string[]; load():
   snapshots: { rows: ["snapshots"], load: async () => (await import("./snapshots.ts")).benchSnapshots },
   slices: { rows: ["slices"], load: async () => (await import("./slices.ts")).benchSlices },
   tasks: { rows: ["heartbeats", "timers"], load: async () => (await import("./tasks.ts")).benchTasks },
+  networks: {
+    rows: ["first-instance", "further-instance", "rest-call", "library-call", "cross-subnet", "ticks", "fork"],
+    load: async () => (await import("./networks.ts")).benchNetworks,
+  },
   round: { rows: ["round"], load: async () => (await import("./round.ts")).benchRound },
 };
 
