@@ -1,6 +1,7 @@
 // A certified slice: what one subnet shows another one of its stream to it. The bytes are an ordinary certificate without
 // delegation that reveals /streams/<subnet>/header and some of the messages, so whoever carries them need not be trusted.
 // Here it is made of a node's certified state. Consensus and chain-key, 16.4.
+import { indexLabel } from "@atoll/state";
 import {
   decodeStreamHeader,
   MAX_CERTIFIED_SLICE_BYTES,
@@ -41,9 +42,10 @@ export function certifiedSlice(
   const { begin, end } = decodeStreamHeader(encoded);
   if (from < begin || from > end) return undefined;
   const paths: Path[] = [headerPath(subnet)];
+  const base = messagesPath(subnet);
   let room = bytes - FRAME_BYTES - encoded.length;
   for (let index = from; index < Math.min(end, from + messages); index++) {
-    const path = messagePath(subnet, index);
+    const path = [...base, indexLabel(index)];
     room -= (state.lookup(path)?.length ?? 0) + MESSAGE_FRAME_BYTES;
     if (room < 0) break;
     paths.push(path);
@@ -57,10 +59,4 @@ export function headerPath(subnet: PrincipalId): Path {
 
 export function messagesPath(subnet: PrincipalId): Path {
   return [STREAMS, principalToBytes(subnet), MESSAGES];
-}
-
-function messagePath(subnet: PrincipalId, index: number): Path {
-  const label = new Uint8Array(8);
-  new DataView(label.buffer).setBigUint64(0, BigInt(index));
-  return [...messagesPath(subnet), label];
 }
