@@ -10,9 +10,7 @@ import {
   delegationSource,
   type ExecutedRound,
   type MessageNode,
-  messageTree,
   type SubnetPeers,
-  type TracedRound,
 } from "@atoll/replica";
 import {
   type ClockPort,
@@ -49,6 +47,7 @@ import { knowOwnSignatures } from "./own-signatures.ts";
 import { Progress, type ProgressOptions } from "./progress.ts";
 import { topologyOf } from "./subnet-config.ts";
 import { defaultSubnetOf, SUBNET_KINDS } from "./subnet-kinds.ts";
+import { Traces } from "./traces.ts";
 
 export interface NetworkOptions {
   readonly subnets: readonly SubnetSpec[];
@@ -58,7 +57,7 @@ export interface NetworkOptions {
   readonly seed?: Uint8Array;
   /** Where a subnet lives on disk, by the number of its place; default: in memory only. */
   readonly storage?: (place: number) => StoragePort;
-  /** Keeps what happened to each message, for `messageTree`: as long as the network, and all of it. */
+  /** Keeps what happened to each message, for `messageTree`; of a long life the latest part. */
   readonly trace?: boolean;
 }
 
@@ -108,7 +107,7 @@ export class Network {
   #roundWaiters: (() => void)[] = [];
   /** Told of each round of each subnet, when it is over. */
   onRound: ((subnet: NetworkSubnet, round: ExecutedRound) => void) | undefined;
-  readonly #traced: TracedRound[] = [];
+  #traces = new Traces();
 
   /** Throws TypeError for a network without subnets, or with two of a kind that there is one of. */
   static async create(options: NetworkOptions, ports: NetworkPorts): Promise<Network> {
@@ -292,7 +291,7 @@ export class Network {
 
   /** All that a message has caused so far, on all subnets; undefined: in no block yet, or the network keeps no traces. */
   messageTree({ requestId }: MessageId): MessageNode | undefined {
-    return messageTree(this.#traced, requestId);
+    return this.#traces.treeOf(requestId);
   }
 
   /** HTTPS outcalls that nobody has answered yet, subnet by subnet. */
@@ -325,7 +324,7 @@ export class Network {
       fork.#lastRound = this.#lastRound;
       fork.#nonce = this.#nonce;
       fork.#made = this.#made;
-      fork.#traced.push(...this.#traced);
+      fork.#traces = this.#traces.fork();
       for (const subnet of this.#subnets.values()) {
         const around = fork.#surroundings(subnet.id, { isRoot: subnet === this.root });
         fork.#install(forkSubnet(subnet, around, fork.#subnetPorts));
@@ -401,7 +400,7 @@ export class Network {
 
   #roundEnded(id: PrincipalId, round: ExecutedRound): void {
     this.#tellNeighbours(id, round);
-    if (round.trace !== undefined) this.#traced.push({ subnet: id, height: round.height, events: round.trace });
+    if (round.trace !== undefined) this.#traces.add({ subnet: id, height: round.height, events: round.trace });
     const subnet = this.#subnets.get(id);
     if (subnet !== undefined) this.onRound?.(subnet, round);
   }

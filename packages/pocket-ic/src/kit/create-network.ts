@@ -15,6 +15,8 @@ export interface TestNetworkOptions {
   readonly startTime?: Moment;
   /** Other keys, ids of subnets and randomness for another seed. */
   readonly seed?: Uint8Array;
+  /** Keep what every execution did, for message trees and reports; default: true. Costs some percent of the time. */
+  readonly trace?: boolean;
 }
 
 export interface TestNetworkPorts {
@@ -29,10 +31,11 @@ const silent: LogPort = { log: () => undefined };
 
 /** Throws TypeError for a network without subnets, or with two of a kind that there is one of. */
 export async function createNetwork(options: TestNetworkOptions, ports: TestNetworkPorts): Promise<TestNetwork> {
-  const { subnets = [{ kind: "application" }], startTime, seed } = options;
+  const { subnets = [{ kind: "application" }], startTime, seed, trace = true } = options;
   const engine = await Network.create(
     {
       subnets,
+      trace,
       ...(startTime !== undefined && { startTime: momentNs(startTime) }),
       ...(seed !== undefined && { seed }),
     },

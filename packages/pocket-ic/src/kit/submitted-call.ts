@@ -3,6 +3,7 @@
 // Interface specification, "Request status".
 import type { IngressStatus, UserError } from "@atoll/types";
 import type { MessageId } from "../calls.ts";
+import type { CallReport } from "./call-report.ts";
 import { type CalledMethod, CanisterReject } from "./canister-reject.ts";
 
 export type CallState = IngressStatus["state"] | "submitted";
@@ -12,6 +13,8 @@ export interface CallSurroundings {
   status(message: MessageId): IngressStatus | undefined;
   /** Runs rounds until it is answered; undefined: it was not, in as many as are sensible. */
   awaitAnswer(call: SubmittedCall<unknown>): Promise<IngressStatus | undefined>;
+  /** Undefined: it was not traced. */
+  report(message: MessageId): CallReport | undefined;
   /** What the call caused, one message a line; "" when that was not traced. */
   tree(message: MessageId): string;
   /** Why rounds do not help, in a sentence: what is held, which outcalls wait. */
@@ -76,6 +79,13 @@ export class SubmittedCall<Result> {
   /** Everything that the call caused so far, one message a line. */
   tree(): string {
     return this.#network.tree(this.message);
+  }
+
+  /** What it has cost so far, with all that it caused. Throws TypeError on a network that is not traced. */
+  report(): CallReport {
+    const report = this.#network.report(this.message);
+    if (report === undefined) throw new TypeError("there is no trace of the call: `createNetwork({ trace: true })`");
+    return report;
   }
 
   /** Takes note of what the network says of it now. */

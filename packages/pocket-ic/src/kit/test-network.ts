@@ -11,13 +11,18 @@ import type { ProgressOptions } from "../progress.ts";
 import type { SubnetKind } from "../subnet-kinds.ts";
 import { type AnyService, CandidInterface } from "./candid-interface.ts";
 import { type Duration, type Moment, momentNs, spanNs } from "./durations.ts";
+import { Faults } from "./faults.ts";
+import { type HeldMessage, type Hold, type HoldOptions, hold, release } from "./held-messages.ts";
 import { type InitArgument, initArgument, installCode } from "./install.ts";
 import { manage } from "./management.ts";
-import { idOf, namedIdentity, type PrincipalLike, type TestIdentity, toPrincipal } from "./principals.ts";
+import { allMessages, type FlightMessage } from "./messages-in-flight.ts";
+import { runToNextAwait } from "./next-await.ts";
+import { idOf, type PrincipalLike, type TestIdentity, toPrincipal } from "./principals.ts";
 import type { Session } from "./session.ts";
 import { candidSettings, type SettingsChange } from "./settings.ts";
 import type { SubmittedCall } from "./submitted-call.ts";
 import { TestCanister } from "./test-canister.ts";
+import { type OutcallHandler, pendingOutcalls, type TestOutcall } from "./test-outcalls.ts";
 
 /** A subnet as a test sees it. */
 export interface SubnetView {
@@ -98,7 +103,7 @@ export class TestNetwork {
 
   /** The same principal for the same name, in every test. */
   identity(name: string): TestIdentity {
-    return namedIdentity(name, this.#session.crypto);
+    return this.#session.identity(name);
   }
 
   // --- canisters
@@ -200,6 +205,68 @@ export class TestNetwork {
 
   stopProgress(): Promise<void> {
     return this.engine.stopProgress();
+  }
+
+  // --- what is under way
+
+  /** All messages under way, on all subnets: in queues, streams, put aside, and the calls that wait for answers. */
+  messages(): FlightMessage[] {
+    return allMessages(this.#session);
+  }
+
+  /** From now on puts messages aside that match, before their receiver has them. */
+  hold(options: HoldOptions = {}): Promise<Hold> {
+    return hold(this.#session, options);
+  }
+
+  /** Delivers messages that are held, in the order of the list. */
+  release(messages: readonly HeldMessage[]): Promise<void> {
+    return release(this.#session, messages);
+  }
+
+  /**
+   * Runs rounds of one execution each until the call waits for an answer that it did not wait for before, or is answered.
+   * Gives the calls that its canister waits for: none when it is answered.
+   */
+  runToNextAwait(call: SubmittedCall<unknown>): Promise<FlightMessage[]> {
+    return runToNextAwait(this.#session, call);
+  }
+
+  /** Faults on purpose. */
+  get faults(): Faults {
+    return new Faults(this.#session);
+  }
+
+  // --- the web
+
+  /** HTTPS outcalls that wait for an answer, in the order in which they were made. */
+  outcalls(): TestOutcall[] {
+    return pendingOutcalls(this.#session);
+  }
+
+  /** The first outcall that waits for an answer; runs rounds until there is one. Rejects after 100 rounds without. */
+  async nextOutcall(): Promise<TestOutcall> {
+    for (let rounds = 0; rounds <= 100; rounds++) {
+      const [first] = this.outcalls();
+      if (first !== undefined) return first;
+      await this.engine.tick();
+    }
+    throw new Error("no canister made an outcall in 100 rounds");
+  }
+
+  /** Has `handler` answer outcalls while calls are awaited; undefined: nobody does, but the test. */
+  onOutcall(handler: OutcallHandler | undefined): void {
+    this.#session.outcallHandler = handler;
+  }
+
+  // --- life
+
+  /**
+   * The same network once more, as it is now, in a millisecond or two: same canisters, messages, time and names, and from
+   * here on a life of its own. `fork.canister(counter)` is its `counter`.
+   */
+  async fork(): Promise<TestNetwork> {
+    return new TestNetwork(await this.#session.fork());
   }
 
   /** Nothing may be called after it. */

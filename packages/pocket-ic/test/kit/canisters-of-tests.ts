@@ -82,3 +82,14 @@ export const greeterIdl: Factory = ({ IDL }) => IDL.Service({ greet: IDL.Func([I
 export const greeterInit = ({ IDL: idl }: { IDL: typeof IDL }): IDL.Type[] => [
   idl.Record({ greeting: idl.Text, times: idl.Nat }),
 ];
+
+export interface Outcalls {
+  fetch: ActorMethod<[string, string, [] | [bigint]], string>;
+  latestAnswer: ActorMethod<[], string>;
+}
+
+export const outcallsIdl: Factory = ({ IDL }) =>
+  IDL.Service({
+    fetch: IDL.Func([IDL.Text, IDL.Text, IDL.Opt(IDL.Nat64)], [IDL.Text], []),
+    latestAnswer: IDL.Func([], [IDL.Text], ["query"]),
+  });
