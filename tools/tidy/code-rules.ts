@@ -86,6 +86,8 @@ function whyNotImport(path: string, name: string, layer: Layer): string | undefi
       ? undefined
       : `"${name}" leaves ${layer.folder}: import the package by name`;
   }
+  // The package's own file by another name: package.json says which, for each kind of host.
+  if (name.startsWith("#")) return undefined;
   if (isBuiltin(name)) return layer.host === "node" ? undefined : `"${name}" is for Node hosts only`;
   const own = /^@atoll\/([^/]+)/.exec(name)?.[1];
   if (own !== undefined) {
@@ -125,7 +127,7 @@ export function importedPackages(files: readonly SourceFile[]): Map<string, Set<
     if (folder === undefined || !isCode(file.path) || isTest(file.path)) continue;
     const names = imported.get(folder) ?? new Set();
     for (const { name } of syntaxOf(file).imports) {
-      if (!name.startsWith(".") && !isBuiltin(name)) names.add(packageOf(name));
+      if (!/^[.#]/.test(name) && !isBuiltin(name)) names.add(packageOf(name));
     }
     imported.set(folder, names);
   }

@@ -13,7 +13,7 @@ import { runLong } from "./long-execution.ts";
 
 /** Bytes as a web host sends them. A tenth more and the test fails: look at `build.ts --analyze` for what has come in. */
 const GZIP_BUDGET: Readonly<Record<string, number>> = {
-  "worker.js": 197_231,
+  "worker.js": 188_041,
   "main.js": 68_058,
 };
 

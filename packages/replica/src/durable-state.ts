@@ -27,8 +27,8 @@ import {
   type SubnetConfig,
 } from "@atoll/state";
 import { type Batch, type CryptoPort, type Height, invariant, type LogPort, type StoragePort } from "@atoll/types";
+import { StateOnDisk } from "#state-on-disk";
 import type { Recorder } from "./recording.ts";
-import { StateOnDisk } from "./state-on-disk.ts";
 
 /** Some seconds of execution: as often a long start says how far it is. */
 const PROGRESS_INSTRUCTIONS = 10_000_000_000;
