@@ -52,7 +52,7 @@ const PREFLIGHT = {
   "access-control-max-age": "600",
 };
 
-function answerTo(parts: ServerParts, request: HttpRequest, segments: readonly string[]): Promise<HttpResponse> {
+async function answerTo(parts: ServerParts, request: HttpRequest, segments: readonly string[]): Promise<HttpResponse> {
   const [area = "", first, second, ...rest] = segments;
   if (area === "instances" && first !== undefined) {
     return answerOfInstance(parts, request, numberOf(first), segments.slice(2));

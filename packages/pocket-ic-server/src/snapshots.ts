@@ -214,7 +214,7 @@ function metadataJson(value: unknown): Json {
     Object.entries(value).map(([name, each]) => {
       const isOptional = name === "global_timer" || name === "on_low_wasm_memory_hook_status";
       if (isOptional) return [name, variantJson((each as unknown[])[0])];
-      return [name, name === "source" ? variantJson(each) : metadataJson(each)];
+      return [name, metadataJson(each)];
     }),
   );
 }
