@@ -6,6 +6,7 @@ import { drawKeys } from "@atoll/pocket-ic/subnet-config";
 import { SUBNET_KINDS, type SubnetKind } from "@atoll/pocket-ic/subnet-kinds";
 import { MANIFEST_FILE } from "@atoll/state/store/checkpoint-manifest";
 import { decodeState, EnvironmentError, encodeState } from "@atoll/types";
+import { MAX_SUBNETS } from "./options.ts";
 import { hasSoloSecrets, isBegun, lost, noteBegun, SUBNET, wantSample } from "./secrets.ts";
 
 export interface SubnetSecrets {
@@ -56,6 +57,7 @@ export function readOrMakeNetwork(
   // The root subnet is the first one, and always there.
   const missing: SubnetKind[] = ["nns", ...wanted.filter((kind) => kind !== "nns")];
   for (const { kind } of secrets.subnets) if (missing.includes(kind)) missing.splice(missing.indexOf(kind), 1);
+  if (secrets.subnets.length + missing.length > MAX_SUBNETS) throw tooMany();
   if (missing.length > 0) secrets.add(missing);
   // Programs that know only networks of one subnet take this for a sign that there is one to lose.
   noteBegun(folder);
@@ -109,6 +111,11 @@ function requireStates(folder: StateFolder, subnets: readonly SubnetSecrets[]): 
 
 function hasState(folder: StateFolder, name: string): boolean {
   return folder.subnets().includes(name) && folder.storage(name).size(MANIFEST_FILE) !== undefined;
+}
+
+function tooMany(): EnvironmentError {
+  const most = `A local network has at most ${MAX_SUBNETS} subnets, the NNS and those that it has already included.`;
+  return new EnvironmentError("USAGE", `${most} Nothing was changed; ask for fewer.`);
 }
 
 function notExtended(folder: StateFolder): EnvironmentError {

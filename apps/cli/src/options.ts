@@ -97,7 +97,6 @@ function parseKinds(texts: readonly string[]): SubnetKind[] {
   });
   const twice = kinds.find((kind, i) => SUBNET_KINDS[kind].named !== undefined && kinds.indexOf(kind) !== i);
   if (twice !== undefined) throw wrong(`A network has one ${twice} subnet: give --subnet ${twice} once.`);
-  if (kinds.length > MAX_SUBNETS) throw wrong(`A local network has at most ${MAX_SUBNETS} subnets.`);
   return kinds;
 }
 

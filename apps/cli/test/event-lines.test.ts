@@ -18,6 +18,9 @@ test("say who printed what, and when", () => {
   assert.deepEqual(eventLines(failed, "query"), [
     "[rdmx6-jaaaa-aaaaa-aaadq-cai greet query] failed: Canister trapped: unreachable",
   ]);
+  assert.deepEqual(eventLines(failed, "@3", "application-1"), [
+    "[rdmx6-jaaaa-aaaaa-aaadq-cai greet @3 on application-1] failed: Canister trapped: unreachable",
+  ]);
 });
 
 test("show files and lines under a failure", () => {

@@ -113,11 +113,15 @@ async function killStart(stateDir: string, delayMs: number): Promise<number> {
   return 1;
 }
 
-test("kills during the very first start", { timeout: 60_000 }, async (t) => {
+for (const { on, args } of FORMS) {
+  test(`kills during the very first start of ${on}`, { timeout: 60_000 }, (t) => killFirstStart(t, args));
+}
+
+async function killFirstStart(t: TestContext, more: readonly string[]): Promise<void> {
   const random = chance();
   t.diagnostic(`SEED=${random.seed}`);
   const stateDir = temporaryFolder();
-  const args = ["start", "--port", "0", "--state-dir", stateDir, "--json"];
+  const args = ["start", "--port", "0", "--state-dir", stateDir, "--json", ...more];
   const rootKeys = new Set<string>();
   for (let kills = 0; kills < Math.max(4, KILLS / 5); kills++) {
     const started = launch(args);
@@ -132,7 +136,7 @@ test("kills during the very first start", { timeout: 60_000 }, async (t) => {
   assert.equal(rootKeys.size, 1, "a root key that was shown stays");
   await agentOf({ rootKey, gatewayUrl }).status();
   assert.equal((await started.kill("SIGTERM")).code, 0);
-});
+}
 
 function checkpointEvery(batches: number): Record<string, string> {
   return { ATOLL_TEST_CHECKPOINT_BATCHES: String(batches) };

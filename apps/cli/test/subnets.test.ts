@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { cpSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { loadSample } from "@atoll/example-hello/sample";
 import { Cbor, Certificate, type HttpAgent } from "@icp-sdk/core/agent";
 import { Principal } from "@icp-sdk/core/principal";
@@ -154,14 +155,13 @@ test("a subnet is added while the network runs", async () => {
 
 test("a restart brings the same network back, and more can be asked for", async () => {
   const { rootKey } = network;
+  assert.equal(network.output().stderr, "", "nothing to warn of until here");
   const before = subnets.map(({ id }) => id.toText());
   const countsOf = () => Promise.all(recorders.map((id) => recorderActor(agent, id).totalCount()));
   const counts = await countsOf();
   for (const [ending, args, added] of [
-    ["SIGKILL", [], []],
-    ["SIGTERM", ["--subnet", "application"], []],
-    ["SIGKILL", [...TWO, "--subnet", "application", "--subnet", "sns"], ["Application", "SNS"]],
-    ["SIGTERM", [], []],
+    ["SIGKILL", ["--subnet", "application"], []],
+    ["SIGTERM", [...TWO, "--subnet", "application", "--subnet", "sns"], ["Application", "SNS"]],
   ] as const) {
     await network.kill(ending);
     network = await startNetwork({ stateDir, args });
@@ -181,6 +181,32 @@ test("a restart brings the same network back, and more can be asked for", async 
   assert.equal(sns.id.toText(), "x33ed-h457x-bsgyx-oqxqf-6pzwv-wkhzr-rm2j3-npodi-purzm-n66cg-gae");
   const id = await deploy(agent, wasm, sns.first);
   assert.equal(await recorderActor(agent, id).record(1n, 0n), 1n);
+});
+
+test("a kill while a subnet is added leaves the network with it or without it", async (t) => {
+  for (const delayMs of [0, 100]) {
+    const known = subnets.map(({ id }) => id.toText());
+    const body = '{"kind":"system"}';
+    const headers = { "content-type": "application/json" };
+    const added = fetch(`${network.gatewayUrl}/_/subnets`, { method: "POST", headers, body }).then(
+      (answer) => answer.json() as Promise<{ subnet_id: string }>,
+      () => undefined,
+    );
+    await pause(delayMs);
+    await network.kill("SIGKILL");
+    network = await startNetwork({ stateDir });
+    agent = agentOf(network);
+    ({ subnets } = await topologyOf(network));
+    const now = subnets.map(({ id }) => id.toText());
+    assert.deepEqual(now.slice(0, known.length), known);
+    const answered = await added.catch(() => undefined);
+    t.diagnostic(`after ${delayMs} ms: ${now.length - known.length} more, ${answered ? "" : "not "}answered`);
+    assert.ok(now.length - known.length <= 1);
+    if (answered !== undefined) assert.equal(now.at(-1), answered.subnet_id, "what was answered is there");
+    const [, near = assert.fail(), far = assert.fail()] = recorders;
+    const number = BigInt((await recorderActor(agent, near).countsOf(3n)).length);
+    assert.ok((await recorderActor(agent, near).relay(far, 3n, number)) > 0n);
+  }
 });
 
 function assertRefused({ code, stdout, stderr }: Exit, ...parts: readonly string[]): void {
