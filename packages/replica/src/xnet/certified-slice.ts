@@ -40,7 +40,7 @@ export function certifiedSlice(
   const encoded = state.lookup(headerPath(subnet));
   if (encoded === undefined) return undefined;
   const { begin, end } = decodeStreamHeader(encoded);
-  if (from < begin || from > end) return undefined;
+  if (!Number.isSafeInteger(from) || from < begin || from > end) return undefined;
   const paths: Path[] = [headerPath(subnet)];
   const base = messagesPath(subnet);
   let room = bytes - FRAME_BYTES - encoded.length;

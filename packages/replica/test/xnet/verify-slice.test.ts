@@ -126,6 +126,9 @@ describe("what is made is what is taken", () => {
     assert.equal(certifiedSlice(stateWith(), "0c".repeat(29) as PrincipalId, 0), undefined);
     assert.equal(certifiedSlice(stateWith(), OWN, 4), undefined);
     assert.equal(certifiedSlice(stateWith(), OWN, 13), undefined);
+    for (const from of [Number.NaN, 7.5, -1, Number.POSITIVE_INFINITY]) {
+      assert.equal(certifiedSlice(stateWith(), OWN, from), undefined);
+    }
   });
 });
 
