@@ -1,7 +1,14 @@
 // One subnet of a test network: a replica that executes in this thread, with keys drawn from the subnet's seed. Its
 // signature is that of one node, its fees and its tree are those of the number of nodes that its kind has.
 import { InstanceBudget } from "@atoll/embedder";
-import { type ExecutedRound, InlineExecutor, Replica, type ReplicaOptions, type SubnetPeers } from "@atoll/replica";
+import {
+  type ExecutedRound,
+  InlineExecutor,
+  type Recorder,
+  Replica,
+  type ReplicaOptions,
+  type SubnetPeers,
+} from "@atoll/replica";
 import type { SubnetConfig } from "@atoll/state";
 import type { ClockPort, CryptoPort, LogPort, PrincipalId, StoragePort } from "@atoll/types";
 import { SeededEntropy } from "./seeded-entropy.ts";
@@ -73,14 +80,15 @@ export interface SubnetSurroundings {
   readonly storage: StoragePort | undefined;
   /** Have rounds tell of each execution. */
   readonly trace: boolean;
+  readonly recorder: Recorder | undefined;
 }
 
 /** The subnet, not started yet. */
 export function makeSubnet(genesis: SubnetGenesis, around: SubnetSurroundings, ports: SubnetPorts): NetworkSubnet {
   const { config } = genesis;
-  const { rootKey, rootSubnetId, delegation, peers, onRound, storage, trace } = around;
+  const { rootKey, rootSubnetId, delegation, peers, onRound, storage, trace, recorder } = around;
   const executor = new InlineExecutor(
-    { config, rootKey, instances: { budget }, trace },
+    { config, rootKey, instances: { budget }, trace, ...(recorder && { recorder }) },
     { ...(storage && { storage }), crypto: ports.crypto, log: ports.log },
   );
   const entropy = new SeededEntropy(ports.crypto.sha256(genesis.seed), ports.crypto);
@@ -108,11 +116,11 @@ export function makeSubnet(genesis: SubnetGenesis, around: SubnetSurroundings, p
 /** The same subnet once more, as it is now, for another network. */
 export function forkSubnet(
   subnet: NetworkSubnet,
-  around: Pick<SubnetSurroundings, "delegation" | "peers" | "onRound">,
+  around: Pick<SubnetSurroundings, "delegation" | "peers" | "onRound" | "recorder">,
   ports: SubnetPorts,
 ): NetworkSubnet {
-  const { delegation, peers, onRound } = around;
-  const executor = subnet.executor.fork();
+  const { delegation, peers, onRound, recorder } = around;
+  const executor = subnet.executor.fork({ ...(recorder && { recorder }) });
   const entropy = subnet.entropy.fork();
   const surroundings = { peers, onRound, ...(delegation && { delegation }) };
   return { ...subnet, executor, entropy, replica: subnet.replica.fork(surroundings, { ...ports, entropy }, executor) };

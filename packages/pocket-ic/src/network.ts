@@ -10,6 +10,7 @@ import {
   delegationSource,
   type ExecutedRound,
   type MessageNode,
+  Recorder,
   type SubnetPeers,
 } from "@atoll/replica";
 import {
@@ -59,6 +60,8 @@ export interface NetworkOptions {
   readonly storage?: (place: number) => StoragePort;
   /** Keeps what happened to each message, for `messageTree`; of a long life the latest part. */
   readonly trace?: boolean;
+  /** Keep all batches from the first one on, for `recording`. Not for networks that live on disk. */
+  readonly record?: boolean;
 }
 
 export interface NetworkPorts {
@@ -105,6 +108,7 @@ export class Network {
   #api: HttpHandler | undefined;
   #progress: Progress | undefined;
   #roundWaiters: (() => void)[] = [];
+  #recorder: Recorder | undefined;
   /** Told of each round of each subnet, when it is over. */
   onRound: ((subnet: NetworkSubnet, round: ExecutedRound) => void) | undefined;
   #traces = new Traces();
@@ -113,6 +117,7 @@ export class Network {
   static async create(options: NetworkOptions, ports: NetworkPorts): Promise<Network> {
     const crypto = { ...ports.crypto, bls: knowOwnSignatures(ports.crypto.bls) };
     const network = new Network(options, { ...ports, crypto });
+    if (options.record === true) network.#recorder = new Recorder(crypto);
     const { subnets } = options;
     if (subnets.length === 0) throw new TypeError("a network has at least one subnet");
     // The NNS subnet is the root of a network that has one.
@@ -294,6 +299,17 @@ export class Network {
     return this.#traces.treeOf(requestId);
   }
 
+  /**
+   * Everything that has happened so far, as a file that `atoll replay` executes again. Throws TypeError when the network
+   * does not record.
+   */
+  recording(): Promise<Uint8Array> {
+    return this.#inTurn(async () => {
+      if (this.#recorder === undefined) throw new TypeError("the network was not made with the option `record`");
+      return this.#recorder.file();
+    });
+  }
+
   /** HTTPS outcalls that nobody has answered yet, subnet by subnet. */
   pendingOutcalls(): PendingOutcall[] {
     return [...this.#subnets.values()].flatMap(({ id, replica }) =>
@@ -325,9 +341,10 @@ export class Network {
       fork.#nonce = this.#nonce;
       fork.#made = this.#made;
       fork.#traces = this.#traces.fork();
+      fork.#recorder = this.#recorder?.fork();
       for (const subnet of this.#subnets.values()) {
         const around = fork.#surroundings(subnet.id, { isRoot: subnet === this.root });
-        fork.#install(forkSubnet(subnet, around, fork.#subnetPorts));
+        fork.#install(forkSubnet(subnet, { ...around, recorder: fork.#recorder }, fork.#subnetPorts));
       }
       return fork;
     });
@@ -354,6 +371,7 @@ export class Network {
         rootSubnetId: root.config.subnetId,
         storage: this.#options.storage?.(place),
         trace: this.#options.trace === true,
+        recorder: this.#recorder,
       };
       const subnet = makeSubnet(genesis, around, this.#subnetPorts);
       this.#install(subnet);

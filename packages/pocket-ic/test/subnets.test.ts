@@ -4,14 +4,12 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { createNodeCrypto, nodeClock } from "@atoll/host-node";
 import { figuresOf, toFetch } from "@atoll/replica";
-import { type CanisterId, type PrincipalId, principalToBytes, principalToText, toHex } from "@atoll/types";
+import { type CanisterId, type PrincipalId, principalToBytes, principalToText } from "@atoll/types";
 import { HttpAgent, StatePaths } from "@icp-sdk/core/agent";
-import { IDL } from "@icp-sdk/core/candid";
-import type { Principal } from "@icp-sdk/core/principal";
 import * as u from "../../execution/test/canisters/universal.ts";
 import { Network, type NetworkSubnet } from "../src/index.ts";
+import { ALICE, call, universal } from "./universal-canister.ts";
 
-const ALICE = "0a1102" as PrincipalId;
 let network: Network;
 before(async () => {
   const timer = {
@@ -34,7 +32,7 @@ after(() => network.close());
 describe("canisters on different subnets", () => {
   it("call each other, with cycles, both ways", async () => {
     const [, one, two] = subnetIds();
-    const [a, b] = [await universal(one), await universal(two)];
+    const [a, b] = [await universal(network, one), await universal(network, two)];
     const accept = u.seq(
       u.cyclesAccept(400n),
       u.op("drop"),
@@ -60,7 +58,7 @@ describe("canisters on different subnets", () => {
 
   it("are seen on their way, and afterwards as a tree with what it took", async () => {
     const [, one, two] = subnetIds();
-    const [a, b] = [await universal(one), await universal(two)];
+    const [a, b] = [await universal(network, one), await universal(network, two)];
     const arg = u.call({
       callee: u.bytes(principalToBytes(b)),
       method: "update",
@@ -84,7 +82,7 @@ describe("canisters on different subnets", () => {
 
   it("take no interventions that no batch could hold", async () => {
     const [, one] = subnetIds();
-    const canister = await universal(one);
+    const canister = await universal(network, one);
     const part = { kind: "set_stable_memory", canister, content: new Uint8Array(100 * 1024 * 1024) } as const;
     const height = network.subnets.get(one as PrincipalId)?.executor.durable.machine.state.height;
     const results = await network.intervene(one as PrincipalId, [part, part]);
@@ -97,7 +95,7 @@ describe("canisters on different subnets", () => {
 
   it("are told by reject when there is nobody", async () => {
     const [, one, two] = subnetIds();
-    const a = await universal(one);
+    const a = await universal(network, one);
     const nobody = network.subnets.get(two as PrincipalId)?.config.allocationRanges?.[0]?.[1] ?? assert.fail();
     const program = u.call({
       callee: u.bytes(principalToBytes(nobody)),
@@ -111,7 +109,7 @@ describe("canisters on different subnets", () => {
 describe("a fork", () => {
   it("has messages in flight between subnets, and goes its own way", async () => {
     const [, one, two] = subnetIds();
-    const [a, b] = [await universal(one), await universal(two)];
+    const [a, b] = [await universal(network, one), await universal(network, two)];
     const callee = u.bytes(principalToBytes(b));
     const program = u.call({
       callee,
@@ -150,7 +148,7 @@ describe("the agent", () => {
       shouldSyncTime: false,
     });
     for (const subnet of subnetIds()) {
-      const id = await universal(subnet);
+      const id = await universal(network, subnet);
       const canisterId = principalToText(id);
       const query = await agent.query(canisterId, { methodName: "query", arg: u.reply(u.bytes("hello")) });
       assert.equal(query.status, "replied");
@@ -180,39 +178,4 @@ function balance(id: CanisterId): bigint {
   return assert.fail();
 }
 
-async function call(
-  receiver: CanisterId,
-  methodName: string,
-  arg: Uint8Array,
-  effective?: PrincipalId,
-): Promise<Uint8Array> {
-  const call = { sender: ALICE, receiver, methodName, arg, ...(effective && { effective }) };
-  const submission = await network.submit(call);
-  assert.ok(submission.ok);
-  const status = await network.awaitMessage(submission.message);
-  assert.equal(status?.state, "replied", JSON.stringify(status));
-  return status.reply;
-}
-
-const update = (id: CanisterId, program: Uint8Array) => call(id, "update", program);
-
-const Install = IDL.Record({
-  mode: IDL.Variant({ install: IDL.Null }),
-  canister_id: IDL.Principal,
-  wasm_module: IDL.Vec(IDL.Nat8),
-  arg: IDL.Vec(IDL.Nat8),
-});
-const wasm = u.universalModule({});
-
-async function universal(subnet?: PrincipalId): Promise<CanisterId> {
-  const management = "" as CanisterId;
-  const create = IDL.encode([IDL.Record({ amount: IDL.Opt(IDL.Nat) })], [{ amount: [10n ** 15n] }]);
-  const reply = await call(management, "provisional_create_canister_with_cycles", create, subnet);
-  const [{ canister_id }] = IDL.decode([IDL.Record({ canister_id: IDL.Principal })], reply) as unknown as [
-    { canister_id: Principal },
-  ];
-  const arg = IDL.encode([Install], [{ mode: { install: null }, canister_id, wasm_module: wasm, arg: [] }]);
-  const id = toHex(canister_id.toUint8Array()) as CanisterId;
-  await call(management, "install_code", arg, id);
-  return id;
-}
+const update = (id: CanisterId, program: Uint8Array) => call(network, id, "update", program);
