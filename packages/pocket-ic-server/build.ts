@@ -1,6 +1,6 @@
 // Puts the server into one file, which Node reads in a sixth of the time that it takes for the sources. `npm ci` runs
 // this; bin/pocket-ic takes the file as long as no source is newer, and the sources otherwise.
-// docs/decisions/0012-the-server-in-one-file.md
+// docs/decisions/0013-the-server-in-one-file.md
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
