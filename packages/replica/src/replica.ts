@@ -115,7 +115,11 @@ export class Replica {
     const { peers, config } = options;
     this.#incoming = peers && new IncomingStreams(config.subnetId, peers, ports);
     const nodes = config.nodes.map(({ nodeId }) => nodeId);
-    this.outcalls = new Outcalls({ nodes }, { crypto: ports.crypto, executor });
+    const { onQueryEvents } = options;
+    this.outcalls = new Outcalls(
+      { nodes, ...(onQueryEvents && { onQueryEvents }) },
+      { crypto: ports.crypto, executor },
+    );
     this.outcalls.onReady = () => this.#wantBlock();
     this.backend = this.#makeBackend();
     this.#first.promise.catch(() => undefined);
