@@ -35,12 +35,17 @@ class Unreadable extends Error {}
 class LongEnough extends Error {}
 
 /** `(1, "text", record { name = "x" })`; bytes that are not Candid as text or hex. */
-export function candidText(bytes: Uint8Array, names: CandidNames, maxText = MAX_TEXT): string {
-  const show = new CandidShow(bytes, names, maxText);
+export function candidText(bytes: Uint8Array, names: CandidNames): string {
+  return messageText(bytes, names, 1);
+}
+
+/** `nested`: how many messages may be in blobs of each other. */
+function messageText(bytes: Uint8Array, names: CandidNames, nested: number): string {
+  const show = new CandidShow(bytes, names, nested);
   try {
     return show.message();
   } catch (error) {
-    if (error instanceof LongEnough) return `${show.text.slice(0, maxText)}…`;
+    if (error instanceof LongEnough) return `${show.text.slice(0, MAX_TEXT)}…`;
     if (error instanceof Unreadable) return blobText(bytes);
     throw error;
   }
@@ -69,14 +74,14 @@ class CandidShow {
   text = "";
   readonly #bytes: Uint8Array;
   readonly #names: CandidNames;
-  readonly #maxText: number;
+  readonly #nested: number;
   readonly #types: WireType[] = [];
   #at = 0;
 
-  constructor(bytes: Uint8Array, names: CandidNames, maxText: number) {
+  constructor(bytes: Uint8Array, names: CandidNames, nested: number) {
     this.#bytes = bytes;
     this.#names = names;
-    this.#maxText = maxText;
+    this.#nested = nested;
   }
 
   message(): string {
@@ -154,7 +159,7 @@ class CandidShow {
 
   /** Arguments and replies are often passed on in blobs: those are shown as what they are. */
   #blob(bytes: Uint8Array): void {
-    const text = candidText(bytes, this.#names, this.#maxText);
+    const text = this.#nested > 0 ? messageText(bytes, this.#names, this.#nested - 1) : blobText(bytes);
     this.#write(text.startsWith("(") ? `candid${text}` : text);
   }
 
@@ -220,7 +225,7 @@ class CandidShow {
 
   #write(text: string): void {
     this.text += text;
-    if (this.text.length > this.#maxText) throw new LongEnough();
+    if (this.text.length > MAX_TEXT) throw new LongEnough();
   }
 
   #big(isSigned: boolean): bigint {
