@@ -223,8 +223,8 @@ function refuseLeftOut(raw: RawInstance, subnets: readonly [SubnetKind, RawSubne
   const config = raw.icp_config;
   if (config?.beta_features === true) throw notSupported("beta_features; there are none.");
   if (config?.function_name_length_limits === false) throw notSupported("function_name_length_limits: Disabled.");
-  if (config?.canister_execution_rate_limiting === false) {
-    throw notSupported("canister_execution_rate_limiting: Disabled.");
+  if (config?.canister_execution_rate_limiting === true) {
+    throw notSupported("canister_execution_rate_limiting: Enabled; no rates are limited here.");
   }
   if (raw.disable_ingress_validation === true) {
     throw notSupported("disable_ingress_validation; signatures and expiry of requests to /api are always checked.");

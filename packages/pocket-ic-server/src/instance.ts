@@ -1,6 +1,5 @@
 // One instance: a network and the queue of operations on it. It lives until a client deletes it or the server ends;
 // what it keeps on disk is written then.
-import { createOutcallClient } from "@atoll/host-node";
 import type { Network } from "@atoll/pocket-ic";
 import { type Outcome, Refusal } from "./answers.ts";
 import { type OperationGraph, OperationQueue, type Patience } from "./operations.ts";
@@ -29,13 +28,6 @@ export class Instance {
   startProgress(delayMs: number): void {
     if (this.network.isProgressing) throw new Refusal(400, "Auto progress mode has already been enabled.");
     this.network.startProgress({ artificialDelayMs: delayMs });
-    this.#serveOutcalls();
-  }
-
-  /** Rounds run, and outcalls are answered, by request only. */
-  async stopProgress(): Promise<void> {
-    await this.network.stopProgress();
-    this.#serveOutcalls();
   }
 
   /** Runs an operation in its turn; what it changed about the instance itself is kept before its result is known. */
@@ -43,10 +35,7 @@ export class Instance {
     const keeping = async (): Promise<Outcome> => {
       const subnets = this.network.subnets.size;
       const outcome = await work(this.network);
-      if (this.network.subnets.size !== subnets) {
-        this.#disk.save();
-        this.#serveOutcalls();
-      }
+      if (this.network.subnets.size !== subnets) this.#disk.save();
       return outcome;
     };
     return this.queue.run(name, keeping, patience);
@@ -58,15 +47,8 @@ export class Instance {
     return this.#closing;
   }
 
-  /** While time follows the clock, canisters reach the real web; otherwise the test answers them. */
-  #serveOutcalls(): void {
-    const client = this.network.isProgressing ? createOutcallClient({ plainHttp: "loopback" }) : undefined;
-    for (const { replica } of this.network.subnets.values()) replica.outcalls.serve(client);
-  }
-
   async #close(): Promise<void> {
     await this.queue.close();
-    await this.stopProgress();
     await this.network.close();
     this.#disk.save();
     this.#disk.close();

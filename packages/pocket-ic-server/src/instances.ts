@@ -4,9 +4,11 @@ import { randomBytes } from "node:crypto";
 import { Network, type NetworkPorts } from "@atoll/pocket-ic";
 import { EnvironmentError } from "@atoll/types";
 import { Refusal } from "./answers.ts";
+import { canisterLines } from "./canister-lines.ts";
 import type { InstanceOptions } from "./creation.ts";
 import { Instance } from "./instance.ts";
 import type { OperationGraph } from "./operations.ts";
+import type { ServerLog } from "./server-log.ts";
 import { openStateDirectory, type StateDirectory } from "./state-directory.ts";
 
 const SEED_BYTES = 32;
@@ -14,9 +16,11 @@ const SEED_BYTES = 32;
 export class Instances {
   readonly #ports: NetworkPorts;
   readonly #graph: OperationGraph;
+  readonly #log: ServerLog;
   /** Undefined: deleted. */
   readonly #all: (Instance | undefined)[] = [];
-  constructor(ports: NetworkPorts, graph: OperationGraph) {
+  constructor(ports: NetworkPorts, graph: OperationGraph, log: ServerLog) {
+    this.#log = log;
     this.#ports = ports;
     this.#graph = graph;
   }
@@ -52,6 +56,9 @@ export class Instances {
       save: () => directory?.save(network),
       close: () => directory?.close(),
     });
+    network.onRound = (_, round) => {
+      for (const line of canisterLines(round)) this.#log.canister(line);
+    };
     this.#all.push(instance);
     return instance;
   }

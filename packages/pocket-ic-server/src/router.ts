@@ -141,7 +141,7 @@ async function answerOfInstance(
     case "stop_progress":
       return forMethods(request, {
         async POST() {
-          await instances.get(id).stopProgress();
+          await instances.get(id).network.stopProgress();
           return NULL;
         },
       });

@@ -1,7 +1,7 @@
 // The server as a process: takes the port file, listens, and ends in order however it is asked to: by a signal, by its
 // time to live, by a failure of its own.
 import { flushCompileCache } from "node:module";
-import { createNodeCrypto, inlineWasm, nodeClock, startHttpServer } from "@atoll/host-node";
+import { createNodeCrypto, createOutcallClient, inlineWasm, nodeClock, startHttpServer } from "@atoll/host-node";
 import type { TimerPort } from "@atoll/types/http";
 import { BlobStore } from "./blob-store.ts";
 import type { ServerFlags } from "./flags.ts";
@@ -36,7 +36,8 @@ export async function runServer(flags: ServerFlags): Promise<void> {
     onHardTtl: () => process.exit(HARD_TTL_EXIT_CODE),
   });
   const graph = new OperationGraph();
-  const instances = new Instances({ crypto, clock: nodeClock, timer, log }, graph);
+  const outcalls = createOutcallClient({ plainHttp: "loopback" });
+  const instances = new Instances({ crypto, clock: nodeClock, timer, log, outcalls }, graph, log);
   const instance = (id: number) => instanceHandler(instances.get(id));
   const gateways = new Gateways({ crypto, timer, lifetime, instance });
   const router = createRouter({ blobs: new BlobStore(), graph, instances, gateways, crypto, log });

@@ -164,6 +164,11 @@ describe("bodies", () => {
       [rustInstance(undefined, { bitcoind_addr: ["127.0.0.1:18444"] }), /^not supported: bitcoind_addr/],
       [rustInstance(undefined, { dogecoind_addr: ["127.0.0.1:18444"] }), /^not supported: dogecoind_addr/],
       [rustInstance(undefined, { icp_config: { beta_features: "Enabled" } }), /^not supported: beta_features/],
+      [
+        rustInstance(undefined, { icp_config: { canister_execution_rate_limiting: "Enabled" } }),
+        /^not supported: canister_execution_rate_limiting/,
+      ],
+      [rustInstance(undefined, { disable_ingress_validation: true }), /^not supported: disable_ingress_validation/],
       [rustInstance(undefined, { log_level: "loud" }), /Failed to parse log level/],
       [rustInstance(undefined, { http_gateway_config: { port: 65_536 } }), /^http_gateway_config\.port/],
       [
