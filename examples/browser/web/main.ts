@@ -25,12 +25,8 @@ start().catch(showProblem);
 
 async function start(): Promise<void> {
   const started = performance.now();
-  const failed = new Promise<never>((_, reject) => {
-    worker.addEventListener("error", ({ message }) => reject(new Error(`The Worker has failed: ${message}`)));
-  });
-  failed.catch(showProblem);
   const subnets = [{ kind: "application" }, { kind: "application" }] as const;
-  const network = await Promise.race([openNetwork(worker, { subnets }), failed]);
+  const network = await openNetwork(worker, { subnets });
   network.onLog = (_, message) => showLine({ text: message, isFailure: true });
   const status = await network.startProgress();
   showLine({ text: "Two subnets began to run in this tab.", tookMs: performance.now() - started });

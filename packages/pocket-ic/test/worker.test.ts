@@ -21,7 +21,9 @@ function open(): { channel: MessageChannel; page: MessageEnd } {
     port.start();
     return {
       postMessage: (message) => port.postMessage(message),
-      addEventListener: (type, listener) => port.on(type, (data) => listener({ data })),
+      addEventListener: (type, listener) => {
+        if (type === "message") port.on(type, (data) => listener({ data }));
+      },
     };
   };
   serveNetwork(end(channel.port2));

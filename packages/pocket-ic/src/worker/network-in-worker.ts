@@ -37,6 +37,7 @@ export class NetworkInWorker {
   constructor(worker: MessageEnd) {
     this.#worker = worker;
     worker.addEventListener("message", ({ data }) => this.#hear(data as Answer | LogEvent));
+    worker.addEventListener("error", ({ message }) => this.#fail(message));
   }
 
   open(options: OpenOptions): Promise<NetworkStatus> {
@@ -96,12 +97,6 @@ export class NetworkInWorker {
     return new Response(body.length > 0 ? (body as Uint8Array<ArrayBuffer>) : null, { status, headers });
   };
 
-  /** Rejects all that waits: for a page that hears of its Worker's end. */
-  fail(error: Error): void {
-    for (const { reject } of this.#waiting.values()) reject(error);
-    this.#waiting.clear();
-  }
-
   #ask<K extends OperationName>(operation: K, argument: Argument<K>): Promise<Result<K>> {
     const id = this.#asked++;
     const answered = new Promise<Result<OperationName>>((resolve, reject) => {
@@ -109,6 +104,13 @@ export class NetworkInWorker {
     });
     this.#worker.postMessage({ id, operation, argument });
     return answered as Promise<Result<K>>;
+  }
+
+  /** Nobody will answer any more what has been asked. */
+  #fail(reason = "its script could not be loaded"): void {
+    const error = new Error(`The Worker of the network has failed: ${reason}.`);
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
   }
 
   #hear(message: Answer | LogEvent): void {

@@ -88,8 +88,14 @@ export interface LogEvent {
   readonly message: string;
 }
 
+export interface EndEvent {
+  readonly data?: unknown;
+  readonly message?: string;
+}
+
 /** A Worker seen from the page, the page seen from a Worker, or one end of a MessageChannel. */
 export interface MessageEnd {
   postMessage(message: unknown): void;
-  addEventListener(type: "message", listener: (event: { readonly data: unknown }) => void): void;
+  /** "error": a Worker that does not load, or throws where nobody catches it. */
+  addEventListener(type: "message" | "error", listener: (event: EndEvent) => void): void;
 }
