@@ -17,7 +17,14 @@ import {
   soloReplicaOptions,
 } from "@atoll/replica";
 import type { SubnetConfig } from "@atoll/state";
-import { type CanisterId, EnvironmentError, type NetworkTopology, type PrincipalId, subnetOf } from "@atoll/types";
+import {
+  type CanisterId,
+  EnvironmentError,
+  type LogPort,
+  type NetworkTopology,
+  type PrincipalId,
+  subnetOf,
+} from "@atoll/types";
 import type { HttpHandler } from "@atoll/types/http";
 import { type NetworkSecrets, readOrMakeNetwork, type SubnetSecrets } from "./network-secrets.ts";
 import { LOCAL_KINDS, MAX_SUBNETS, type StartOptions } from "./options.ts";
@@ -184,7 +191,10 @@ class SubnetNetwork implements LocalNetwork {
       this.#tellNeighbours(config.subnetId, round);
       for (const resolve of this.#waitingForRound.splice(0)) resolve();
     };
-    const node = createNode(name, options, this.#secrets.subnets.length, { ...this.#around, onRound });
+    const log: LogPort = {
+      log: (level, message, ...more) => this.#around.log.log(level, `Subnet ${name}: ${message}`, ...more),
+    };
+    const node = createNode(name, options, this.#secrets.subnets.length, { ...this.#around, log, onRound });
     const member: Member = { ...node, kind, config };
     this.#running.set(member.id, member);
     return member;
@@ -196,7 +206,13 @@ class SubnetNetwork implements LocalNetwork {
   }
 
   async #load(members: readonly Member[]): Promise<void> {
-    const load = async ({ id, replica }: Member) => this.#loaded.set(id, await replica.start());
+    const load = async ({ id, name, replica }: Member): Promise<void> => {
+      try {
+        this.#loaded.set(id, await replica.start());
+      } catch (error) {
+        throw error instanceof EnvironmentError ? inSubnet(name, error) : error;
+      }
+    };
     await Promise.all(members.map(load));
     this.#secrets.noteBegun(members.map(({ name }) => name));
   }
@@ -281,4 +297,9 @@ class SubnetNetwork implements LocalNetwork {
     this.#adding = result.catch(() => undefined);
     return result;
   }
+}
+
+/** What is wrong with a file is said by its name, which every subnet has. */
+function inSubnet(name: string, error: EnvironmentError): EnvironmentError {
+  return new EnvironmentError(error.code, `Subnet ${name}: ${error.message}`, { cause: error });
 }
