@@ -9,6 +9,8 @@ export interface HostNames {
   readonly suffixes: readonly string[];
   /** Names for canisters beside their ids. */
   readonly resolveName?: (name: string) => CanisterId | undefined;
+  /** Whole hosts that belong to a canister, whatever their suffix; asked with each request. */
+  readonly resolveHost?: (host: string) => CanisterId | undefined;
 }
 
 export type Destination =
@@ -19,6 +21,8 @@ export type Destination =
 
 export function destinationOf(request: HttpRequest, names: HostNames): Destination {
   const host = hostName(request.headers.get("host") ?? "");
+  const canisterId = names.resolveHost?.(host);
+  if (canisterId !== undefined) return { kind: "canister", canisterId };
   const label = subdomain(host, names.suffixes);
   if (label !== undefined) return named(label, names);
   const query = request.target.indexOf("?");

@@ -23,6 +23,8 @@ export interface GatewayOptions extends CanisterCallPorts {
   readonly hostSuffixes?: readonly string[];
   /** Names of canisters beside their ids. */
   readonly resolveName?: HostNames["resolveName"];
+  /** Whole hosts that belong to canisters. */
+  readonly resolveHost?: HostNames["resolveHost"];
   /** What the front page shows; asked each time, as a driver may deploy something to show later. */
   readonly frontPage?: () => Partial<FrontPage>;
 }
@@ -34,6 +36,7 @@ export function createGateway(options: GatewayOptions): WebHandler {
   const names: HostNames = {
     suffixes: options.hostSuffixes ?? ["localhost"],
     ...(options.resolveName && { resolveName: options.resolveName }),
+    ...(options.resolveHost && { resolveHost: options.resolveHost }),
   };
   return async (request) => {
     if (isApiTarget(request.target)) return serveApi(options.api, request);

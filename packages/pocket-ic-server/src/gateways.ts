@@ -6,8 +6,9 @@ import { type HttpServer, nodeClock, nodeEntropy, startHttpServer } from "@atoll
 import type { CryptoPort } from "@atoll/types";
 import { EnvironmentError } from "@atoll/types/errors";
 import type { HttpHandler, TimerPort } from "@atoll/types/http";
-import { notSupported, Refusal } from "./answers.ts";
+import { Refusal } from "./answers.ts";
 import { type GatewayOptions, gatewayFields, gatewayOptions, type HttpsConfig } from "./creation.ts";
+import { hostsOfFile } from "./host-file.ts";
 import type { Json } from "./json.ts";
 import type { Lifetime } from "./lifetime.ts";
 import { forwardTo } from "./replica-proxy.ts";
@@ -56,7 +57,6 @@ export class Gateways {
   /** Throws a Refusal. */
   async open(options: GatewayOptions, target: ForwardTo): Promise<{ instance_id: number; port: number }> {
     const { crypto, timer, lifetime } = this.#ports;
-    if (options.domainFile !== undefined) throw notSupported("domain_custom_provider_local_file.");
     const api = "instance" in target ? this.#ports.instance(target.instance) : forwardTo(target.replica);
     const gateway = createGateway({
       api,
@@ -65,6 +65,7 @@ export class Gateways {
       clock: nodeClock,
       entropy: nodeEntropy,
       hostSuffixes: options.domains ?? ["localhost"],
+      ...(options.domainFile !== undefined && { resolveHost: hostsOfFile(options.domainFile) }),
     });
     const server = await listen({
       host: options.ipAddr ?? "127.0.0.1",

@@ -28,6 +28,8 @@ export async function runServer(flags: ServerFlags): Promise<void> {
   const log = openServerLog(flags.logLevels, process.env);
   const ending = endOnce(log);
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => ending.now());
+  // One instance that fails where nobody waits must not take the others with it.
+  process.on("unhandledRejection", (error) => log.log("error", `failed: ${String((error as Error)?.stack ?? error)}`));
   inlineWasm();
   const crypto = await createNodeCrypto();
   const lifetime = startLifetime({

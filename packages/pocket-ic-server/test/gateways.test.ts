@@ -1,11 +1,12 @@
 // Live mode over real sockets: gateways in front of an instance and of a replica's URL, their domains, TLS, what they show
 // of the instance; and how they end.
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { request as plainRequest } from "node:http";
 import { request } from "node:https";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { Actor, HttpAgent } from "@icp-sdk/core/agent";
 import { IDL } from "@icp-sdk/core/candid";
 import type { Principal } from "@icp-sdk/core/principal";
@@ -88,6 +89,20 @@ describe("a gateway", () => {
     const { id, port } = await open({ domains: ["example.test", "other.test"] });
     assert.equal((await get(port, `${web.toText()}.other.test`, "/")).body, "hello from a canister\n");
     assert.notEqual((await get(port, `${web.toText()}.localhost`, "/")).body, "hello from a canister\n");
+    await stop(id);
+  });
+
+  test("knows the hosts of a file that tools write while it runs", async () => {
+    const file = join(temporaryFolder(), "custom-domains.txt");
+    const { id, port } = await open({ domain_custom_provider_local_file: file });
+    assert.notEqual((await get(port, "web.local.localhost", "/")).body, "hello from a canister\n");
+    writeFileSync(file, `nonsense\n\nWeb.local.localhost:${web.toText()}\nother.test:aaaaa-aa\n`);
+    await pause(1_100);
+    assert.equal((await get(port, "web.local.localhost", "/")).body, "hello from a canister\n");
+    assert.notEqual((await get(port, "other.test", "/")).body, "hello from a canister\n");
+    rmSync(file);
+    await pause(1_100);
+    assert.notEqual((await get(port, "web.local.localhost", "/")).body, "hello from a canister\n");
     await stop(id);
   });
 
