@@ -24,11 +24,13 @@ export async function start(options: StartOptions, version: string, ending: Endi
   const screen = createScreen(options);
   const log: LogPort = screen.log;
   const folder = openStateFolder(options.stateDir, { clean: options.clean });
+  // It begins to load while the curves do.
+  const queries = startQueryThread(fatal);
   const crypto = await createNodeCrypto();
   const network = openNetwork(folder, options, {
     crypto,
     log,
-    queries: startQueryThread(fatal),
+    queries,
     onRound: (subnet, round) => screen.showRound(round, nameOf(subnet)),
     onQueryEvents: (subnet, events) => screen.showQueryEvents(events, nameOf(subnet)),
     http: { timer, log, implementation: { version: `atoll ${version}` } },
