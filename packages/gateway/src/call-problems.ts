@@ -72,6 +72,14 @@ const KNOWN: Readonly<Record<string, Problem | undefined>> = {
 
 function transportProblem(status: number, text: string): Problem {
   switch (status) {
+    case 400:
+      // The request was made here and is well-formed: what a network refuses about it is the canister's id.
+      return {
+        status: 404,
+        title: "Canister not found",
+        detail: "No subnet of this network hosts canisters of that id.",
+        cause: text,
+      };
     case 413:
       return {
         status: 413,

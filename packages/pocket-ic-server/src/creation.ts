@@ -40,8 +40,8 @@ interface RawSubnet {
   readonly cost_schedule: "normal" | "free" | undefined;
 }
 
-/** The earliest time that an instance can begin at. */
-const FIRST_TIME: Time = 1_620_328_630_000_000_000n;
+/** The earliest time that an instance can begin at, and the one that it begins at when nobody says. */
+export const FIRST_TIME: Time = 1_620_328_630_000_000_000n;
 const LAST_TIME: Time = 0xffff_ffff_ffff_ffffn;
 const MAX_SUBNETS = 256;
 

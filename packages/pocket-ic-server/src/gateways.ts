@@ -79,6 +79,13 @@ export class Gateways {
     return { instance_id: id, port: server.port };
   }
 
+  /** Throws a Refusal when a gateway could not listen there: before anything else is made for it. */
+  async requirePlace({ ipAddr, port }: GatewayOptions): Promise<void> {
+    const place = { host: ipAddr ?? "127.0.0.1", port: port ?? 0 };
+    const probe = await listen({ ...place, apiHandler: () => Promise.reject(new TypeError("only a probe")) });
+    await probe.close();
+  }
+
   list(): Json {
     return this.#all.flatMap((gateway) => (gateway === undefined ? [] : [describe(gateway)]));
   }
@@ -119,13 +126,17 @@ async function counted<T>(lifetime: Lifetime, serve: () => Promise<T>): Promise<
   }
 }
 
+function bindFailure({ host, port }: { readonly host: string; readonly port: number }): string {
+  return `Failed to bind to address ${host}:${port}`;
+}
+
 async function listen(options: Parameters<typeof startHttpServer>[0]): Promise<HttpServer> {
   try {
     return await startHttpServer(options);
   } catch (error) {
-    throw error instanceof EnvironmentError
-      ? new Refusal(400, `Failed to bind to address ${options.host}:${options.port}: ${error.message}`)
-      : error;
+    if (!(error instanceof EnvironmentError)) throw error;
+    const what = error.code === "TLS_UNUSABLE" ? "TLS config could not be created" : bindFailure(options);
+    throw new Refusal(400, `${what}: ${error.message}`);
   }
 }
 

@@ -5,15 +5,18 @@ import type { CanisterCall, MessageId, Network, SubnetKind } from "@atoll/pocket
 import { kindOfPublicId } from "@atoll/pocket-ic/subnet-kinds";
 import {
   type CanisterId,
+  canisterIndex,
   type IngressStatus,
   MANAGEMENT_CANISTER,
+  MAX_INGRESS_BYTES_APPLICATION,
+  MAX_INGRESS_BYTES_SYSTEM,
   type PrincipalId,
   principalToText,
   subnetOf,
   toHex,
 } from "@atoll/types";
 import { IDL } from "@icp-sdk/core/candid";
-import { done, type Outcome, Refusal } from "./answers.ts";
+import { done, notSupported, type Outcome, Refusal } from "./answers.ts";
 import { rejectResponse } from "./error-code-names.ts";
 import type { Json } from "./json.ts";
 import * as shape from "./shapes.ts";
@@ -64,6 +67,7 @@ export const statusArguments = shape.record({
 
 export async function submit(network: Network, call: CanisterCall): Promise<Outcome> {
   requireRoute(network, call);
+  requireSize(network, call);
   await addSubnetFor(network, call);
   const submission = await network.submit(call);
   if (!submission.ok) return done({ Err: rejectResponse(submission.error, false) });
@@ -128,15 +132,44 @@ function messageIdOf(network: Network, raw: ReturnType<typeof messageIdShape>): 
   return { subnet, requestId: toHex(id) };
 }
 
+/** Around the fields of a call in the envelope that it would come in. */
+const ENVELOPE_BYTES = 150;
+
+/** As the HTTP interface of a subnet refuses larger ones. */
+function requireSize({ topology }: Network, { receiver, methodName, arg, effective }: CanisterCall): void {
+  const type = subnetOf(topology, receiver === MANAGEMENT_CANISTER ? (effective ?? receiver) : receiver)?.type;
+  const most = type === "system" ? MAX_INGRESS_BYTES_SYSTEM : MAX_INGRESS_BYTES_APPLICATION;
+  const bytes = ENVELOPE_BYTES + methodName.length + arg.length;
+  if (bytes <= most) return;
+  throw bad(`Request is too large. Message byte size ${bytes} is larger than the max allowed ${most}.`);
+}
+
 function requireRoute({ topology }: Network, { receiver, effective }: CanisterCall): void {
   const target = receiver === MANAGEMENT_CANISTER ? effective : receiver;
   if (target === undefined || target === MANAGEMENT_CANISTER) return;
-  const isAddable = kindOfPublicId(target as CanisterId) !== undefined;
+  const kind = kindOfPublicId(target as CanisterId);
+  const isAddable = kind !== undefined && kind !== "nns";
   if (subnetOf(topology, target) === undefined && !isAddable) throw noRoute(target);
 }
 
+/** Ids below this number are given out, or will be, on the public network. */
+const PUBLIC_IDS = 0x0300_0000n;
+
 function noRoute(id: PrincipalId): Refusal {
-  return bad(`No subnet of this instance has the id ${principalToText(id)}, or hosts it.`);
+  const text = `The effective canister ID ${principalToText(id)}`;
+  if (kindOfPublicId(id as CanisterId) !== undefined) {
+    return bad(
+      `${text} belongs to the NNS subnet on the IC mainnet for which PocketIC provides a \`SubnetKind\`: please set up ` +
+        "your PocketIC instance with a subnet of that `SubnetKind`.",
+    );
+  }
+  const index = canisterIndex(id);
+  if (index !== undefined && index < PUBLIC_IDS) {
+    throw notSupported(
+      `${text} is one of an application subnet of the IC mainnet; only named subnets come up by themselves.`,
+    );
+  }
+  return bad(`${text} does not belong to an existing subnet and it is not a mainnet canister ID.`);
 }
 
 function bad(message: string): Refusal {

@@ -5,7 +5,7 @@ import { Network, type NetworkPorts } from "@atoll/pocket-ic";
 import { EnvironmentError } from "@atoll/types";
 import { Refusal } from "./answers.ts";
 import { canisterLines } from "./canister-lines.ts";
-import type { InstanceOptions } from "./creation.ts";
+import { FIRST_TIME, type InstanceOptions } from "./creation.ts";
 import { Instance } from "./instance.ts";
 import type { OperationGraph } from "./operations.ts";
 import type { ServerLog } from "./server-log.ts";
@@ -94,8 +94,8 @@ function openFolder(path: string): StateDirectory {
   }
 }
 
-/** An instance that is opened again goes on where it was; a later time may be asked for. */
-function startTimeOf({ startTime }: InstanceOptions, kept: bigint | undefined): { startTime?: bigint } {
-  if (kept === undefined) return startTime === undefined ? {} : { startTime };
-  return { startTime: startTime !== undefined && startTime > kept ? startTime : kept };
+/** What clients see of a fresh instance is one round later; one that is opened again has had a round at its end, too. */
+function startTimeOf({ startTime = FIRST_TIME }: InstanceOptions, kept: bigint | undefined): { startTime: bigint } {
+  if (kept === undefined) return { startTime: startTime + 1n };
+  return { startTime: startTime > kept ? startTime : kept + 2n };
 }

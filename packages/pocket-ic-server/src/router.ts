@@ -202,6 +202,7 @@ function timeoutOf({ headers }: HttpRequest): number {
 async function createInstance(instances: Instances, gateways: Gateways, request: HttpRequest): Promise<HttpResponse> {
   return created(async () => {
     const options = readCreation(bodyOf(request), isKeptInstance);
+    if (options.gateway !== undefined) await gateways.requirePlace(options.gateway);
     const instance = await instances.create(options);
     try {
       const gateway = options.gateway && (await gateways.open(options.gateway, { instance: instance.id }));

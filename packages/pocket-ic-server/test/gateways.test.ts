@@ -9,7 +9,7 @@ import { after, before, describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { Actor, HttpAgent } from "@icp-sdk/core/agent";
 import { IDL } from "@icp-sdk/core/candid";
-import type { Principal } from "@icp-sdk/core/principal";
+import { Principal } from "@icp-sdk/core/principal";
 import { canister } from "../../execution/test/canisters/build.ts";
 import { LOOPBACK_CERTIFICATE, LOOPBACK_KEY } from "../../host-node/test/loopback-certificate.ts";
 import type { Json } from "../src/json.ts";
@@ -182,7 +182,22 @@ describe("a gateway", () => {
     assert.equal(status, 400);
     assert.match(String(((json as Fields).Error as Fields).message), /already in use/);
     const states = (await send(`${server.url}/instances`)).json as string[];
-    assert.deepEqual(states.slice(before.length), ["Deleted"]);
+    assert.deepEqual(states, before);
+    const https_config = { cert_path: "", key_path: "" };
+    const unsafe = await postJson(
+      `${server.url}/instances`,
+      rustInstance(undefined, { http_gateway_config: { ...taken, port: null, https_config } }),
+    );
+    assert.match(String(((unsafe.json as Fields).Error as Fields).message), /^TLS config could not be created/);
+    const after = (await send(`${server.url}/instances`)).json as string[];
+    assert.deepEqual(after.slice(before.length), ["Deleted"]);
+  });
+
+  test("answers 404 for a page of a canister that no subnet hosts", async () => {
+    const { id, port } = await open();
+    const unhosted = Principal.fromUint8Array(Uint8Array.of(0, 0, 0, 255, 255, 255, 255, 255, 1, 1));
+    assert.equal((await get(port, `${unhosted.toText()}.localhost`, "/index.html")).status, 404);
+    await stop(id);
   });
 });
 

@@ -25,7 +25,10 @@ import {
 import { endAll, type Server, startServer } from "./server-process.ts";
 
 const START = 1_620_328_630_000_000_000n;
+/** What a fresh instance shows: its subnets have had their first round. */
+const FRESH = START + 1n;
 const FREE = { cost_schedule: "Free" };
+const UNHOSTED = Principal.fromUint8Array(Uint8Array.of(0, 0, 0, 255, 255, 255, 255, 255, 1, 1));
 let server: Server;
 let counter: Uint8Array;
 before(async () => {
@@ -105,14 +108,21 @@ describe("an instance", () => {
         .sort(),
       ["Application", "II"],
     );
-    await assert.rejects(pic.createCanister(undefined, Principal.fromText("ryjl3-tyaaa-aaaaa-aaaba-cai")));
+    for (const [text, message] of [
+      ["ryjl3-tyaaa-aaaaa-aaaba-cai", /belongs to the NNS subnet on the IC mainnet/],
+      ["jujpo-eqaaa-aaaao-p777q-cai", /"not supported: .* application subnet of the IC mainnet/],
+      ["nti35-np7aa-aaaaa-aaaaa-cai", /does not belong to an existing subnet and it is not a mainnet canister ID/],
+      ["2vxsx-fae", /does not belong to an existing subnet and it is not a mainnet canister ID/],
+    ] as const) {
+      await assert.rejects(pic.createCanister(undefined, Principal.fromText(text)), message);
+    }
   });
 
   test("begins at the time that is asked for, and its creation refuses what is wrong with one", async () => {
     const later = START + 1_000_000_000_000n;
     const at = (nanos_since_epoch: bigint) => ({ initial_time: { Timestamp: { nanos_since_epoch } } });
     const pic = await RustClient.create(server.url, rustInstance(undefined, at(later)));
-    assert.deepEqual(await pic.get("read/get_time"), { nanos_since_epoch: later });
+    assert.deepEqual(await pic.get("read/get_time"), { nanos_since_epoch: later + 1n });
     const refused = await postJson(`${server.url}/instances`, rustInstance(undefined, at(START - 1n)));
     assert.equal(refused.status, 400);
     assert.match(String(((refused.json as Fields).Error as Fields).message), /must be no earlier than/);
@@ -175,6 +185,11 @@ describe("calls", () => {
     await assert.rejects(elsewhere, /400 .*BadIngressMessage/);
   });
 
+  test("larger than a message may be are refused", async () => {
+    const { pic, id } = await withCounter();
+    await assert.rejects(pic.update(id, "inc", new Uint8Array(2_097_153)), /400 .*Request is too large/);
+  });
+
   test("have a status that only their caller may ask for", async () => {
     const { pic, id } = await withCounter();
     const { Ok } = (await pic.post("update/submit_ingress_message", pic.call(id, "inc", EMPTY))) as { Ok: Fields };
@@ -198,7 +213,7 @@ describe("calls", () => {
     const effective_principal = { SubnetId: principalBase64(Principal.fromText(subnet as string)) };
     const unknown = { effective_principal, message_id: base64(new Uint8Array(32)) };
     await assert.rejects(pic.post("update/await_ingress_message", unknown), /after 100 rounds/);
-    assert.deepEqual(await pic.get("read/get_time"), { nanos_since_epoch: START + 101n });
+    assert.deepEqual(await pic.get("read/get_time"), { nanos_since_epoch: FRESH + 101n });
   });
 
   test("may run longer than the client waits", async () => {
@@ -219,6 +234,11 @@ describe("calls", () => {
     const headers = { "content-type": "application/cbor" };
     const large = await send(`${pic.url}/api/v2/canister/${id.toText()}/query`, { method: "POST", body, headers });
     assert.equal(large.status, 413);
+    const nobody = Principal.fromUint8Array(new Uint8Array(29).fill(42));
+    for (const path of [`canister/${UNHOSTED.toText()}`, `subnet/${nobody.toText()}`]) {
+      const { status: refused } = await send(`${pic.url}/api/v2/${path}/read_state`, { method: "POST", headers });
+      assert.equal(refused, 400, path);
+    }
   });
 });
 
@@ -226,9 +246,9 @@ describe("time", () => {
   test("moves with rounds and when it is set, and never back", async () => {
     const pic = await RustClient.create(server.url);
     const time = async () => ((await pic.get("read/get_time")) as Fields).nanos_since_epoch as bigint;
-    assert.equal(await time(), START);
+    assert.equal(await time(), FRESH);
     assert.equal(await pic.post("update/tick", { blockmakers: null }), null);
-    assert.equal(await time(), START + 1n);
+    assert.equal(await time(), FRESH + 1n);
     const later = START + 10n ** 15n + 7n;
     assert.equal(await pic.post("update/set_time", { nanos_since_epoch: later }), null);
     assert.equal(await pic.post("update/set_time", { nanos_since_epoch: later }), null);

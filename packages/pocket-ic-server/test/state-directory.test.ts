@@ -42,10 +42,13 @@ describe("a state folder", () => {
     await first.post("update/set_time", { nanos_since_epoch: 1_900_000_000_000_000_000n });
     await first.createCanister(undefined, Principal.fromText("rdmx6-jaaaa-aaaaa-aaadq-cai"));
     const topology = await first.get("read/topology");
+    const before = (await first.get("read/get_time")) as { nanos_since_epoch: bigint };
     assert.equal((await first.drop()).status, 200);
 
     // Which subnets there are is in the folder.
     const second = await RustClient.create(server.url, kept(folder));
+    // A round at the end of the one and at the beginning of the other.
+    assert.deepEqual(await second.get("read/get_time"), { nanos_since_epoch: before.nanos_since_epoch + 2n });
     assert.deepEqual(await second.get("read/topology"), topology);
     assert.deepEqual(second.subnets("II").length, 1);
     assert.equal(nat(await second.query(id, "get", EMPTY)), 1n);
