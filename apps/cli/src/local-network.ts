@@ -10,6 +10,7 @@ import {
   createNetworkHandler,
   type DescribedSubnet,
   delegationSource,
+  developmentAnswer,
   type ExecutedRound,
   type HttpInterfaceOptions,
   type Replica,
@@ -60,15 +61,28 @@ export function openNetwork(
   return new SubnetNetwork(secrets, { ...around, folder });
 }
 
+const NOT_EXTENDED =
+  "This network is one subnet that hosts all canister ids, which cannot get others beside it: start one with --subnet, " +
+  "in a state folder of its own.";
+
 function soloNetwork(folder: StateFolder, options: { sample: boolean }, around: NetworkSurroundings): LocalNetwork {
   const { crypto, http } = around;
   const replicaOptions = soloReplicaOptions(readOrMakeSecrets(folder, crypto, options), crypto);
   const node = createNode(SUBNET, replicaOptions, 1, { ...around, folder });
   const { replica } = node;
+  const handle = createHttpHandler(replica.backend, { ...http, topology: true });
+  const development = {
+    subnets: () => [],
+    defaultSubnet: () => node.id,
+    addSubnet: async () => ({ refused: NOT_EXTENDED }),
+  };
   return {
     rootKey: replicaOptions.rootKey,
     subnets: [{ id: node.id, kind: "application", name: SUBNET }],
-    api: createHttpHandler(replica.backend, { ...http, topology: true }),
+    api: async (request) => {
+      const isAsked = request.target.startsWith("/_/subnets");
+      return (isAsked && (await developmentAnswer(development, request))) || handle(request);
+    },
     defaultReplica: replica,
     replicaOf: () => replica,
     async load() {

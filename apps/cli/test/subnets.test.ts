@@ -247,6 +247,13 @@ test("what is missing of a network is told, and what cannot be asked for", async
     solo.subnets.map(({ kind }) => kind),
     ["application"],
   );
+  const added = await fetch(`${solo.gatewayUrl}/_/subnets`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: '{"kind":"application"}',
+  });
+  assert.equal(added.status, 400);
+  assert.match(await added.text(), /one subnet .*--subnet/);
   await solo.kill("SIGTERM");
   assertRefused(await start(single, "--subnet", "application"), single, "one subnet");
   assert.deepEqual((await startNetwork({ stateDir: single })).rootKey, solo.rootKey);
