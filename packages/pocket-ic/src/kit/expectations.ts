@@ -5,7 +5,7 @@ import type { CallFigures, CallReport } from "./call-report.ts";
 import { grouped } from "./candid-text.ts";
 import { CanisterReject } from "./canister-reject.ts";
 import { isSame, shown } from "./same-values.ts";
-import { SubmittedCall } from "./submitted-call.ts";
+import { callBehind, SubmittedCall } from "./submitted-call.ts";
 
 /** What is left out matches everything. */
 export interface ExpectedReject {
@@ -28,7 +28,7 @@ export interface Budget {
   readonly byCanister?: Readonly<Record<string, Partial<CallFigures>>>;
 }
 
-/** A call, or the promise of one; where only the outcome is of interest also what an actor gives. */
+/** A call, the promise of one, or what an actor's method gives. */
 export type Expected<Result> = SubmittedCall<Result> | Promise<SubmittedCall<Result> | Result>;
 
 /** As `node:assert` throws it: test runners show `actual` and `expected`. */
@@ -36,16 +36,13 @@ export class ExpectationError extends Error {
   override readonly name = "AssertionError";
   readonly code = "ERR_ASSERTION";
   readonly generatedMessage = false;
-  readonly operator: string;
+  /** Test runners know what this one means: they show `actual` and `expected` one against the other. */
+  readonly operator = "deepStrictEqual";
   readonly actual: unknown;
   readonly expected: unknown;
 
-  constructor(
-    message: string,
-    { operator, actual, expected }: { operator: string; actual: unknown; expected: unknown },
-  ) {
+  constructor(message: string, actual: unknown, expected: unknown) {
     super(message);
-    this.operator = operator;
     this.actual = actual;
     this.expected = expected;
   }
@@ -57,7 +54,7 @@ export async function expectReject(call: Expected<unknown>, expected: ExpectedRe
   const { code, errorCode, errorName, message } = expected;
   if (!(outcome.error instanceof CanisterReject)) {
     if (outcome.error !== undefined) throw outcome.error;
-    fail(`The call was to be rejected, but it answered ${shown(outcome.value)}.`, "expectReject", outcome, expected);
+    fail(`The call was to be rejected, but it answered ${shown(outcome.value)}.`, outcome, expected);
   }
   const { error } = outcome;
   const differs =
@@ -73,7 +70,7 @@ export async function expectReject(call: Expected<unknown>, expected: ExpectedRe
     message: error.rejectMessage,
   };
   const sentence = `The call was rejected, but not as expected: ${error.errorCode}: ${error.rejectMessage}`;
-  throw new ExpectationError(withTree(sentence, outcome.tree), { operator: "expectReject", actual, expected });
+  throw new ExpectationError(withTree(sentence, outcome.tree), actual, expected);
 }
 
 /** The value of the reply, when it is the one expected. Throws ExpectationError with the tree when it is not. */
@@ -83,19 +80,18 @@ export async function expectReply<Result>(call: Expected<Result>, expected: Resu
     if (!(outcome.error instanceof CanisterReject)) throw outcome.error;
     const { error } = outcome;
     const sentence = `The call was to reply ${shown(expected)}, but it was rejected: ${error.message}`;
-    throw new ExpectationError(sentence, { operator: "expectReply", actual: error, expected });
+    throw new ExpectationError(sentence, error, expected);
   }
   if (isSame(outcome.value, expected)) return outcome.value as Result;
   const sentence = `The call was to reply ${shown(expected)}, but it replied ${shown(outcome.value)}.`;
-  return fail(sentence, "expectReply", outcome, expected);
+  return fail(sentence, outcome, expected);
 }
 
 /** The report of a call that stayed within its budget. Rejects as `answer` when it failed. Needs a traced network. */
-export async function expectBudget(
-  call: SubmittedCall<unknown> | Promise<SubmittedCall<unknown>>,
-  budget: Budget,
-): Promise<CallReport> {
-  const submitted = await call;
+export async function expectBudget(call: Expected<unknown>, budget: Budget): Promise<CallReport> {
+  const submitted = (await callBehind(call)) ?? (await call);
+  if (!(submitted instanceof SubmittedCall))
+    throw new TypeError("only calls have a budget: queries cost their canister nothing");
   await submitted.reply();
   const report = submitted.report();
   const over = [
@@ -106,11 +102,7 @@ export async function expectBudget(
   ];
   if (over.length === 0) return report;
   const sentence = `The call is over its budget: ${over.join("; ")}.`;
-  throw new ExpectationError(withTree(sentence, submitted.tree()), {
-    operator: "expectBudget",
-    actual: report,
-    expected: budget,
-  });
+  throw new ExpectationError(withTree(sentence, submitted.tree()), report, budget);
 }
 
 function exceeded(whose: string, actual: Partial<CallReport>, budget: Budget): string[] {
@@ -131,18 +123,17 @@ interface Outcome {
 async function outcomeOf(call: Expected<unknown>): Promise<Outcome> {
   let submitted: SubmittedCall<unknown> | undefined;
   try {
+    const behind = await callBehind(call);
     const given = await call;
-    if (!(given instanceof SubmittedCall)) return { value: given, tree: "" };
-    submitted = given;
-    const value = await submitted.answer();
-    return { value, tree: submitted.tree() };
+    submitted = given instanceof SubmittedCall ? given : behind;
+    return { value: given instanceof SubmittedCall ? await given.answer() : given, tree: submitted?.tree() ?? "" };
   } catch (error) {
-    return { error, tree: submitted?.tree() ?? (error instanceof CanisterReject ? error.tree : "") };
+    return { error, tree: error instanceof CanisterReject ? error.tree : (submitted?.tree() ?? "") };
   }
 }
 
-function fail(sentence: string, operator: string, { value, tree }: Outcome, expected: unknown): never {
-  throw new ExpectationError(withTree(sentence, tree), { operator, actual: value, expected });
+function fail(sentence: string, { value, tree }: Outcome, expected: unknown): never {
+  throw new ExpectationError(withTree(sentence, tree), value, expected);
 }
 
 function withTree(sentence: string, tree: string): string {

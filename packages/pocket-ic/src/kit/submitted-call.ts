@@ -99,3 +99,18 @@ export class SubmittedCall<Result> {
     return new CanisterReject(this.called, error, this.tree());
   }
 }
+
+/** The calls that actors made, by the promises that they gave. */
+const behind = new WeakMap<Promise<unknown>, Promise<SubmittedCall<unknown>>>();
+
+/** The answer of a call, as a promise that knows which call it is the answer of. */
+export function answerOf<Result>(call: Promise<SubmittedCall<Result>>): Promise<Result> {
+  const answer = call.then((submitted) => submitted.answer());
+  behind.set(answer, call);
+  return answer;
+}
+
+/** Undefined: not an actor's promise of an update. Rejects when the call was not let in. */
+export async function callBehind(promise: unknown): Promise<SubmittedCall<unknown> | undefined> {
+  return promise instanceof Promise ? behind.get(promise) : undefined;
+}

@@ -12,7 +12,7 @@ import { type ManagementMethodName, manage, queryManagement } from "./management
 import { idOf, type PrincipalLike, toPrincipal } from "./principals.ts";
 import type { Session } from "./session.ts";
 import { candidSettings, type SettingsChange } from "./settings.ts";
-import type { SubmittedCall } from "./submitted-call.ts";
+import { answerOf, type SubmittedCall } from "./submitted-call.ts";
 
 export interface UpgradeOptions extends InitArgument {
   readonly wasm: Uint8Array;
@@ -63,7 +63,7 @@ export class TestCanister<Service = AnyService> {
    */
   get actor(): TestActor<Service> {
     this.#actor ??= makeActor<Service>(this.#candid(), (method, args) =>
-      method.isQuery ? this.#query(method, args) : this.#update(method, args),
+      method.isQuery ? this.#query(method, args) : answerOf(this.#submit(method, args)),
     );
     return this.#actor;
   }
@@ -223,11 +223,7 @@ export class TestCanister<Service = AnyService> {
     return decodeReply(method, await this.#session.query(this.#call(method, args)));
   }
 
-  async #update(method: CandidMethod, args: readonly unknown[]): Promise<unknown> {
-    return (await this.#submit(method, args)).answer();
-  }
-
-  #submit<Result>(method: CandidMethod, args: readonly unknown[]): Promise<SubmittedCall<Result>> {
+  async #submit<Result>(method: CandidMethod, args: readonly unknown[]): Promise<SubmittedCall<Result>> {
     return this.#session.submit(this.#call(method, args), (reply) => decodeReply(method, reply) as Result);
   }
 

@@ -105,6 +105,8 @@ describe("a reply", () => {
     const error = await failureOf(expectReply(front.submit("callEcho", back.id, "other"), "this"));
     assert.match(error.message, /^The call was to reply "this", but it replied "other"\.\n\nfront\.callEcho\(/);
     assert.deepEqual([(error as ExpectationError).actual, (error as ExpectationError).expected], ["other", "this"]);
+    const byActor = await failureOf(expectReply(front.actor.callEcho(back.id, "other"), "this"));
+    assert.match(byActor.message, /└─ back\.echo\("other"\) -> \("other"\)/);
     const failed = await failureOf(expectReply(counter.submit("trapAfterChange"), undefined));
     assert.match(
       failed.message,
@@ -148,6 +150,8 @@ describe("the cost of a call", () => {
       error.message,
       /over its budget: [\d_]+ instructions, at most 100 expected; [\d_]+ cycles of back, at most 1 expected\.\n\nfront/,
     );
+    await expectBudget(front.actor.callEcho(back.id, "cost"), { messages: 2 });
+    await assert.rejects(expectBudget(counter.actor.get(), {}), /only calls have a budget/);
     const untraced = await createNetwork({ trace: false });
     const plain = await untraced.install<Counter>({ wasm: await motoko("counter"), candid: counterIdl });
     await assert.rejects(expectBudget(plain.submit("inc"), {}), /there is no trace of the call/);
