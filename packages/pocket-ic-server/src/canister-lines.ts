@@ -1,12 +1,12 @@
 // What canisters print, as lines of standard error: who, when on the network's own time, what. Clients show or hide that
 // stream; some of their users read the lines, so they look as the reference server writes them.
-import type { ExecutedRound } from "@atoll/replica";
+import type { RoundEvent } from "@atoll/execution";
 import { principalToText } from "@atoll/types";
 
 const NS_PER_MS = 1_000_000n;
 const decoder = new TextDecoder();
 
-export function canisterLines({ events }: Pick<ExecutedRound, "events">): string[] {
+export function canisterLines(events: readonly RoundEvent[]): string[] {
   return events.flatMap((event) => {
     if (event.kind !== "canister-log") return [];
     return `${when(event.time)}: [Canister ${principalToText(event.canister)}] ${printable(decoder.decode(event.text))}`;

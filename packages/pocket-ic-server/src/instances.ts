@@ -1,6 +1,7 @@
 // The instances of a server, by number: created, listed, deleted. Numbers are never given out twice, so that a client
 // with an old one is told that its instance is gone.
 import { randomBytes } from "node:crypto";
+import type { RoundEvent } from "@atoll/execution";
 import { Network, type NetworkPorts } from "@atoll/pocket-ic";
 import { EnvironmentError } from "@atoll/types";
 import { Refusal } from "./answers.ts";
@@ -56,9 +57,11 @@ export class Instances {
       save: () => directory?.save(network),
       close: () => directory?.close(),
     });
-    network.onRound = (_, round) => {
-      for (const line of canisterLines(round)) this.#log.canister(line);
+    const show = (events: readonly RoundEvent[]): void => {
+      for (const line of canisterLines(events)) this.#log.canister(line);
     };
+    network.onRound = (_, { events }) => show(events);
+    network.onQueryEvents = show;
     this.#all.push(instance);
     return instance;
   }

@@ -14,7 +14,6 @@ import { INSTANCE_ROUTES } from "../src/instance-routes.ts";
 import {
   base64,
   candid,
-  EMPTY,
   type Fields,
   postJson,
   principalBase64,
@@ -156,7 +155,8 @@ test("what a canister prints is on standard error; an outcall waits for its mock
       "m",
     ),
   );
-  await pic.update(id, "inc", EMPTY);
+  await pic.query(id, "say", candid([IDL.Text], "in a query"));
+  assert.match(server.output.stderr, new RegExp(`\\[Canister ${id.toText()}\\] in a query$`, "m"));
   await pic.post("update/submit_ingress_message", pic.call(id, "fetch", candid([IDL.Text], url)));
   await pic.post("update/tick", {});
   assert.ok(!server.output.stderr.includes("\u001b"));

@@ -76,6 +76,7 @@ export interface SubnetSurroundings {
   readonly delegation: ReplicaOptions["delegation"];
   readonly peers: SubnetPeers;
   readonly onRound: (round: ExecutedRound) => void;
+  readonly onQueryEvents: NonNullable<ReplicaOptions["onQueryEvents"]>;
   /** None: in memory only. */
   readonly storage: StoragePort | undefined;
   /** Have rounds tell of each execution. */
@@ -86,7 +87,7 @@ export interface SubnetSurroundings {
 /** The subnet, not started yet. */
 export function makeSubnet(genesis: SubnetGenesis, around: SubnetSurroundings, ports: SubnetPorts): NetworkSubnet {
   const { config } = genesis;
-  const { rootKey, rootSubnetId, delegation, peers, onRound, storage, trace, recorder } = around;
+  const { rootKey, rootSubnetId, delegation, peers, onRound, onQueryEvents, storage, trace, recorder } = around;
   const executor = new InlineExecutor(
     { config, rootKey, instances: { budget }, trace, ...(recorder && { recorder }) },
     { ...(storage && { storage }), crypto: ports.crypto, log: ports.log },
@@ -105,6 +106,7 @@ export function makeSubnet(genesis: SubnetGenesis, around: SubnetSurroundings, p
       threshold: 1,
       peers,
       onRound,
+      onQueryEvents,
       ...(delegation && { delegation }),
     },
     { ...ports, entropy },
@@ -116,12 +118,12 @@ export function makeSubnet(genesis: SubnetGenesis, around: SubnetSurroundings, p
 /** The same subnet once more, as it is now, for another network. */
 export function forkSubnet(
   subnet: NetworkSubnet,
-  around: Pick<SubnetSurroundings, "delegation" | "peers" | "onRound" | "recorder">,
+  around: Pick<SubnetSurroundings, "delegation" | "peers" | "onRound" | "onQueryEvents" | "recorder">,
   ports: SubnetPorts,
 ): NetworkSubnet {
-  const { delegation, peers, onRound, recorder } = around;
+  const { delegation, peers, onRound, onQueryEvents, recorder } = around;
   const executor = subnet.executor.fork({ ...(recorder && { recorder }) });
   const entropy = subnet.entropy.fork();
-  const surroundings = { peers, onRound, ...(delegation && { delegation }) };
+  const surroundings = { peers, onRound, onQueryEvents, ...(delegation && { delegation }) };
   return { ...subnet, executor, entropy, replica: subnet.replica.fork(surroundings, { ...ports, entropy }, executor) };
 }

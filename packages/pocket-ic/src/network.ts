@@ -1,7 +1,13 @@
 // A whole network in this thread, on a time of its own: subnets with their replicas, and a driver that runs a round on
 // each of them when it is told to. It is what a test holds; the test kit and the PocketIC server are faces of it.
 // Nothing moves by itself unless automatic progress is on, and the same calls with the same seed lead to the same bytes.
-import { effectiveCanisterId, type InFlightMessage, messagesInFlight, unfitForBatch } from "@atoll/execution";
+import {
+  effectiveCanisterId,
+  type InFlightMessage,
+  messagesInFlight,
+  type RoundEvent,
+  unfitForBatch,
+} from "@atoll/execution";
 import {
   type AnswerOutcome,
   type BatchContent,
@@ -111,6 +117,8 @@ export class Network {
   #recorder: Recorder | undefined;
   /** Told of each round of each subnet, when it is over. */
   onRound: ((subnet: NetworkSubnet, round: ExecutedRound) => void) | undefined;
+  /** Told what canisters print in queries. */
+  onQueryEvents: ((events: readonly RoundEvent[]) => void) | undefined;
   #traces = new Traces();
 
   /** Throws TypeError for a network without subnets, or with two of a kind that there is one of. */
@@ -402,6 +410,7 @@ export class Network {
       delegation: isRoot ? undefined : delegationSource(rootState, id),
       peers: this.#peersOf(id),
       onRound: (round: ExecutedRound) => this.#roundEnded(id, round),
+      onQueryEvents: (events: readonly RoundEvent[]) => this.onQueryEvents?.(events),
     };
   }
 

@@ -47,6 +47,8 @@ persistent actor Fetcher {
 
   public query func get() : async Nat { count };
 
+  public query func say(text : Text) : async () { Debug.print(text) };
+
   public func incOf(peer : Principal) : async Nat {
     let other : Peer = actor (debug_show (peer));
     await other.inc()
