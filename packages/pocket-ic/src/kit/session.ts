@@ -33,6 +33,8 @@ export interface KnownCanister {
 }
 
 const MAX_ROUNDS = 100;
+/** Where rounds pass by themselves it is for the test runner to lose patience. */
+const MAX_ROUNDS_OF_PROGRESS = 100_000;
 
 export class Session implements CallSurroundings {
   readonly engine: Network;
@@ -107,7 +109,8 @@ export class Session implements CallSurroundings {
   }
 
   async awaitAnswer({ message }: SubmittedCall<unknown>): Promise<IngressStatus | undefined> {
-    for (let rounds = 0; rounds < MAX_ROUNDS; rounds++) {
+    const rounds = this.engine.isProgressing ? MAX_ROUNDS_OF_PROGRESS : MAX_ROUNDS;
+    for (let left = rounds; left > 0; left--) {
       const status = await this.engine.awaitMessage(message, 1);
       if (status !== undefined) return status;
       if (this.outcallHandler !== undefined) await answerBy(this, this.outcallHandler);

@@ -110,7 +110,7 @@ export function answerOf<Result>(call: Promise<SubmittedCall<Result>>): Promise<
   return answer;
 }
 
-/** Undefined: not an actor's promise of an update. Rejects when the call was not let in. */
+/** Undefined: not an actor's promise of an update, or the call was not let in, which the promise itself tells. */
 export async function callBehind(promise: unknown): Promise<SubmittedCall<unknown> | undefined> {
-  return promise instanceof Promise ? behind.get(promise) : undefined;
+  return promise instanceof Promise ? behind.get(promise)?.catch(() => undefined) : undefined;
 }
