@@ -38,10 +38,16 @@ function heaviest({ state }: Round): CanisterState | undefined {
   let found: CanisterState | undefined;
   for (const id of [...state.withInput].sort()) {
     const canister = state.canisters.get(id);
-    if (canister === undefined || canister.input.bytes.bestEffort <= SMALLEST) continue;
-    if (found === undefined || canister.input.bytes.bestEffort > found.input.bytes.bestEffort) found = canister;
+    if (canister === undefined || canister.input.bytes.bestEffort <= (found?.input.bytes.bestEffort ?? SMALLEST))
+      continue;
+    if (hasAnyWorthDropping(canister)) found = canister;
   }
   return found;
+}
+
+function hasAnyWorthDropping({ input }: CanisterState): boolean {
+  for (const item of input) if (inputBytes(item).bestEffort > SMALLEST) return true;
+  return false;
 }
 
 /** The subnet for which messages wait that take most, and more than so many bytes. */
@@ -91,7 +97,7 @@ function takeLargest<T>(queue: Fifo<T>, bytesOf: (item: T) => number): T | undef
 /** What those are told who look into a network. */
 const TOO_MANY = "It was dropped: there were too many messages with a deadline.";
 const DROPPED = "Response was dropped.";
-/** A canister with no more than this has nothing that is worth dropping. */
+/** A message of no more bytes is not worth dropping: what would take the place of a response is as large. */
 const SMALLEST = DROPPED.length;
 
 function dropped(response: Response): Response {

@@ -11,7 +11,7 @@ import {
   refundDropped,
   rejectRequest,
 } from "@atoll/execution";
-import { payloadBytes, pushSignal, RESPONSE_RESERVATION, requestBytes, streamTo } from "@atoll/state";
+import { type Callback, payloadBytes, pushSignal, RESPONSE_RESERVATION, requestBytes, streamTo } from "@atoll/state";
 import {
   type CanisterId,
   DEFAULT_QUEUE_CAPACITY,
@@ -95,19 +95,29 @@ function inductRequest(induction: Induction, request: Request): Signal {
 function inductResponse(induction: Induction, from: PrincipalId, index: number, response: Response): Signal {
   const { round, dropped } = induction;
   const canister = round.state.canisters.get(response.originator);
+  const callback = canister?.callbacks.get(response.callbackId);
   const isGuaranteed = response.deadlineSeconds === 0;
   // A late best-effort response, and one for a canister that is gone, are no news to anybody.
-  if (canister !== undefined && isGuaranteed) {
-    const receiver = canister.callbacks.get(response.callbackId)?.receiver;
-    if (receiver !== response.respondent && !(receiver === MANAGEMENT_CANISTER && response.respondent === from)) {
-      dropped.push({ from, index, why: "response to no call" });
-      round.state.metrics.consumedCycles += response.refund;
-      return "accept";
-    }
-    induction.memory += RESPONSE_RESERVATION - payloadBytes(response.payload);
+  const isExpected = callback === undefined ? !isGuaranteed : isAnswerTo(callback, response, from);
+  if (canister !== undefined && !isExpected) {
+    dropped.push({ from, index, why: "response to no call" });
+    round.state.metrics.consumedCycles += response.refund;
+    return "accept";
   }
-  deliverResponse(round, response);
+  if (canister !== undefined && isGuaranteed) induction.memory += RESPONSE_RESERVATION - payloadBytes(response.payload);
+  deliverResponse(round, callback === undefined ? response : withoutGain(response, callback));
   return "accept";
+}
+
+/** The management canister of another subnet answers under the id of its subnet. */
+function isAnswerTo({ receiver, deadlineSeconds }: Callback, response: Response, from: PrincipalId): boolean {
+  if (deadlineSeconds !== response.deadlineSeconds) return false;
+  return receiver === response.respondent || (receiver === MANAGEMENT_CANISTER && response.respondent === from);
+}
+
+/** No more cycles come back than were sent, whatever the other subnet says. */
+function withoutGain(response: Response, { cyclesSent }: Callback): Response {
+  return response.refund <= cyclesSent ? response : { ...response, refund: cyclesSent };
 }
 
 /** Whether the sender has as many requests in the queue of the receiver as there may be. */

@@ -47,7 +47,13 @@ import {
   type TreeChange,
 } from "@atoll/types";
 import { inductIngress } from "./induct-ingress.ts";
-import { buildStreams, expireWaitingMessages, nextWaitingCheck, rerouteWaitingMessages } from "./stream-builder.ts";
+import {
+  buildStreams,
+  canBuildStreams,
+  expireWaitingMessages,
+  nextWaitingCheck,
+  rerouteWaitingMessages,
+} from "./stream-builder.ts";
 import { processStreamSlices } from "./stream-handler.ts";
 
 /** A subnet's state with what is needed to execute on it. */
@@ -109,7 +115,7 @@ export interface RoundOutput {
   readonly executions: number;
   /** Executions suspended between two slices. */
   readonly pausedExecutions: number;
-  /** Messages are left that ran out of this round's instructions. */
+  /** The next round has something to do at once: messages that ran out of this round's instructions, say. */
   readonly hasMoreWork: boolean;
   /** The earliest time at which the state has something to do by itself; undefined: never. */
   readonly wakeAt: Time | undefined;
@@ -246,7 +252,8 @@ function takeOutput(
       state.withLowMemoryHook.size > 0 ||
       state.pendingRandomness.length > 0 ||
       state.withPending.size > 0 ||
-      state.managementQueue.length > 0,
+      state.managementQueue.length > 0 ||
+      canBuildStreams(state),
     wakeAt: wakeTime(state),
     streams: [...state.touchedStreams].sort().map((id) => positionOf(state, id)),
     dropped: round.dropped ?? [],

@@ -80,6 +80,15 @@ export function receiverOf(message: StreamMessage): PrincipalId {
   return message.kind === "response" ? message.originator : message.receiver;
 }
 
+/** Whether the next round could send something that waits: what a round gives up after its streams are built, say. */
+export function canBuildStreams(state: SubnetState): boolean {
+  return subnetsThatWait(state).some((id) => {
+    const stream = state.streams.get(id);
+    const next = stream?.waiting.peek();
+    return stream !== undefined && next !== undefined && hasRoom(stream, typeOf(state, id), next.message.kind);
+  });
+}
+
 /** When messages that wait are looked at again; undefined: none do. */
 export function nextWaitingCheck(state: SubnetState): Time | undefined {
   return subnetsThatWait(state).length === 0 ? undefined : (state.time / NS_PER_SECOND + 1n) * NS_PER_SECOND;

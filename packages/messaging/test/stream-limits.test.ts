@@ -8,6 +8,7 @@ import {
   type NetworkTopology,
   type PrincipalId,
   principalToText,
+  RejectCode,
   type RejectSignal,
   type Request,
   type Response,
@@ -188,6 +189,33 @@ describe("deadlines", () => {
     assert.equal(streamOf(a, b).waiting.length, 1);
     assert.equal(cyclesInNetwork(network), all);
   });
+
+  test("too many best-effort answers: what says that one was dropped is not dropped in turn", () => {
+    const { network, a, b } = two({ resources: { bestEffortMessageMemory: 30 } });
+    const all = cyclesInNetwork(network);
+    const arg = u.bytes(u.reply(u.repeated(7, u.int(100))));
+    step(network, a, [s.message(a.m, A, "update", callMany([B], 3, { arg, timeoutSeconds: 60, cycles: 7n }))]);
+    step(network, b);
+    step(network, a, [], { maxExecutions: 0 });
+    const payloads = [...s.canisterOf(a.m, A).input].map((item) => item.kind === "response" && item.response.payload);
+    const dropped = { kind: "reject", code: RejectCode.SYS_UNKNOWN, message: "Response was dropped." };
+    assert.deepEqual(payloads, [dropped, dropped, dropped]);
+    settle(network);
+    assert.equal(cyclesInNetwork(network), all);
+  });
+
+  test("what waits since the streams were built is work for the next round, unless there is no room", () => {
+    const { network, a, b } = two({ resources: { bestEffortMessageMemory: 30 } });
+    const arg = u.bytes(u.reply(u.bytes("more bytes than the subnet has for messages")));
+    step(network, a, [s.message(a.m, A, "update", callMany([B], 1, { arg, timeoutSeconds: 60, cycles: 7n }))]);
+    assert.equal(step(network, b, [], { maxExecutions: 0 }).hasMoreWork, true);
+    assert.equal(streamOf(b, a).waiting.length, 1, "the cycles of the request that was dropped");
+    assert.equal(step(network, b).hasMoreWork, false);
+    assert.equal(streamOf(b, a).messages.length, 1);
+    const stalled = full();
+    assert.equal(step(stalled.network, stalled.a, [ask(stalled.a, {})], { slices: [] }).hasMoreWork, false);
+    assert.equal(streamOf(stalled.a, stalled.b).waiting.length, 1);
+  });
 });
 
 // --- slices as only a subnet that errs or lies would send them, past the checks ---
@@ -242,6 +270,44 @@ describe("signals", () => {
     const migrating = [0, 1, 4, 5, 6].map((index) => `${index} canister_migrating`);
     assert.deepEqual(reasons(a, b), [...migrating, "9 canister_not_found"]);
     assert.equal(streamOf(a, b).signalsEnd, messages.length);
+  });
+
+  test("a subnet answers no call that was made to another one, nor one of the other kind", () => {
+    const network = newNetwork(["application", "application", "application"], (m) => s.newUniversal(m));
+    const [a, b] = network.subnets as [Subnet, Subnet];
+    const told = { onReply: u.reply(u.argData()), onReject: u.reply(u.bytes("rejected")) };
+    const ask = (callee: CanisterId, options: Partial<u.CallOptions>) =>
+      u.call({ callee: s.idBytes(callee), method: "update", ...told, ...options });
+    const calls = [ask(idOn(2), { timeoutSeconds: 60 }), ask(idOn(2), {}), ask(B, {}), ask(B, { timeoutSeconds: 60 })];
+    const sent = calls.map((program) => s.message(a.m, A, "update", program));
+    step(network, a, sent);
+    const { callbacks } = s.canisterOf(a.m, A);
+    const deadlines = [...callbacks.values()].map(({ deadlineSeconds }) => deadlineSeconds);
+    const [best = 0, guaranteed, other] = deadlines;
+    assert.ok(best > 0 && guaranteed === 0 && other === 0);
+    const lies = [...callbacks.keys()].map((callbackId, i): StreamMessage => {
+      return { ...RESPONSE, callbackId, refund: 0n, deadlineSeconds: [best, best, best, 0][i] as number };
+    });
+    const end = streamOf(a, b).begin;
+    step(network, a, [], { slices: [slice(b, lies, { signalsEnd: end })] });
+    assert.deepEqual(
+      a.dropped.map(({ index, why }) => `${index} ${why}`),
+      [0, 1, 2, 3].map((index) => `${index} response to no call`),
+    );
+    assert.equal(callbacks.size, 4);
+  });
+
+  test("do not tell of a refund of more than was sent: no more than that is credited", () => {
+    const { network, a, b } = two();
+    const callB = u.call({ callee: s.idBytes(B), method: "update", cycles: 5n, onReply: u.reply(u.cyclesRefunded()) });
+    const sent = s.message(a.m, A, "update", callB);
+    step(network, a, [sent]);
+    const [callbackId] = [...s.canisterOf(a.m, A).callbacks.keys()] as [number];
+    const all = cyclesInNetwork(network);
+    const answer = slice(b, [{ ...RESPONSE, callbackId, refund: 10n ** 30n }], { signalsEnd: 1 });
+    step(network, a, [], { slices: [answer] });
+    assert.equal(s.numberOf(s.replyOf(s.statusOf(a.m, sent))), 5n);
+    assert.ok(cyclesInNetwork(network) <= all);
   });
 
   test("for a queue that is full, and for memory that is used up", () => {
