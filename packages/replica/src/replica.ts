@@ -193,13 +193,11 @@ export class Replica {
     invariant(!this.#isStepping, "a replica makes one block at a time");
     this.#isStepping = true;
     try {
-      const topology = this.#topology;
       const isRound = content?.interventions === undefined;
-      const batch = this.#sequencer.nextBatch(now, {
-        ...(topology && { topology }),
-        ...(isRound && (await this.#fromOutside())),
-        ...content,
-      });
+      const fromOutside = isRound ? await this.#fromOutside() : {};
+      // Not before: slices may have been checked by a topology that came meanwhile.
+      const topology = this.#topology;
+      const batch = this.#sequencer.nextBatch(now, { ...(topology && { topology }), ...fromOutside, ...content });
       const round = await this.#executor.execute(batch);
       if (this.#topology === topology) this.#topology = undefined;
       this.#noteDurable(batch.height);

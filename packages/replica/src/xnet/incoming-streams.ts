@@ -78,7 +78,8 @@ export class IncomingStreams {
       if (!this.#isNew(source, news)) continue;
       const slice = await this.#fetch(source);
       if (slice !== undefined) slices.push(slice);
-      else this.#news.delete(source);
+      // What it has told since then is still to be had.
+      else if (this.#news.get(source) === news) this.#news.delete(source);
     }
     return slices;
   }
