@@ -17,6 +17,8 @@ export interface TestNetworkOptions {
   readonly seed?: Uint8Array;
   /** Keep what every execution did, for message trees and reports; default: true. Costs some percent of the time. */
   readonly trace?: boolean;
+  /** Keep every batch, for `TestNetwork.recording`; default: false. */
+  readonly record?: boolean;
 }
 
 export interface TestNetworkPorts {
@@ -31,11 +33,12 @@ const silent: LogPort = { log: () => undefined };
 
 /** Throws TypeError for a network without subnets, or with two of a kind that there is one of. */
 export async function createNetwork(options: TestNetworkOptions, ports: TestNetworkPorts): Promise<TestNetwork> {
-  const { subnets = [{ kind: "application" }], startTime, seed, trace = true } = options;
+  const { subnets = [{ kind: "application" }], startTime, seed, trace = true, record = false } = options;
   const engine = await Network.create(
     {
       subnets,
       trace,
+      record,
       ...(startTime !== undefined && { startTime: momentNs(startTime) }),
       ...(seed !== undefined && { seed }),
     },

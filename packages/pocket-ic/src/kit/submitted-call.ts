@@ -1,7 +1,7 @@
 // A call that was let in and is not waited for: a test looks at it between rounds, and takes its answer when it wants
 // to. Its last status is kept here, since the network forgets it after five minutes of its own time.
 // Interface specification, "Request status".
-import type { IngressStatus, UserError } from "@atoll/types";
+import { type IngressStatus, principalToText, type UserError } from "@atoll/types";
 import type { MessageId } from "../calls.ts";
 import type { CallReport } from "./call-report.ts";
 import { type CalledMethod, CanisterReject } from "./canister-reject.ts";
@@ -70,7 +70,7 @@ export class SubmittedCall<Result> {
     this.#status = status ?? this.#status;
     if (status?.state === "replied") return status.reply;
     if (status?.state === "rejected") throw this.#reject(status.error);
-    const what = `${this.called.name ?? "the canister"}.${this.called.method}`;
+    const what = `${this.called.name ?? principalToText(this.called.canister)}.${this.called.method}`;
     if (status?.state === "done") throw new Error(`${what} was answered, but the network has forgotten the answer`);
     const tree = this.tree();
     throw new Error(`${what} is not answered: ${this.#network.whyUnanswered()}${tree === "" ? "" : `\n\n${tree}`}`);

@@ -269,6 +269,14 @@ export class TestNetwork {
     return new TestNetwork(await this.#session.fork());
   }
 
+  /**
+   * All that has happened, forks included, as a file: `bin/atoll replay FILE` executes it again on any machine, so that
+   * somebody else can look at a test that failed. Throws TypeError on a network that is not made with `record: true`.
+   */
+  recording(): Promise<Uint8Array> {
+    return this.engine.recording();
+  }
+
   /** Nothing may be called after it. */
   close(): Promise<void> {
     return this.engine.close();

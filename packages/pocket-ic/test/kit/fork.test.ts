@@ -1,7 +1,9 @@
 // A prepared network forked for each test: what one does, no other sees, and each goes on from the same state.
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { createNetwork, expectReply, type TestCanister, type TestNetwork } from "@atoll/test-kit";
+import { sha256 } from "@atoll/host-node";
+import { replayRecording } from "@atoll/replica";
+import { createNetwork, expectReject, expectReply, type TestCanister, type TestNetwork } from "@atoll/test-kit";
 import { type Calls, type Counter, callsIdl, counterIdl, motoko } from "./canisters-of-tests.ts";
 
 let prepared: TestNetwork;
@@ -68,5 +70,28 @@ describe("a fork", () => {
       "no",
     );
     await fork.close();
+  });
+
+  it("is recorded with all that came before it, and that can be run again", async () => {
+    const recorded = await createNetwork({ subnets: [{ kind: "nns" }, { kind: "application" }], record: true });
+    const wasm = await motoko("counter");
+    const its = await recorded.install<Counter>({ wasm, candid: counterIdl, subnet: "nns" });
+    const hold = await recorded.hold({ to: its });
+    const first = await its.submit("inc");
+    const second = await its.submit("add", 10n);
+    const [a, b] = [await hold.next(), await hold.next()];
+    await recorded.release([b, a]);
+    await hold.end();
+    assert.deepEqual([await first.answer(), await second.answer()], [11n, 10n]);
+    const fork = await recorded.fork();
+    fork.advance({ days: 1 });
+    await fork.faults.trapNext(its, { message: "recorded" });
+    await expectReject(fork.canister(its).actor.inc(), { message: "recorded" });
+    const outcome = await replayRecording(await fork.recording(), { crypto: { sha256 } });
+    assert.equal(outcome.difference, undefined);
+    assert.equal(outcome.subnets, 2);
+    assert.ok(outcome.batches > (await replayRecording(await recorded.recording(), { crypto: { sha256 } })).batches);
+    await assert.rejects(async () => prepared.recording(), TypeError);
+    for (const network of [fork, recorded]) await network.close();
   });
 });
