@@ -15,7 +15,7 @@ export interface HoldOptions {
   /** Of a call; a hold with one holds no responses. */
   readonly method?: string;
   readonly kind?: "ingress" | "request" | "response";
-  /** Ends by itself after so many messages. */
+  /** Ends by itself after so many messages; without `to` after so many on each subnet. */
   readonly count?: number;
 }
 
@@ -120,6 +120,13 @@ export async function hold(session: Session, { to, from, method, kind, count }: 
     if (number !== undefined) places.set(subnet, number);
   }
   return new Hold(session, rule, places);
+}
+
+/** All that any rule has put aside. */
+export function allHeld(session: Session): HeldMessage[] {
+  return [...session.engine.subnets.keys()].flatMap((subnet) =>
+    heldOn(session, subnet).map((message) => new HeldMessage(session, subnet, message)),
+  );
 }
 
 /** Delivers the messages in the order of the list. Throws TypeError when one of them is not held any more. */

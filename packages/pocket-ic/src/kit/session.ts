@@ -97,6 +97,13 @@ export class Session implements CallSurroundings {
     return submitted;
   }
 
+  /** A call that was made on the network that this one is a fork of. */
+  sameCall<Result>(call: SubmittedCall<Result>): SubmittedCall<Result> {
+    const same = call.on(this);
+    this.#open.add(same);
+    return same;
+  }
+
   async query(call: CanisterCall): Promise<Uint8Array> {
     const result = await this.engine.query(call);
     if (result.kind === "replied") return result.reply;

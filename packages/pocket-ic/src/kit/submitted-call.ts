@@ -41,6 +41,13 @@ export class SubmittedCall<Result> {
     this.#decode = decode;
   }
 
+  /** The same call on another network: a fork of the one that it was made on. */
+  on(network: CallSurroundings): SubmittedCall<Result> {
+    const same = new SubmittedCall(this.message, this.called, network, this.#decode);
+    same.#status = this.#status;
+    return same;
+  }
+
   /** Request id: 64 digits of hex. */
   get id(): string {
     return this.message.requestId;

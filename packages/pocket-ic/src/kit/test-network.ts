@@ -12,7 +12,7 @@ import type { SubnetKind } from "../subnet-kinds.ts";
 import { type AnyService, CandidInterface } from "./candid-interface.ts";
 import { type Duration, type Moment, momentNs, spanNs } from "./durations.ts";
 import { Faults } from "./faults.ts";
-import { type HeldMessage, type Hold, type HoldOptions, hold, release } from "./held-messages.ts";
+import { allHeld, type HeldMessage, type Hold, type HoldOptions, hold, release } from "./held-messages.ts";
 import { type InitArgument, initArgument, installCode } from "./install.ts";
 import { manage } from "./management.ts";
 import { allMessages, type FlightMessage } from "./messages-in-flight.ts";
@@ -166,6 +166,11 @@ export class TestNetwork {
     return this.#session.submit(rawCall(call), (reply) => reply);
   }
 
+  /** The same call here: one that was made on the network that this one is a fork of. */
+  sameCall<Result>(call: SubmittedCall<Result>): SubmittedCall<Result> {
+    return this.#session.sameCall(call);
+  }
+
   /** An update and its reply. Rejects with CanisterReject. */
   async call(call: RawCall): Promise<Uint8Array> {
     return (await this.submit(call)).answer();
@@ -219,6 +224,11 @@ export class TestNetwork {
     return hold(this.#session, options);
   }
 
+  /** All messages that are put aside; of a fork those that were when it was made, too. */
+  held(): HeldMessage[] {
+    return allHeld(this.#session);
+  }
+
   /** Delivers messages that are held, in the order of the list. */
   release(messages: readonly HeldMessage[]): Promise<void> {
     return release(this.#session, messages);
@@ -263,7 +273,7 @@ export class TestNetwork {
 
   /**
    * The same network once more, as it is now, in a millisecond or two: same canisters, messages, time and names, and from
-   * here on a life of its own. `fork.canister(counter)` is its `counter`.
+   * here on a life of its own. `fork.canister(counter)` is its `counter`, `fork.sameCall(call)` a call in flight.
    */
   async fork(): Promise<TestNetwork> {
     return new TestNetwork(await this.#session.fork());

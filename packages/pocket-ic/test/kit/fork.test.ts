@@ -72,6 +72,30 @@ describe("a fork", () => {
     await fork.close();
   });
 
+  it("goes on with calls in flight, each fork in an order of its own", async () => {
+    const hold = await prepared.hold({ to: counter, kind: "ingress" });
+    const inc = await counter.submit("inc");
+    const add = await counter.submit("add", 10n);
+    await hold.next();
+    await hold.next();
+    for (const order of [[0, 1] as const, [1, 0] as const]) {
+      const fork = await prepared.fork();
+      const held = fork.held();
+      assert.deepEqual(
+        held.map(({ message }) => message.method),
+        ["inc", "add"],
+      );
+      await fork.release(order.flatMap((i) => held[i] ?? []));
+      const answers = await Promise.all([fork.sameCall(inc).answer(), fork.sameCall(add).answer()]);
+      assert.deepEqual(answers, order[0] === 0 ? [6n, 16n] : [16n, 15n]);
+      await fork.close();
+    }
+    assert.equal(inc.status(), "received");
+    await hold.end();
+    assert.deepEqual(prepared.held(), []);
+    assert.equal(await add.answer(), 16n);
+  });
+
   it("is recorded with all that came before it, and that can be run again", async () => {
     const recorded = await createNetwork({ subnets: [{ kind: "nns" }, { kind: "application" }], record: true });
     const wasm = await motoko("counter");
