@@ -70,8 +70,9 @@ export class Outcalls {
   }
 
   /** With the same outcalls, answered or not; what is being made for this one is pending there again. */
-  fork(ports: OutcallsPorts): Outcalls {
-    const fork = new Outcalls(this.#options, ports);
+  fork({ onQueryEvents }: Pick<OutcallsOptions, "onQueryEvents">, ports: OutcallsPorts): Outcalls {
+    const { nodes } = this.#options;
+    const fork = new Outcalls({ nodes, ...(onQueryEvents && { onQueryEvents }) }, ports);
     for (const [outcall, request] of this.#open) fork.#open.set(outcall, request);
     for (const [outcall, response] of this.#ready) fork.#ready.set(outcall, response);
     return fork;

@@ -140,7 +140,7 @@ export class Replica {
     fork.#sequencer = this.#sequencer.fork(fork.#pool, ports.entropy);
     fork.#access = new Map(this.#access);
     fork.#origins = new Map(this.#origins);
-    fork.outcalls = this.outcalls.fork({ crypto: ports.crypto, executor });
+    fork.outcalls = this.outcalls.fork(surroundings, { crypto: ports.crypto, executor });
     fork.outcalls.onReady = () => fork.#wantBlock();
     if (surroundings.peers !== undefined) fork.#incoming = this.#incoming?.fork(surroundings.peers, ports);
     fork.#tree = this.#tree;

@@ -2,7 +2,7 @@
 // rejected with what each proposed. Limits and texts of the replica (client.rs, payload_builder.rs); checklist 4.6.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { executeQuery } from "@atoll/execution";
+import { executeQuery, type QueryCall } from "@atoll/execution";
 import { sha256 } from "@atoll/host-node";
 import { MemoryStorage } from "@atoll/state";
 import {
@@ -178,6 +178,20 @@ describe("a transform function", async () => {
     }
     const gone = by("clean", { canister: "0000000000ffffff0101" as CanisterId });
     assert.match(shown(await agreed(gone, ok("a"))), /^3 IC0301: Canister \S+ not found$/);
+  });
+
+  test("is told of to who listens to its network, and not to that of which it is a fork", async () => {
+    const told: string[] = [];
+    const listener = (name: string) => ({ onQueryEvents: () => void told.push(name) });
+    const query = async (call: QueryCall) => executeQuery(m.queries, call);
+    const ports = { crypto: { sha256 }, executor: { query } };
+    const outcalls = new Outcalls({ nodes: nodesOf(1), ...listener("parent") }, ports);
+    outcalls.note({ began: open(by("broken")).outcalls.pending(), ended: [] });
+    const fork = outcalls.fork(listener("fork"), ports);
+    await fork.answer(5, [ok("a")]);
+    assert.deepEqual(told, ["fork"]);
+    await outcalls.answer(5, [ok("a")]);
+    assert.deepEqual(told, ["fork", "parent"]);
   });
 
   test("that never ends uses up the instructions of a query", async () => {

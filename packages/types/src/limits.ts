@@ -42,6 +42,8 @@ export const MAX_STREAM_SIGNALS = 10_000;
 /** Messages from another subnet that a system subnet lets into its own stream's way, and twice that into it. */
 export const SYSTEM_SUBNET_STREAM_MESSAGES = 100;
 export const MAX_CERTIFIED_SLICE_BYTES = 4 * MiB;
+/** A block takes no further slices once it has so many bytes of them. */
+export const TARGET_SLICE_BYTES_PER_BLOCK = 10 * MiB;
 
 // Memory.
 export const WASM_PAGE_BYTES = 64 * KiB;

@@ -11,6 +11,7 @@ import {
   principalToText,
   type StreamSlice,
   type SubnetRecord,
+  TARGET_SLICE_BYTES_PER_BLOCK,
 } from "@atoll/types";
 import { type SliceExpectations, sliceExpectations } from "./expectations.ts";
 import { verifySlice } from "./verify-slice.ts";
@@ -36,6 +37,8 @@ export class IncomingStreams {
   readonly #cache = new SignatureCache();
   readonly #positions = new Map<PrincipalId, StreamPosition>();
   readonly #news = new Map<PrincipalId, StreamNews>();
+  /** The last one that the last block took a slice of. */
+  #last: PrincipalId | undefined;
   #topology: NetworkTopology | undefined;
 
   constructor(own: PrincipalId, peers: SubnetPeers, ports: IncomingPorts) {
@@ -48,6 +51,7 @@ export class IncomingStreams {
     const fork = new IncomingStreams(this.#own, peers, ports);
     for (const [subnet, position] of this.#positions) fork.#positions.set(subnet, position);
     for (const [subnet, news] of this.#news) fork.#news.set(subnet, news);
+    fork.#last = this.#last;
     fork.#topology = this.#topology;
     return fork;
   }
@@ -71,20 +75,32 @@ export class IncomingStreams {
     return false;
   }
 
-  /** One slice of each subnet that has something new. */
+  /** One slice of each subnet that has something new, as far as a block has room for them. */
   async gather(): Promise<StreamSlice[]> {
     const slices: StreamSlice[] = [];
-    for (const [source, news] of [...this.#news].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    let room = TARGET_SLICE_BYTES_PER_BLOCK;
+    for (const [source, news] of this.#inTurn()) {
+      if (room <= 0) break;
       if (!this.#isNew(source, news)) continue;
-      const slice = await this.#fetch(source);
-      if (slice !== undefined) slices.push(slice);
-      // What it has told since then is still to be had.
-      else if (this.#news.get(source) === news) this.#news.delete(source);
+      const fetched = await this.#fetch(source);
+      if (fetched !== undefined) {
+        slices.push(fetched.slice);
+        room -= fetched.bytes;
+        this.#last = source;
+        // Where it failed: what has been told since then is still to be had.
+      } else if (this.#news.get(source) === news) this.#news.delete(source);
     }
     return slices;
   }
 
-  async #fetch(source: PrincipalId): Promise<StreamSlice | undefined> {
+  /** By id, beginning after the last one that had its turn, so that none has to wait while others go on and on. */
+  #inTurn(): [PrincipalId, StreamNews][] {
+    const all = [...this.#news].sort(([a], [b]) => (a < b ? -1 : 1));
+    const next = all.findIndex(([source]) => source > (this.#last ?? ""));
+    return next <= 0 ? all : [...all.slice(next), ...all.slice(0, next)];
+  }
+
+  async #fetch(source: PrincipalId): Promise<{ readonly slice: StreamSlice; readonly bytes: number } | undefined> {
     const record = this.#record(source);
     const expected = this.#expectations(source);
     if (record === undefined || expected === undefined) return undefined;
@@ -92,7 +108,7 @@ export class IncomingStreams {
     if (bytes === undefined) return undefined;
     const check = { source: record, own: this.#own, expected, crypto: this.#ports.crypto, cache: this.#cache };
     const result = verifySlice(bytes, check);
-    if (result.ok) return result.slice;
+    if (result.ok) return { slice: result.slice, bytes: bytes.length };
     const from = principalToText(source);
     this.#ports.log.log("warning", `A slice of the stream from subnet ${from} was refused: ${result.reason}.`);
     return undefined;
