@@ -96,13 +96,13 @@ describe("the time to live", { concurrency: 3 }, () => {
   });
 
   test("begins again with each request", async () => {
-    const { url, exited, kill } = await startServer({ args: ["--ttl", "2"] });
+    const { url, exited, kill } = await startServer({ args: ["--ttl", "3"] });
     let isOver = false;
     void exited.then(() => {
       isOver = true;
     });
     for (let i = 0; i < 4; i++) {
-      await new Promise((resolve) => setTimeout(resolve, 900));
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
       assert.equal((await fetch(`${url}/status`)).status, 200);
     }
     assert.equal(isOver, false);
