@@ -109,6 +109,7 @@ describe("an instance", () => {
       ["Application", "II"],
     );
     for (const [text, message] of [
+      ["lxzze-o7777-77777-aaaaa-cai", /belongs to the canister allocation ranges of the test environment/],
       ["ryjl3-tyaaa-aaaaa-aaaba-cai", /belongs to the NNS subnet on the IC mainnet/],
       ["jujpo-eqaaa-aaaao-p777q-cai", /"not supported: .* application subnet of the IC mainnet/],
       ["nti35-np7aa-aaaaa-aaaaa-cai", /does not belong to an existing subnet and it is not a mainnet canister ID/],

@@ -120,6 +120,17 @@ export function canisterExists(id: CanisterId): UserError {
   return advised(ErrorCode.CanisterAlreadyInstalled, `Canister ${principalToText(id)} is already installed.`, INTERNAL);
 }
 
+/** Of the ids that the subnet gives out itself, on a network where others can be asked for by name. */
+export function givenOutHere(id: CanisterId): UserError {
+  return advised(
+    ErrorCode.InvalidManagementPayload,
+    `The \`specified_id\` ${principalToText(id)} is invalid because it belongs to the canister allocation ranges of the ` +
+      "test environment.",
+    "Use a `specified_id` that matches a canister ID on the ICP mainnet and a test environment that supports canister " +
+      "creation with `specified_id` (e.g., PocketIC).",
+  );
+}
+
 export function notHostedHere(id: CanisterId, subnet: PrincipalId): UserError {
   return advised(
     ErrorCode.CanisterNotHostedBySubnet,
