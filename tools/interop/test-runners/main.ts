@@ -3,7 +3,7 @@
 // with; without any it is the Node that runs this.
 import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { npm } from "../npm.ts";
 import { prepareProject } from "./project.ts";
@@ -42,5 +42,5 @@ function isGreen(node: string, name: string, args: readonly string[]): boolean {
   return status === 0;
 }
 
-const nodes = process.argv.slice(2);
+const nodes = process.argv.slice(2).map((path) => resolve(path));
 process.exitCode = await main(nodes.length === 0 ? [process.execPath] : nodes);
