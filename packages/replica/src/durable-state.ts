@@ -26,9 +26,17 @@ import {
   type PageStore,
   type SubnetConfig,
 } from "@atoll/state";
-import { type Batch, type CryptoPort, type Height, invariant, type LogPort, type StoragePort } from "@atoll/types";
+import {
+  type Batch,
+  type CryptoPort,
+  EnvironmentError,
+  type Height,
+  invariant,
+  type LogPort,
+  type StoragePort,
+} from "@atoll/types";
 import { StateOnDisk } from "#state-on-disk";
-import type { Recorder } from "./recording.ts";
+import type { BatchRecorder } from "./recording.ts";
 
 /** Some seconds of execution: as often a long start says how far it is. */
 const PROGRESS_INSTRUCTIONS = 10_000_000_000;
@@ -46,8 +54,8 @@ export interface DurableStateOptions {
   readonly slices?: SliceLimits;
   /** Rounds tell what happened to each message: for test kits, as it takes memory. */
   readonly trace?: boolean;
-  /** Told of the first state and of each batch. The state must be a new one. */
-  readonly recorder?: Recorder;
+  /** Told of the first state and of each batch. The state must be a new one, or one that it goes on from. */
+  readonly recorder?: BatchRecorder;
 }
 
 export interface DurableStatePorts {
@@ -124,6 +132,7 @@ export class DurableState {
       await this.machine.long.runSlice();
       const work = replayBatch(this.machine, batch);
       disk.count(batch, work);
+      this.#options.recorder?.caughtUp?.(this.#options.config.subnetId, batch);
       instructions += work.instructions;
       if (instructions < told + PROGRESS_INSTRUCTIONS) continue;
       told = instructions;
@@ -136,6 +145,7 @@ export class DurableState {
   async execute(batch: Batch): Promise<RoundOutput> {
     const isCheckpointDue = this.#disk?.isCheckpointDue(this.machine.long.size > 0) === true;
     const agreed = isCheckpointDue ? { ...batch, isCheckpoint: true } : batch;
+    this.#options.recorder?.settle?.();
     this.#disk?.append(agreed);
     await this.machine.long.runSlice();
     const output = processBatch(this.machine, agreed);
@@ -159,15 +169,29 @@ export class DurableState {
   checkpoint(): void {
     const { state, long } = this.machine;
     // What is between two slices is in no checkpoint; the batches that led to it are in the log.
-    if (this.#disk?.checkpointHeight === state.height || long.size > 0) return;
-    this.#disk?.checkpoint(state);
+    if (this.#disk === undefined || this.#disk.checkpointHeight === state.height || long.size > 0) return;
+    // The log of the batches ends here: what the recording has not got by now it will never get.
+    this.#withRecorder((recorder) => recorder.sync?.());
+    this.#disk.checkpoint(state);
   }
 
   /** Ends: nothing can be executed afterwards. */
   close(): void {
+    this.#withRecorder((recorder) => recorder.close?.());
     this.checkpoint();
     this.#disk?.close();
     this.machine.pool.clear();
+  }
+
+  /** The state does not suffer from a recording that cannot be written. */
+  #withRecorder(act: (recorder: BatchRecorder) => void): void {
+    const { recorder } = this.#options;
+    try {
+      if (recorder !== undefined) act(recorder);
+    } catch (error) {
+      if (!(error instanceof EnvironmentError)) throw error;
+      this.#log.log("warning", `The recording may not be whole: ${error.message}`);
+    }
   }
 }
 

@@ -11,6 +11,7 @@ export { InlineExecutor, type InlineExecutorOptions } from "./inline-executor.ts
 export * from "./message-tree.ts";
 export { type AnswerOutcome, agreeOn, Outcalls, type OutcallsOptions, type OutcallsPorts } from "./outcalls.ts";
 export { Recorder } from "./recording.ts";
+export type { RecordingSource } from "./recording-file.ts";
 export { type ReplayOutcome, replayRecording } from "./replay-recording.ts";
 export { Replica, type ReplicaOptions } from "./replica.ts";
 export type { BatchContent } from "./solo-sequencer.ts";

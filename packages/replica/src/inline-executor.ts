@@ -14,7 +14,7 @@ import { PageStore } from "@atoll/state";
 import { EnvironmentError, type Height } from "@atoll/types";
 import { DurableState, type DurableStateOptions, type DurableStatePorts } from "./durable-state.ts";
 import type { ExecutedRound, Executor } from "./executor.ts";
-import type { Recorder } from "./recording.ts";
+import type { BatchRecorder } from "./recording.ts";
 
 /** `instances`: give the executors of a process one budget, so that its limits hold for all of them together. */
 export type InlineExecutorOptions = Omit<DurableStateOptions, "pages">;
@@ -58,7 +58,7 @@ export class InlineExecutor implements Executor {
    * inputs, as after a checkpoint. Pages are shared until both have stopped or written them: `stop` what is not used.
    * `recorder`: a fork of this one's, if it shall be recorded.
    */
-  fork({ recorder }: { readonly recorder?: Recorder } = {}): InlineExecutor {
+  fork({ recorder }: { readonly recorder?: BatchRecorder } = {}): InlineExecutor {
     this.#mustRun();
     const { storage: _, ...ports } = this.#ports;
     const { recorder: __, ...options } = this.#options;

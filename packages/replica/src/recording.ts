@@ -4,12 +4,12 @@
 // How to record a network: make one `Recorder` for it, give it to the executor of each subnet as option `recorder`
 // (`new InlineExecutor({ config, rootKey, recorder }, ports)`), and take `recorder.file()` between two rounds. For a fork
 // of the network, `const copy = recorder.fork()` and then `executor.fork({ recorder: copy })` for each subnet, all between
-// the same two rounds: what was recorded so far is shared. `src/recording-file.ts` has the format, `replay-recording.ts`
-// executes it.
+// the same two rounds: what was recorded so far is shared. `appending-recorder.ts` is for networks that live on disk;
+// `recording-file.ts` has the format, `replay-recording.ts` executes it.
 import type { SliceLimits } from "@atoll/embedder";
 import type { RoundOutput } from "@atoll/messaging";
 import { applyChanges, EMPTY_TREE, type Labels, rootHash, type SubnetConfig } from "@atoll/state";
-import { type Batch, type CryptoPort, EnvironmentError, invariant, type PrincipalId } from "@atoll/types";
+import { type Batch, type CryptoPort, EnvironmentError, type Height, invariant, type PrincipalId } from "@atoll/types";
 import { encodeRecording } from "./recording-file.ts";
 
 /** What a subnet begins as. */
@@ -22,9 +22,31 @@ export interface RecordedGenesis {
 
 export type RecordingEntry =
   | ({ readonly kind: "genesis" } & RecordedGenesis)
-  | { readonly kind: "batch"; readonly subnet: PrincipalId; readonly batch: Batch; readonly rootHash: Uint8Array }
+  | {
+      readonly kind: "batch";
+      readonly subnet: PrincipalId;
+      readonly batch: Batch;
+      /** After it. None where a batch was recorded only when it had been executed again: a later one tells. */
+      readonly rootHash?: Uint8Array;
+    }
   /** The network was forked here: executions between two slices began again from their inputs. */
   | { readonly kind: "fork" };
+
+/** What a subnet is recorded by, as its state sees it. */
+export interface BatchRecorder {
+  /** The subnet has started; `whole` describes its state. Throws EnvironmentError when the recording cannot have it. */
+  begin(genesis: RecordedGenesis, whole: Pick<RoundOutput, "height" | "treeChanges">): void;
+  /** A batch was executed. Never throws. */
+  add(subnet: PrincipalId, batch: Batch, output: Pick<RoundOutput, "treeChanges">): void;
+  /** Before `begin`: a batch was executed again. Throws EnvironmentError when there is a gap before it. */
+  caughtUp?(subnet: PrincipalId, batch: Batch): void;
+  /** Before each batch: throws EnvironmentError when what was added could not be written and still cannot. */
+  settle?(): void;
+  /** What was added so far is on the disk to stay when it returns. Throws EnvironmentError. */
+  sync?(): void;
+  /** Nothing follows in this process. Throws EnvironmentError. */
+  close?(): void;
+}
 
 /** A stretch of a recording. Those that others go on from never change again. */
 interface Stretch {
@@ -32,7 +54,7 @@ interface Stretch {
   readonly own: RecordingEntry[];
 }
 
-export class Recorder {
+export class Recorder implements BatchRecorder {
   readonly #crypto: Pick<CryptoPort, "sha256">;
   #last: Stretch = { before: undefined, own: [] };
   readonly #trees = new Map<PrincipalId, Labels>();
@@ -49,13 +71,7 @@ export class Recorder {
 
   /** A subnet starts; `whole` describes its first state. Executors call it. Throws EnvironmentError for an older one. */
   begin({ config, rootKey, slices }: RecordedGenesis, whole: Pick<RoundOutput, "height" | "treeChanges">): void {
-    if (whole.height !== 0) {
-      throw new EnvironmentError(
-        "RECORDING",
-        `A recording begins with the first batch of a network, and this one is at height ${whole.height} already: ` +
-          "record a new network.",
-      );
-    }
+    requireNew(whole.height);
     invariant(!this.#trees.has(config.subnetId), "a subnet is recorded once");
     this.#trees.set(config.subnetId, applyChanges(EMPTY_TREE, whole.treeChanges));
     this.#last.own.push({ kind: "genesis", config, rootKey, ...(slices && { slices }) });
@@ -92,4 +108,14 @@ export class Recorder {
   file(): Uint8Array {
     return encodeRecording(this.entries());
   }
+}
+
+/** Throws EnvironmentError for a subnet that has executed batches already. */
+export function requireNew(height: Height): void {
+  if (height === 0) return;
+  throw new EnvironmentError(
+    "RECORDING",
+    `A recording begins with the first batch of a network, and this one is at height ${height} already: ` +
+      "record a new network.",
+  );
 }

@@ -14,14 +14,20 @@ import {
 } from "@atoll/types";
 import { InlineExecutor } from "./inline-executor.ts";
 import type { RecordedGenesis, RecordingEntry } from "./recording.ts";
-import { openRecording } from "./recording-file.ts";
+import { openRecording, type RecordingSource } from "./recording-file.ts";
 
 export interface ReplayOutcome {
   readonly subnets: number;
-  /** Batches whose state hash is the recorded one. */
+  /** Batches that led to the recorded state. */
   readonly batches: number;
   /** What executing them took. */
   readonly instructions: number;
+  /** Only of a file that grows: it ends after this height, and its last record is not there. */
+  readonly unfinished?: {
+    readonly height: Height;
+    /** At the end of the file, and not a whole record. */
+    readonly tornBytes: number;
+  };
   /** undefined: everything is equal. */
   readonly difference?: {
     readonly subnet: PrincipalId;
@@ -49,13 +55,16 @@ interface Replayed {
   tree: Labels;
 }
 
-/** Stops at the first difference. Rejects with EnvironmentError when the bytes are not a whole recording. */
-export async function replayRecording(file: Uint8Array, options: ReplayOptions): Promise<ReplayOutcome> {
+/** Stops at the first difference. Rejects with EnvironmentError for what is no recording, or a damaged one. */
+export async function replayRecording(
+  file: Uint8Array | RecordingSource,
+  options: ReplayOptions,
+): Promise<ReplayOutcome> {
   const { crypto, onProgress } = options;
   const recording = openRecording(file, options.crc32);
   const budget = new InstanceBudget();
   const subnets = new Map<PrincipalId, Replayed>();
-  let [entries, batches, instructions] = [0, 0, 0];
+  let [entries, batches, instructions, height] = [0, 0, 0, 0];
   for (const entry of recording.read()) {
     if (entry.kind === "genesis") await begin(subnets, entry, crypto, budget);
     else if (entry.kind === "fork")
@@ -63,9 +72,10 @@ export async function replayRecording(file: Uint8Array, options: ReplayOptions):
     else {
       const round = await execute(subnets, entry, crypto);
       instructions += round.instructions;
-      const [expected, found] = [toHex(entry.rootHash), round.rootHash];
-      if (expected !== found) {
-        const difference = { subnet: entry.subnet, height: entry.batch.height, expected, found };
+      ({ height } = entry.batch);
+      const [expected, found] = [entry.rootHash && toHex(entry.rootHash), round.rootHash];
+      if (expected !== undefined && expected !== found) {
+        const difference = { subnet: entry.subnet, height, expected, found };
         return { subnets: subnets.size, batches, instructions, difference };
       }
       batches++;
@@ -74,7 +84,8 @@ export async function replayRecording(file: Uint8Array, options: ReplayOptions):
     onProgress?.({ entries, of: recording.entries, instructions });
   }
   for (const { executor } of subnets.values()) await executor.stop();
-  return { subnets: subnets.size, batches, instructions };
+  const unfinished = recording.isEnded ? undefined : { height, tornBytes: recording.tornBytes };
+  return { subnets: subnets.size, batches, instructions, ...(unfinished && { unfinished }) };
 }
 
 async function begin(
@@ -101,7 +112,7 @@ async function execute(
   return understood("A batch in the recording cannot be executed", async () => {
     const replayed = subnets.get(subnet);
     if (replayed === undefined) throw new TypeError("its subnet has not begun");
-    if (!(recorded instanceof Uint8Array)) throw new TypeError("it has no hash");
+    if (recorded !== undefined && !(recorded instanceof Uint8Array)) throw new TypeError("it has no hash");
     const { executor } = replayed;
     checkOrder(subnet, batch, executor);
     const round = await executor.execute(batch);

@@ -136,7 +136,7 @@ describe("a file", () => {
   });
 
   test("of anything else is none", async () => {
-    for (const text of ["", "ATOLL", "ATOLLREC", "\0asm", "ATOLLREC\0\0\0\u0002", "hello, this is a text file"]) {
+    for (const text of ["", "ATOLL", "ATOLLREC", "\0asm", "ATOLLREC\0\0\0\u0003", "hello, this is a text file"]) {
       await assert.rejects(replayed(new TextEncoder().encode(text)), EnvironmentError, JSON.stringify(text));
     }
   });
