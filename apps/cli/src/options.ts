@@ -13,6 +13,8 @@ export interface StartOptions {
   readonly sample: boolean;
   /** The subnets that the network shall have at least; none: as its state folder has it, or one that hosts all ids. */
   readonly subnets: readonly SubnetKind[];
+  /** The folder that the network is recorded in. */
+  readonly record: string | undefined;
 }
 
 /** Kinds that a local network can have; further ones of PocketIC are for tests alone. */
@@ -31,7 +33,8 @@ export const LOCAL_KINDS: readonly SubnetKind[] = [
 export const MAX_SUBNETS = 32;
 
 export interface ReplayOptions {
-  readonly file: string;
+  /** A file, or a folder of them. */
+  readonly path: string;
   readonly json: boolean;
 }
 
@@ -52,12 +55,14 @@ Starts an Internet Computer on this machine.
   --subnet KIND    a network of several subnets: at least the NNS and one of this kind; can be given again and again,
                    also for more of a kind. KIND is application, system, verified-application, bitcoin, fiduciary,
                    ii, nns or sns. Later starts need it only to add subnets; none is ever removed
+  --record DIR     record a new network, one file for each subnet in that folder, for "atoll replay DIR"; a later start
+                   goes on with the recording when this is given again
   --clean          forget everything in the state folder and start a new network
   --no-sample      do not deploy the sample canister; canister ids are given out from 0
   --json           print one line of JSON when ready, and nothing else, on standard output
 
   atoll pocket-ic [options]   a server for tests of canisters, as bin/pocket-ic
-  atoll replay FILE [--json]  executes a recorded network again; exit code 1 where a state hash differs
+  atoll replay PATH [--json]  executes a recording, or all in a folder, again; exit code 1 where a state hash differs
   atoll --version, atoll --help`;
 
 export function parseCommand(args: readonly string[]): Command {
@@ -78,6 +83,7 @@ function parseStart(args: string[]): StartOptions {
     throw wrong(`"${values.port}" is not a port: give a number from 0 to 65535.`);
   const stateDir = values["state-dir"] ?? ".atoll";
   if (stateDir === "") throw wrong("--state-dir needs the name of a folder.");
+  if (values.record === "") throw wrong("--record needs the name of a folder.");
   return {
     host: values.host ?? "127.0.0.1",
     port,
@@ -86,6 +92,7 @@ function parseStart(args: string[]): StartOptions {
     json: values.json ?? false,
     sample: !(values["no-sample"] ?? false),
     subnets: parseKinds(values.subnet ?? []),
+    record: values.record,
   };
 }
 
@@ -104,10 +111,10 @@ function parseReplay(args: string[]): ReplayOptions {
   const { values, positionals } = understood(() =>
     parseArgs({ args, allowPositionals: true, options: { json: { type: "boolean" } } }),
   );
-  const [file, ...others] = positionals;
-  if (file === undefined || file === "") throw wrong("replay needs the name of a file.");
-  if (others.length > 0) throw wrong("replay takes one file.");
-  return { file, json: values.json ?? false };
+  const [path, ...others] = positionals;
+  if (path === undefined || path === "") throw wrong("replay needs the name of a file or a folder.");
+  if (others.length > 0) throw wrong("replay takes one file or one folder.");
+  return { path, json: values.json ?? false };
 }
 
 function parse(args: string[]) {
@@ -122,6 +129,7 @@ function parse(args: string[]) {
         json: { type: "boolean" },
         "no-sample": { type: "boolean" },
         subnet: { type: "string", multiple: true },
+        record: { type: "string" },
       },
     }),
   );

@@ -8,6 +8,7 @@ import {
   nodeClock,
   nodeEntropy,
   openStateFolder,
+  requireRecordingsFolder,
   startHttpServer,
 } from "@atoll/host-node";
 import { type LogPort, principalToText, toHex } from "@atoll/types";
@@ -23,6 +24,7 @@ export async function start(options: StartOptions, version: string, ending: Endi
   inlineWasm();
   const screen = createScreen(options);
   const log: LogPort = screen.log;
+  if (options.record !== undefined) requireRecordingsFolder(options.record);
   const folder = openStateFolder(options.stateDir, { clean: options.clean });
   // It begins to load while the curves do.
   const queries = startQueryThread(fatal);
@@ -30,6 +32,7 @@ export async function start(options: StartOptions, version: string, ending: Endi
   const network = openNetwork(folder, options, {
     crypto,
     log,
+    recordings: options.record,
     queries,
     onRound: (subnet, round) => screen.showRound(round, nameOf(subnet)),
     onQueryEvents: (subnet, events) => screen.showQueryEvents(events, nameOf(subnet)),

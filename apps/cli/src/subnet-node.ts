@@ -6,6 +6,7 @@ import { createOutcallClient, nodeClock, nodeEntropy, type StateFolder } from "@
 import { type ExecutedRound, Replica, type ReplicaOptions } from "@atoll/replica";
 import type { CryptoPort, LogPort, PrincipalId } from "@atoll/types";
 import { type Drive, drive } from "./drive.ts";
+import { recordingName } from "./recordings.ts";
 import { fatal } from "./signals.ts";
 import type { QueryThread } from "./threads/query-calls.ts";
 import { createThreadExecutor } from "./threads/thread-executor.ts";
@@ -26,6 +27,8 @@ export interface NodeSurroundings {
   readonly crypto: CryptoPort;
   readonly log: LogPort;
   readonly queries: QueryThread;
+  /** The folder that its subnets are recorded in, if they are. */
+  readonly recordings: string | undefined;
   onRound(subnet: string, round: ExecutedRound): void;
   onQueryEvents(subnet: string, events: readonly RoundEvent[]): void;
 }
@@ -35,7 +38,7 @@ export function createNode(
   name: string,
   options: ReplicaOptions,
   subnetCount: number,
-  { folder, crypto, log, queries, onRound, onQueryEvents }: NodeSurroundings,
+  { folder, crypto, log, queries, recordings, onRound, onQueryEvents }: NodeSurroundings,
 ): SubnetNode {
   // Makes its folder.
   folder.storage(name);
@@ -43,6 +46,7 @@ export function createNode(
     config: options.config,
     rootKey: options.rootKey,
     storagePath: join(folder.path, `subnet-${name}`),
+    recording: recordings === undefined ? undefined : { folder: recordings, file: recordingName(name) },
     subnetCount,
     checkpointBatches: testSetting("ATOLL_TEST_CHECKPOINT_BATCHES"),
     log,

@@ -76,7 +76,7 @@ export function launch(args: readonly string[], options: SpawnOptions = {}): Lau
   const ready = new Promise<Ready>((resolve, reject) => {
     child.stdout.on("data", () => {
       const [line, ...rest] = output.stdout.split("\n");
-      if (line?.startsWith("{") && rest.length > 0) resolve(readyOf(line));
+      if (line?.startsWith('{"gateway_url"') && rest.length > 0) resolve(readyOf(line));
     });
     child.on("error", reject);
     exited.then(({ code, signal, stderr }) =>

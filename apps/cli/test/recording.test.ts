@@ -102,7 +102,7 @@ describe("atoll replay", () => {
       [
         "damaged",
         damaged,
-        /^atoll: The recording is damaged: entry \d+, at byte \d+, is not what was written; .*\.\n$/,
+        /^atoll: The recording is damaged: entry \d+, at byte \d+ \(behind height 12 of subnet [-a-z0-9]+\), is not what was written; .*\.\n$/,
       ],
       [
         "cut",
@@ -121,9 +121,9 @@ describe("atoll replay", () => {
   test("refuses what it cannot read or understand in a sentence", async () => {
     const cases: readonly [readonly string[], RegExp][] = [
       [[join(folder, "nothing")], /^atoll: The recording ".*nothing" cannot be read: there is no such file\.\n$/],
-      [[folder], /^atoll: The recording ".*" cannot be read: .*\.\n$/],
-      [[], /^atoll: replay needs the name of a file\. .*\n$/],
-      [["a", "b"], /^atoll: replay takes one file\. .*\n$/],
+      [[temporaryFolder()], /^atoll: There is no recording in ".*": .*\.\n$/],
+      [[], /^atoll: replay needs the name of a file or a folder\. .*\n$/],
+      [["a", "b"], /^atoll: replay takes one file or one folder\. .*\n$/],
       [["a", "--fast"], /^atoll: Unknown option '--fast'\. .*\n$/],
     ];
     for (const [args, sentence] of cases) {

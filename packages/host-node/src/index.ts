@@ -3,6 +3,7 @@
 export { createNodeCrypto, sha256 } from "./crypto-node.ts";
 export { type HttpServer, type HttpServerOptions, startHttpServer } from "./http-server.ts";
 export { createOutcallClient, type OutcallClientOptions } from "./outcall-client.ts";
+export { keepRecording, RECORDING_SUFFIX, requireRecordingsFolder } from "./recordings-folder.ts";
 export { openStateFolder, type StateFolder } from "./state-folder.ts";
 export { NodeStorage } from "./storage-node.ts";
 export { nodeClock, nodeEntropy } from "./system-ports.ts";

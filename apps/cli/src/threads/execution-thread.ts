@@ -6,12 +6,14 @@ import { crc32 } from "node:zlib";
 import { sha256 } from "@atoll/host-node/crypto-node";
 import { NodeStorage } from "@atoll/host-node/storage-node";
 import type { ExecutedRound } from "@atoll/replica";
+import { AppendingRecorder } from "@atoll/replica/appending-recorder";
 import { DurableState } from "@atoll/replica/durable-state";
 import { PageStore } from "@atoll/state";
 import { EnvironmentError } from "@atoll/types";
 import type { ExecutionThreadData, FromExecution, ToExecution, ToReader } from "./thread-messages.ts";
 
-const { config, rootKey, storagePath, checkpointBatches, instances, deltas } = workerData as ExecutionThreadData;
+const { config, rootKey, storagePath, recording, checkpointBatches, instances, deltas } =
+  workerData as ExecutionThreadData;
 const main = parentPort;
 if (main === null) throw new Error("execution-thread.ts runs as a worker thread only");
 const answer = (message: FromExecution): void => main.postMessage(message);
@@ -63,7 +65,14 @@ async function serve(message: ToExecution): Promise<void> {
 
 function openState(): DurableState {
   return new DurableState(
-    { config, rootKey, pages, instances, ...(checkpointBatches === undefined ? {} : { checkpointBatches }) },
+    {
+      config,
+      rootKey,
+      pages,
+      instances,
+      ...(checkpointBatches === undefined ? {} : { checkpointBatches }),
+      ...(recording && { recorder: openRecorder(recording) }),
+    },
     {
       storage: new NodeStorage(storagePath),
       crypto: { sha256 },
@@ -71,6 +80,10 @@ function openState(): DurableState {
       crc32,
     },
   );
+}
+
+function openRecorder({ folder, file }: NonNullable<ExecutionThreadData["recording"]>): AppendingRecorder {
+  return new AppendingRecorder(file, { storage: new NodeStorage(folder), crypto: { sha256 }, crc32 });
 }
 
 function send({ delta, ...round }: Awaited<ReturnType<DurableState["start"]>>): void {

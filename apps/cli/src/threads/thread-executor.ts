@@ -13,6 +13,7 @@ export interface ThreadExecutorOptions {
   readonly config: SubnetConfig;
   readonly rootKey: Uint8Array;
   readonly storagePath: string;
+  readonly recording: ExecutionThreadData["recording"];
   /** How many subnets share the memory and the address space of this process. */
   readonly subnetCount: number;
   /** See DurableStateOptions. */
@@ -25,9 +26,10 @@ export interface ThreadExecutorOptions {
 
 export function createThreadExecutor(options: ThreadExecutorOptions): Executor {
   const { port1, port2 } = new MessageChannel();
-  const { config, rootKey, storagePath, checkpointBatches, onCrash } = options;
+  const { config, rootKey, storagePath, recording, checkpointBatches, onCrash } = options;
   const instances = instanceLimits(options.subnetCount);
-  const data: ExecutionThreadData = { config, rootKey, storagePath, checkpointBatches, instances, deltas: port1 };
+  const own = { config, rootKey, storagePath, recording, checkpointBatches };
+  const data: ExecutionThreadData = { ...own, instances, deltas: port1 };
   const execution = startThread("execution-thread.ts", { data, transfer: [port1], onCrash });
   const rounds = roundCalls(execution, options.log);
   return {

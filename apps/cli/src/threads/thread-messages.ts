@@ -14,6 +14,8 @@ export interface ExecutionThreadData {
   readonly rootKey: Uint8Array;
   /** Folder of the subnet's files. */
   readonly storagePath: string;
+  /** Where the subnet is recorded, if it is. */
+  readonly recording: { readonly folder: string; readonly file: string } | undefined;
   readonly checkpointBatches: number | undefined;
   readonly instances: InstanceLimits;
   /** Deltas and page slabs for the query thread. */
