@@ -13,6 +13,8 @@ export interface ServerFlags {
   /** Ends it so long after its start, whatever it does. */
   readonly hardTtlSeconds?: number;
   readonly logLevels?: string;
+  /** The folder where instances leave recordings. */
+  readonly record?: string;
 }
 
 export type ServerCommand =
@@ -35,6 +37,8 @@ A server for tests of canisters, as PocketIC's clients start it.
                        end so long after the start, with exit code 124
   -l, --log-levels LEVELS
                        off, error, warn, info, debug or trace, or a list like pocket_ic_server=debug (default info)
+      --record DIR     write what each instance did to a file in that folder when it is deleted or the server ends in
+                       order, for "atoll replay"; clients that give no flags can set ATOLL_RECORDINGS=DIR
   -V, --version        print the version
   -h, --help           print this
 
@@ -48,6 +52,7 @@ const OPTIONS = {
   ttl: { type: "string" },
   "hard-ttl": { type: "string" },
   "log-levels": { type: "string", short: "l" },
+  record: { type: "string" },
   "mainnet-routing-table": { type: "string" },
   "fetch-mainnet-routing-table": { type: "boolean" },
   "mainnet-registry-version": { type: "string" },
@@ -67,6 +72,7 @@ export function parseFlags(args: readonly string[]): ServerCommand {
   const ipAddr = values["ip-addr"] ?? "127.0.0.1";
   if (isIP(ipAddr) === 0) throw wrong(`"${ipAddr}" is not an IP address.`);
   if (values["port-file"] === "") throw wrong("--port-file needs the name of a file.");
+  if (values.record === "") throw wrong("--record needs the name of a folder.");
   const hardTtl = values["hard-ttl"];
   return {
     kind: "serve",
@@ -76,6 +82,7 @@ export function parseFlags(args: readonly string[]): ServerCommand {
       ttlSeconds: values.ttl === undefined ? DEFAULT_TTL_SECONDS : seconds("--ttl", values.ttl),
       ...(values["port-file"] !== undefined && { portFile: values["port-file"] }),
       ...(hardTtl !== undefined && { hardTtlSeconds: seconds("--hard-ttl", hardTtl) }),
+      ...(values.record !== undefined && { record: values.record }),
       ...(values["log-levels"] !== undefined && { logLevels: values["log-levels"] }),
     },
   };

@@ -7,6 +7,8 @@ import { type OperationGraph, OperationQueue, type Patience } from "./operations
 /** Where the instance is kept, if anywhere. */
 export interface InstanceDisk {
   save(): void;
+  /** Leaves the recording, if there is one. */
+  record(): Promise<void>;
   close(): void;
 }
 
@@ -49,6 +51,7 @@ export class Instance {
 
   async #close(): Promise<void> {
     await this.queue.close();
+    await this.#disk.record();
     await this.network.close();
     this.#disk.save();
     this.#disk.close();

@@ -2,6 +2,7 @@
 // with an old one is told that its instance is gone.
 import { randomBytes } from "node:crypto";
 import type { RoundEvent } from "@atoll/execution";
+import { keepRecording } from "@atoll/host-node";
 import { Network, type NetworkPorts } from "@atoll/pocket-ic";
 import { EnvironmentError } from "@atoll/types";
 import { Refusal } from "./answers.ts";
@@ -18,9 +19,12 @@ export class Instances {
   readonly #ports: NetworkPorts;
   readonly #graph: OperationGraph;
   readonly #log: ServerLog;
+  readonly #recordings: string | undefined;
   /** Undefined: deleted. */
   readonly #all: (Instance | undefined)[] = [];
-  constructor(ports: NetworkPorts, graph: OperationGraph, log: ServerLog) {
+  /** `recordings`: the folder where instances leave theirs. */
+  constructor(ports: NetworkPorts, graph: OperationGraph, log: ServerLog, recordings?: string) {
+    this.#recordings = recordings;
     this.#log = log;
     this.#ports = ports;
     this.#graph = graph;
@@ -38,6 +42,8 @@ export class Instances {
           subnets: begun.subnets,
           seed: begun.seed,
           ...(directory && { storage: directory.storage }),
+          // A recording begins with the first batch.
+          record: this.#recordings !== undefined && kept === undefined,
           ...startTimeOf(options, begun.time),
         },
         this.#ports,
@@ -53,8 +59,10 @@ export class Instances {
   }
 
   #add(network: Network, directory: StateDirectory | undefined): Instance {
-    const instance = new Instance(this.#all.length, network, this.#graph, {
+    const id = this.#all.length;
+    const instance = new Instance(id, network, this.#graph, {
       save: () => directory?.save(network),
+      record: () => this.#keepRecording(id, network),
       close: () => directory?.close(),
     });
     const show = (events: readonly RoundEvent[]): void => {
@@ -64,6 +72,22 @@ export class Instances {
     network.onQueryEvents = show;
     this.#all.push(instance);
     return instance;
+  }
+
+  async #keepRecording(id: number, network: Network): Promise<void> {
+    if (this.#recordings === undefined) return;
+    if (!network.isRecorded) {
+      this.#log.log("warning", `Instance ${id} is not recorded: it goes on from its state folder`);
+      return;
+    }
+    // What comes after it would be missing.
+    await network.stopProgress();
+    try {
+      keepRecording(this.#recordings, `instance-${id}`, await network.recording());
+    } catch (error) {
+      if (!(error instanceof EnvironmentError)) throw error;
+      this.#log.log("error", error.message);
+    }
   }
 
   /** Throws a Refusal: there never was one of that number, or it is deleted. */

@@ -1,7 +1,14 @@
 // The server as a process: takes the port file, listens, and ends in order however it is asked to: by a signal, by its
 // time to live, by a failure of its own.
 import { flushCompileCache } from "node:module";
-import { createNodeCrypto, createOutcallClient, inlineWasm, nodeClock, startHttpServer } from "@atoll/host-node";
+import {
+  createNodeCrypto,
+  createOutcallClient,
+  inlineWasm,
+  nodeClock,
+  requireRecordingsFolder,
+  startHttpServer,
+} from "@atoll/host-node";
 import type { TimerPort } from "@atoll/types/http";
 import { BlobStore } from "./blob-store.ts";
 import type { ServerFlags } from "./flags.ts";
@@ -31,6 +38,8 @@ export async function runServer(flags: ServerFlags): Promise<void> {
   // One instance that fails where nobody waits must not take the others with it.
   process.on("unhandledRejection", (error) => log.log("error", `failed: ${String((error as Error)?.stack ?? error)}`));
   inlineWasm();
+  const recordings = flags.record ?? (process.env.ATOLL_RECORDINGS || undefined);
+  if (recordings !== undefined) requireRecordingsFolder(recordings);
   const crypto = await createNodeCrypto();
   const lifetime = startLifetime({
     ...flags,
@@ -39,7 +48,7 @@ export async function runServer(flags: ServerFlags): Promise<void> {
   });
   const graph = new OperationGraph();
   const outcalls = createOutcallClient({ plainHttp: "loopback" });
-  const instances = new Instances({ crypto, clock: nodeClock, timer, log, outcalls }, graph, log);
+  const instances = new Instances({ crypto, clock: nodeClock, timer, log, outcalls }, graph, log, recordings);
   const instance = (id: number) => instanceHandler(instances.get(id));
   const gateways = new Gateways({ crypto, timer, lifetime, instance });
   const router = createRouter({ blobs: new BlobStore(), graph, instances, gateways, crypto, log });

@@ -66,7 +66,7 @@ export interface NetworkOptions {
   readonly storage?: (place: number) => StoragePort;
   /** Keeps what happened to each message, for `messageTree`; of a long life the latest part. */
   readonly trace?: boolean;
-  /** Keep all batches from the first one on, for `recording`. Not for networks that live on disk. */
+  /** Keep all batches from the first one on, in memory, for `recording`. Not for networks that go on from disk. */
   readonly record?: boolean;
 }
 
@@ -305,6 +305,10 @@ export class Network {
   /** All that a message has caused so far, on all subnets; undefined: in no block yet, or the network keeps no traces. */
   messageTree({ requestId }: MessageId): MessageNode | undefined {
     return this.#traces.treeOf(requestId);
+  }
+
+  get isRecorded(): boolean {
+    return this.#recorder !== undefined;
   }
 
   /**

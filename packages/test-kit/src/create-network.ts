@@ -1,6 +1,6 @@
 // `createNetwork` as a test in Node calls it: the ports are those of the process. The keys and curves are set up once,
 // which takes some tens of milliseconds, and serve all networks of the process.
-import { createNodeCrypto, nodeClock } from "@atoll/host-node";
+import { createNodeCrypto, keepRecording, nodeClock, requireRecordingsFolder } from "@atoll/host-node";
 import {
   createNetwork as createNetworkOn,
   type TestNetwork,
@@ -16,7 +16,8 @@ let ports: Promise<TestNetworkPorts> | undefined;
 
 /**
  * A network with nothing on it. Default: one application subnet. Throws TypeError for a network that cannot be,
- * EnvironmentError when this Node is too old.
+ * EnvironmentError when this Node is too old. Where the environment has ATOLL_RECORDINGS=DIR, each network leaves its
+ * recording in that folder when it is closed.
  */
 export async function createNetwork(options: TestNetworkOptions = {}): Promise<TestNetwork> {
   const lack = lackOfNode(process.versions.node);
@@ -34,6 +35,20 @@ async function nodePorts(): Promise<TestNetworkPorts> {
         const handle = setTimeout(callback, milliseconds);
         return () => clearTimeout(handle);
       },
+    },
+    ...recordings(process.env.ATOLL_RECORDINGS),
+  };
+}
+
+function recordings(folder: string | undefined): Pick<TestNetworkPorts, "keepRecording"> {
+  if (folder === undefined || folder === "") return {};
+  requireRecordingsFolder(folder);
+  let closed = 0;
+  return {
+    keepRecording(file) {
+      // Test files of one run are processes of their own.
+      const time = new Date().toISOString().replaceAll(":", "-").replace(".", "-");
+      keepRecording(folder, `${time}-${process.pid}-${++closed}`, file);
     },
   };
 }

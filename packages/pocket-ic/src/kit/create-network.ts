@@ -27,6 +27,8 @@ export interface TestNetworkPorts {
   readonly clock: ClockPort;
   readonly timer: TimerPort;
   readonly log?: LogPort;
+  /** Has every network recorded, and is given the recording when the network or a fork of it is closed. */
+  readonly keepRecording?: (file: Uint8Array) => void;
 }
 
 const silent: LogPort = { log: () => undefined };
@@ -38,11 +40,13 @@ export async function createNetwork(options: TestNetworkOptions, ports: TestNetw
     {
       subnets,
       trace,
-      record,
+      record: record || ports.keepRecording !== undefined,
       ...(startTime !== undefined && { startTime: momentNs(startTime) }),
       ...(seed !== undefined && { seed }),
     },
     { log: silent, ...ports },
   );
-  return new TestNetwork(new Session(engine, ports.crypto));
+  const session = new Session(engine, ports.crypto);
+  session.keepRecording = ports.keepRecording;
+  return new TestNetwork(session);
 }

@@ -43,6 +43,8 @@ export class Session implements CallSurroundings {
   readonly logs: CanisterLogs;
   /** Answers the outcalls of calls that are awaited. */
   outcallHandler: OutcallHandler | undefined;
+  /** Given the recording when the network is closed. */
+  keepRecording: ((file: Uint8Array) => void) | undefined;
   readonly #fieldNames = new FieldNames();
   /** Names of those that the test has asked for. */
   readonly identities: Map<PrincipalId, string>;
@@ -52,6 +54,7 @@ export class Session implements CallSurroundings {
     this.engine = engine;
     this.crypto = crypto;
     this.outcallHandler = from?.outcallHandler;
+    this.keepRecording = from?.keepRecording;
     this.identities = new Map(from?.identities);
     this.known = new Map(from?.known);
     this.logs = from?.logs.fork() ?? new CanisterLogs();
@@ -61,6 +64,17 @@ export class Session implements CallSurroundings {
   /** The same network once more, as it is now. */
   async fork(): Promise<Session> {
     return new Session(await this.engine.fork(), this.crypto, this);
+  }
+
+  async close(): Promise<void> {
+    const keep = this.keepRecording;
+    this.keepRecording = undefined;
+    if (keep !== undefined) {
+      // What comes after it would be missing.
+      await this.engine.stopProgress();
+      keep(await this.engine.recording());
+    }
+    await this.engine.close();
   }
 
   identity(name: string): TestIdentity {

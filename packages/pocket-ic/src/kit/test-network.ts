@@ -289,7 +289,7 @@ export class TestNetwork {
 
   /** Nothing may be called after it. */
   close(): Promise<void> {
-    return this.engine.close();
+    return this.#session.close();
   }
 
   #creator({ as }: CreateOptions): PrincipalId {
