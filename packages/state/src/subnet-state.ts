@@ -191,8 +191,9 @@ export interface SubnetState {
   // Indexes.
   /** Canisters with something in their input queue. */
   readonly withInput: Set<CanisterId>;
-  /** Running canisters whose module exports canister_heartbeat. */
+  /** Canisters with an execution that takes many rounds. */
   readonly withPending: Set<CanisterId>;
+  /** Running canisters whose module exports canister_heartbeat. */
   readonly withHeartbeat: Set<CanisterId>;
   /** Running canisters with a global timer set. */
   readonly withTimer: TimerIndex<CanisterId>;

@@ -1,13 +1,13 @@
 // The HTTP interface of a whole network: each request goes to the subnet that its path is about, as the routers in
 // front of the public network do it. A canister belongs to the subnet whose ranges hold its id; calls about no canister
 // yet go to the subnet that takes new ones. Interface specification, "HTTPS interface".
-import { MANAGEMENT_CANISTER, type NetworkTopology, type PrincipalId, principalFromText, subnetOf } from "@atoll/types";
+import { MANAGEMENT_CANISTER, type NetworkTopology, type PrincipalId, subnetOf } from "@atoll/types";
 import type { HttpHandler } from "@atoll/types/http";
 import type { ReplicaBackend, ReplicaHealth } from "../backend.ts";
 import { textAnswer } from "./answers.ts";
 import { developmentAnswer, type NetworkForDevelopment } from "./development.ts";
 import type { HttpInterfaceOptions } from "./endpoint.ts";
-import { createHttpHandler } from "./router.ts";
+import { createHttpHandler, parseId } from "./router.ts";
 
 export interface NetworkBackends {
   topology(): NetworkTopology;
@@ -67,7 +67,7 @@ function healthOf({ topology, backend }: NetworkBackends): ReplicaHealth {
 
 /** What is no principal at all is refused by the first subnet, like everything else that is wrong with a request. */
 function subnetOfPath(network: NetworkBackends, text: string): PrincipalId | undefined {
-  const id = principalFromText(text);
+  const id = parseId(text);
   if (id === undefined || id === MANAGEMENT_CANISTER) return network.defaultSubnet();
   return subnetOf(network.topology(), id)?.subnetId;
 }

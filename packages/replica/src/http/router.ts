@@ -54,7 +54,8 @@ const NO_ID = "" as PrincipalId;
 const PARSED_IDS = new Map<string, PrincipalId>();
 const MAX_PARSED_IDS = 4_096;
 
-function parseId(text: string): PrincipalId | undefined {
+/** The id in a path; undefined: it is none. */
+export function parseId(text: string): PrincipalId | undefined {
   const known = PARSED_IDS.get(text);
   if (known !== undefined) return known;
   const id = principalFromText(text);
