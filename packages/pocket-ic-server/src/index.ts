@@ -21,11 +21,14 @@ async function perform(args: readonly string[]): Promise<void> {
       process.stdout.write(`${SERVER_USAGE}\n`);
       return;
     case "version":
-      process.stdout.write(`pocket-ic-server ${SERVER_VERSION}\n`);
+      process.stdout.write(`pocket-ic-server ${process.env.ATOLL_POCKET_IC_VERSION || SERVER_VERSION}\n`);
       return;
     case "serve": {
+      // The curves are made ready while the rest of the program loads, most of it off this thread.
+      const { createNodeCrypto } = await import("@atoll/host-node/crypto-node");
+      const crypto = createNodeCrypto();
       const { runServer } = await import("./server.ts");
-      await runServer(command.flags);
+      await runServer(command.flags, crypto);
     }
   }
 }

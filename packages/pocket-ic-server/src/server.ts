@@ -1,14 +1,8 @@
 // The server as a process: takes the port file, listens, and ends in order however it is asked to: by a signal, by its
 // time to live, by a failure of its own.
 import { flushCompileCache } from "node:module";
-import {
-  createNodeCrypto,
-  createOutcallClient,
-  inlineWasm,
-  nodeClock,
-  requireRecordingsFolder,
-  startHttpServer,
-} from "@atoll/host-node";
+import { createOutcallClient, inlineWasm, nodeClock, requireRecordingsFolder, startHttpServer } from "@atoll/host-node";
+import type { CryptoPort } from "@atoll/types";
 import type { TimerPort } from "@atoll/types/http";
 import { BlobStore } from "./blob-store.ts";
 import type { ServerFlags } from "./flags.ts";
@@ -27,7 +21,7 @@ const MAX_BODY_BYTES = 4 * 1024 ** 3 - 1;
 const HARD_TTL_EXIT_CODE = 124;
 
 /** Serves until the process ends. Throws EnvironmentError when it cannot listen. */
-export async function runServer(flags: ServerFlags): Promise<void> {
+export async function runServer(flags: ServerFlags, cryptoLoading: Promise<CryptoPort>): Promise<void> {
   const portFile = flags.portFile === undefined ? undefined : takePortFile(flags.portFile);
   if (flags.portFile !== undefined && portFile === undefined) return;
   // Whatever ends the process, nobody may find a port that nobody listens on.
@@ -40,7 +34,7 @@ export async function runServer(flags: ServerFlags): Promise<void> {
   inlineWasm();
   const recordings = flags.record ?? (process.env.ATOLL_RECORDINGS || undefined);
   if (recordings !== undefined) requireRecordingsFolder(recordings);
-  const crypto = await createNodeCrypto();
+  const crypto = await cryptoLoading;
   const lifetime = startLifetime({
     ...flags,
     onTtl: () => ending.now(),

@@ -14,6 +14,8 @@ describe("the command line", { concurrency: 2 }, () => {
     const { code, stdout, stderr } = await start(["--version"]).exited;
     assert.deepEqual([code, stderr], [0, ""]);
     assert.match(stdout, /^pocket-ic-server 14\.\d+\.\d+\n$/);
+    const older = await start(["--version"], BINARY, { ATOLL_POCKET_IC_VERSION: "13.0.0" }).exited;
+    assert.equal(older.stdout, "pocket-ic-server 13.0.0\n");
   });
 
   test("help names every flag", async () => {
