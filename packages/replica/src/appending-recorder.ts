@@ -59,10 +59,11 @@ export class AppendingRecorder implements BatchRecorder {
     const { last } = file;
     this.#cutAt = first === undefined ? 0 : file.endAt;
     if (first === undefined) return;
-    if (first.kind !== "genesis" || last === undefined || last.kind === "fork") throw refused("it is of another kind");
+    const isOne = first.kind === "genesis" && last !== undefined && last.kind !== "fork";
+    if (!isOne) throw refused(`${this.#name} is not the recording of one subnet`);
     this.#genesis = first;
     this.#entries = file.entries;
-    if (last.kind === "batch") [this.#height, this.#rootHash] = [last.batch.height, last.rootHash];
+    if (last.kind === "batch") [this.#height, this.#rootHash] = [Number(last.batch?.height), last.rootHash];
   }
 
   caughtUp(subnet: PrincipalId, batch: Batch): void {
@@ -140,7 +141,7 @@ export class AppendingRecorder implements BatchRecorder {
   #mustBe(subnetId: PrincipalId, publicKey: Uint8Array, rootKey: Uint8Array): void {
     const { config, rootKey: recordedRoot } = this.#genesis as RecordedGenesis;
     const isSame =
-      config.subnetId === subnetId && isEqual(config.publicKey, publicKey) && isEqual(recordedRoot, rootKey);
+      config?.subnetId === subnetId && isEqual(config.publicKey, publicKey) && isEqual(recordedRoot, rootKey);
     if (!isSame) throw refused(`${this.#name} is of another network`);
   }
 
@@ -156,6 +157,7 @@ function refused(why: string): EnvironmentError {
   );
 }
 
-function isEqual(one: Uint8Array, other: Uint8Array): boolean {
-  return one.length === other.length && one.every((byte, i) => byte === other[i]);
+/** `one` is from a file. */
+function isEqual(one: unknown, other: Uint8Array): boolean {
+  return one instanceof Uint8Array && one.length === other.length && one.every((byte, i) => byte === other[i]);
 }

@@ -8,6 +8,8 @@ import { AppendingRecorder } from "@atoll/replica/appending-recorder";
 import { MemoryStorage } from "@atoll/state";
 import { type Batch, EnvironmentError, type StoragePort } from "@atoll/types";
 import fc from "fast-check";
+import type { RecordingEntry } from "../src/recording.ts";
+import { encodeRecord, growingStart } from "../src/recording-file.ts";
 import { batches, CONFIG, newSubnet } from "./subnet.ts";
 
 const SLICES = { slice: 100_000, operation: 400_000 };
@@ -153,6 +155,26 @@ describe("a recording that grows", () => {
     const text = new MemoryStorage();
     text.append(NAME, [new TextEncoder().encode("These are my notes.")]);
     await assert.rejects(start(new MemoryStorage(), text), /root.recording cannot go on: This is not a recording/);
+  });
+
+  test("of entries that make no sense is refused", async () => {
+    const genesis = { kind: "genesis", config: CONFIG, rootKey: new Uint8Array(133).fill(7) };
+    const nonsense: unknown[][] = [
+      [{ kind: "genesis" }],
+      [{ ...genesis, config: { ...CONFIG, publicKey: 7 } }],
+      [{ ...genesis, rootKey: null }],
+      [genesis, { kind: "batch" }],
+      [genesis, { kind: "batch", subnet: 5, batch: { height: "x" } }],
+      [genesis, { kind: "fork" }],
+      [{ kind: "fork" }],
+      [genesis, { kind: "surprise" }],
+      [7],
+    ];
+    for (const [number, entries] of nonsense.entries()) {
+      const recordings = new MemoryStorage();
+      recordings.append(NAME, [growingStart(), ...entries.flatMap((entry) => encodeRecord(entry as RecordingEntry))]);
+      await assert.rejects(start(new MemoryStorage(), recordings), EnvironmentError, `number ${number}`);
+    }
   });
 
   test("waits with the network for a disk that is full", async () => {
