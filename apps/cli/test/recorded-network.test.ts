@@ -1,7 +1,7 @@
 // `--record`: a network of several subnets whose canisters call each other, recorded while it runs, killed, executed
 // again by `atoll replay` while it is down and while it runs, gone on with, and what is said when that cannot be.
 import assert from "node:assert/strict";
-import { copyFileSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { copyFileSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Principal } from "@icp-sdk/core/principal";
@@ -136,7 +136,7 @@ function recordSizes(entries: readonly RecordingEntry[]): number {
   return parts.reduce((sum, { length }) => sum + length, 0);
 }
 
-test("a recording that misses something, or is of another network, is refused in a sentence", async () => {
+test("a recording that misses something is refused in a sentence", async () => {
   const start = async (...args: string[]) => {
     const exit = await run(["start", "--port", "0", "--no-sample", "--json", ...args]);
     assert.deepEqual([exit.code, exit.stdout], [1, ""]);
@@ -144,8 +144,6 @@ test("a recording that misses something, or is of another network, is refused in
     return exit.stderr;
   };
   const before = FILES.map((file) => readFileSync(join(recordings, file)));
-  const other = ["--state-dir", join(folder, "other"), "--record", recordings];
-  assert.match(await start(...other, ...TWO), /of another network/);
   network = await startNetwork({ stateDir });
   await network.kill("SIGTERM");
   const resumed = await start("--state-dir", stateDir, "--record", recordings);
@@ -153,13 +151,11 @@ test("a recording that misses something, or is of another network, is refused in
     resumed,
     /\.recording ends at height \d+, and this network goes on with height \d+; start without --record/,
   );
-  assert.match(await start("--state-dir", stateDir, "--record", join(folder, "new")), /begins with the first batch/);
   const noFolder = join(recordings, FILES[0] as string);
   assert.match(await start("--record", noFolder), /^atoll: No recording can be kept in [^\n]*; give another folder/);
   assert.deepEqual(
     FILES.map((file) => readFileSync(join(recordings, file))),
     before,
   );
-  rmSync(join(folder, "other"), { recursive: true });
   assert.match(await start("--record", ""), /--record needs the name of a folder/);
 });
