@@ -106,7 +106,8 @@ export class InlineExecutor implements Executor {
   }
 
   #mustRun(): void {
-    if (this.#isStopped) throw new EnvironmentError("STOPPED", "The subnet was stopped; make another one, or a fork.");
+    if (this.#isStopped)
+      throw new EnvironmentError("STOPPED", "The subnet was stopped, as when its network is closed: make a new one.");
   }
 
   #keepDelta(round: Awaited<ReturnType<DurableState["start"]>>): ExecutedRound {

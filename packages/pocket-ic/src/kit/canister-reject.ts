@@ -10,6 +10,9 @@ import {
   type UserError,
 } from "@atoll/types";
 
+/** Their names. */
+export const REJECT_CODES: readonly string[] = Object.keys(RejectCode);
+
 /** What was called. */
 export interface CalledMethod {
   readonly canister: PrincipalId;

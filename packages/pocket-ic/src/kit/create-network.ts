@@ -5,7 +5,9 @@ import type { TimerPort } from "@atoll/types/http";
 import { Network } from "../network.ts";
 import type { SubnetSpec } from "../network-subnet.ts";
 import { type Moment, momentNs } from "./durations.ts";
+import { checkOptions, type FieldsOf } from "./given-options.ts";
 import { Session } from "./session.ts";
+import { checkSubnet } from "./subnet-options.ts";
 import { TestNetwork } from "./test-network.ts";
 
 export interface TestNetworkOptions {
@@ -31,11 +33,22 @@ export interface TestNetworkPorts {
   readonly keepRecording?: (file: Uint8Array) => void;
 }
 
+const OPTIONS: FieldsOf<TestNetworkOptions> = {
+  subnets: true,
+  startTime: true,
+  seed: true,
+  trace: true,
+  record: true,
+};
+
 const silent: LogPort = { log: () => undefined };
 
-/** Throws TypeError for a network without subnets, or with two of a kind that there is one of. */
+/** Throws TypeError for options that there are not, a network without subnets, two of a kind that there is one of. */
 export async function createNetwork(options: TestNetworkOptions, ports: TestNetworkPorts): Promise<TestNetwork> {
+  checkOptions("createNetwork", options, OPTIONS);
   const { subnets = [{ kind: "application" }], startTime, seed, trace = true, record = false } = options;
+  if (!Array.isArray(subnets)) throw new TypeError('`subnets` is a list: [{ kind: "application" }, ...]');
+  for (const spec of subnets) checkSubnet(spec);
   const engine = await Network.create(
     {
       subnets,

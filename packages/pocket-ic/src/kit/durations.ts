@@ -1,6 +1,7 @@
 // Times and spans of time as a test writes them. The time of the network itself is in ns since 1970, as in `ic0.time`.
 // Spans come in the units of daily life, since "after three days" is what a test wants to say.
 import type { Time } from "@atoll/types";
+import { checkOptions, type FieldsOf } from "./given-options.ts";
 
 /** The parts add up. */
 export interface Duration {
@@ -16,10 +17,19 @@ export interface Duration {
 export type Moment = Time | { getTime(): number };
 
 const MS = { days: 86_400_000, hours: 3_600_000, minutes: 60_000, seconds: 1000, milliseconds: 1 } as const;
+const FIELDS: FieldsOf<Duration> = {
+  days: true,
+  hours: true,
+  minutes: true,
+  seconds: true,
+  milliseconds: true,
+  nanoseconds: true,
+};
 const NS_PER_MS = 1_000_000;
 
-/** ns. Throws RangeError for a span that is negative or not a number. */
+/** ns. Throws RangeError for a span that is negative or not a number, TypeError for units that there are not. */
 export function spanNs(duration: Duration): bigint {
+  checkOptions("a span of time", duration, FIELDS);
   let ns = duration.nanoseconds ?? 0n;
   for (const unit of ["days", "hours", "minutes", "seconds", "milliseconds"] as const) {
     const count = duration[unit] ?? 0;
@@ -33,9 +43,11 @@ export function spanNs(duration: Duration): bigint {
   return ns;
 }
 
-/** Throws RangeError for a `Date` that is none. */
+/** Throws RangeError for a `Date` that is none, TypeError for what is neither a `Date` nor ns. */
 export function momentNs(moment: Moment): Time {
   if (typeof moment === "bigint") return moment;
+  if (typeof moment?.getTime !== "function")
+    throw new TypeError(`${String(moment)} is no moment: give a Date, or ns since 1970 as a bigint`);
   const ms = moment.getTime();
   if (!Number.isFinite(ms)) throw new RangeError("not a date");
   return BigInt(Math.round(ms)) * BigInt(NS_PER_MS);

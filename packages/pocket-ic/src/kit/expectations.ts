@@ -4,6 +4,7 @@ import type { Cycles } from "@atoll/types";
 import type { CallFigures, CallReport } from "./call-report.ts";
 import { grouped } from "./candid-text.ts";
 import { CanisterReject } from "./canister-reject.ts";
+import { checkOptions, type FieldsOf } from "./given-options.ts";
 import { isSame, shown } from "./same-values.ts";
 import { callBehind, SubmittedCall } from "./submitted-call.ts";
 
@@ -28,6 +29,10 @@ export interface Budget {
   readonly byCanister?: Readonly<Record<string, Partial<CallFigures>>>;
 }
 
+const REJECT_FIELDS: FieldsOf<ExpectedReject> = { code: true, errorCode: true, errorName: true, message: true };
+const BUDGET_FIELDS: FieldsOf<Budget> = { instructions: true, cycles: true, messages: true, byCanister: true };
+const FIGURES: FieldsOf<Partial<CallFigures>> = { instructions: true, cycles: true };
+
 /** A call, the promise of one, or what an actor's method gives. */
 export type Expected<Result> = SubmittedCall<Result> | Promise<SubmittedCall<Result> | Result>;
 
@@ -51,6 +56,7 @@ export class ExpectationError extends Error {
 /** The reject, when the call is rejected as expected. Throws ExpectationError with the tree when it is not. */
 export async function expectReject(call: Expected<unknown>, expected: ExpectedReject = {}): Promise<CanisterReject> {
   const outcome = await outcomeOf(call);
+  checkOptions("expectReject", expected, REJECT_FIELDS);
   const { code, errorCode, errorName, message } = expected;
   if (!(outcome.error instanceof CanisterReject)) {
     if (outcome.error !== undefined) throw outcome.error;
@@ -93,6 +99,8 @@ export async function expectBudget(call: Expected<unknown>, budget: Budget): Pro
   if (!(submitted instanceof SubmittedCall))
     throw new TypeError("only calls have a budget: queries cost their canister nothing");
   await submitted.reply();
+  checkOptions("expectBudget", budget, BUDGET_FIELDS);
+  for (const own of Object.values(budget.byCanister ?? {})) checkOptions("the budget of a canister", own, FIGURES);
   const report = submitted.report();
   const over = [
     ...exceeded("", report, budget),

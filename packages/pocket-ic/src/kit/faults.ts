@@ -1,5 +1,6 @@
 // Faults on purpose: what a canister has to live with on the Internet Computer, at the moment that a test chooses.
 // An upgrade in the middle of an await is one more: `TestCanister.upgrade` while a call waits.
+import { checkChoice, checkOptions, type FieldsOf } from "./given-options.ts";
 import { idOf, type PrincipalLike } from "./principals.ts";
 import type { Session } from "./session.ts";
 
@@ -12,6 +13,9 @@ export interface TrapOptions {
   /** Default: "trapped on purpose". */
   readonly message?: string;
 }
+
+const TRAP_FIELDS: FieldsOf<TrapOptions> = { method: true, in: true, message: true };
+const EXECUTIONS = ["callback", "cleanup", "task"];
 
 /** As many calls as may be open between two canisters. */
 const QUEUE_CAPACITY = 500;
@@ -31,6 +35,8 @@ export class Faults {
 
   /** The next execution of the canister, or the next of that kind, traps before it does anything. Once. */
   async trapNext(canister: PrincipalLike, options: TrapOptions = {}): Promise<void> {
+    checkOptions("trapNext", options, TRAP_FIELDS);
+    if (options.in !== undefined) checkChoice("a kind of execution", options.in, EXECUTIONS);
     const { method, in: where, message = "trapped on purpose" } = options;
     if (method !== undefined && where !== undefined)
       throw new TypeError("either a method or a kind of execution traps");

@@ -3,6 +3,8 @@
 // they may concern (packages/types/src/interventions.ts).
 import type { InFlightMessage } from "@atoll/execution";
 import { type CanisterId, type HoldRule, MANAGEMENT_CANISTER, type PrincipalId, RejectCode } from "@atoll/types";
+import { REJECT_CODES } from "./canister-reject.ts";
+import { checkChoice, checkOptions, type FieldsOf } from "./given-options.ts";
 import { type FlightMessage, showMessage } from "./messages-in-flight.ts";
 import { idOf, type PrincipalLike } from "./principals.ts";
 import type { Session } from "./session.ts";
@@ -18,6 +20,9 @@ export interface HoldOptions {
   /** Ends by itself after so many messages; without `to` after so many on each subnet. */
   readonly count?: number;
 }
+
+const HOLD_FIELDS: FieldsOf<HoldOptions> = { to: true, from: true, method: true, kind: true, count: true };
+const KINDS = ["ingress", "request", "response"];
 
 const MAX_ROUNDS = 100;
 
@@ -46,6 +51,7 @@ export class HeldMessage {
 
   /** Answers it in place of its receiver. A response is delivered as this reject instead. */
   async reject(code: keyof typeof RejectCode, message: string): Promise<void> {
+    checkChoice("a reject code", code, REJECT_CODES);
     const { number } = this;
     await this.#session.intervene(this.subnet, { kind: "reject_held", number, code: RejectCode[code], message });
   }
@@ -105,7 +111,10 @@ export class Hold {
   }
 }
 
-export async function hold(session: Session, { to, from, method, kind, count }: HoldOptions): Promise<Hold> {
+export async function hold(session: Session, options: HoldOptions): Promise<Hold> {
+  checkOptions("hold", options, HOLD_FIELDS);
+  const { to, from, method, kind, count } = options;
+  if (kind !== undefined) checkChoice("a kind of message", kind, KINDS);
   const receiver = to === undefined ? undefined : idOf(to);
   const rule: HoldRule = {
     ...(receiver !== undefined && { receiver }),

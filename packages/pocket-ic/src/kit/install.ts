@@ -44,6 +44,7 @@ export async function installCode(
   canister: CanisterId,
   { wasm, arg, mode }: { readonly wasm: Uint8Array; readonly arg: Uint8Array; readonly mode: InstallMode },
 ): Promise<void> {
+  if (!ArrayBuffer.isView(wasm)) throw new TypeError("`wasm` is the bytes of a module; `wasmFile(path)` reads them");
   const canister_id = toPrincipal(canister);
   const common = { mode: candidMode(mode), arg, sender_canister_version: [] };
   if (wasm.length + arg.length + ROOM_BYTES <= MAX_INGRESS_BYTES_APPLICATION) {

@@ -26,7 +26,10 @@ export interface TestIdentity {
 export function idOf(who: PrincipalLike): PrincipalId {
   if (typeof who === "string") {
     const id = principalFromText(who);
-    if (id === undefined) throw new TypeError(`"${who}" is not the text of a principal`);
+    if (id === undefined) {
+      const text = JSON.stringify(who);
+      throw new TypeError(`${text} is not the text of a principal; a user of that name is network.identity(${text})`);
+    }
     return id;
   }
   if ("getPrincipal" in who) return principalFromBytes(who.getPrincipal().toUint8Array());

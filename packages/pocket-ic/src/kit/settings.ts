@@ -1,6 +1,7 @@
 // The settings of a canister as a test gives and reads them: the specification's names in our spelling, plain numbers
 // and principals. Interface specification, "IC method update_settings".
 import type { Principal } from "@icp-sdk/core/principal";
+import { checkOptions, type FieldsOf } from "./given-options.ts";
 import { idOf, type PrincipalLike, toPrincipal } from "./principals.ts";
 
 export type VisibilitySetting = "controllers" | "public" | readonly PrincipalLike[];
@@ -26,6 +27,22 @@ export interface SettingsChange {
   readonly environmentVariables?: Readonly<Record<string, string>>;
 }
 
+const FIELDS: FieldsOf<SettingsChange> = {
+  controllers: true,
+  computeAllocation: true,
+  memoryAllocation: true,
+  freezingThreshold: true,
+  reservedCyclesLimit: true,
+  minimumIncomingCallCycles: true,
+  logVisibility: true,
+  snapshotVisibility: true,
+  statusVisibility: true,
+  wasmMemoryLimit: true,
+  wasmMemoryThreshold: true,
+  logMemoryLimit: true,
+  environmentVariables: true,
+};
+
 export interface CanisterSettings {
   readonly controllers: readonly Principal[];
   readonly computeAllocation: number;
@@ -45,8 +62,9 @@ export interface CanisterSettings {
 type Opt<T> = [] | [T];
 type CandidVisibility = { controllers: null } | { public: null } | { allowed_viewers: readonly Principal[] };
 
-/** As Candid has them in an argument: each in an `opt`. */
+/** As Candid has them in an argument: each in an `opt`. Throws TypeError for settings that there are not. */
 export function candidSettings(change: SettingsChange): Record<string, Opt<unknown>> {
+  checkOptions("settings", change, FIELDS);
   const { controllers, environmentVariables } = change;
   const variables = environmentVariables && Object.entries(environmentVariables);
   return {

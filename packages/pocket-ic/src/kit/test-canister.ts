@@ -7,6 +7,7 @@ import type { CandidMethod, MethodArguments, MethodName, MethodResult, TestActor
 import { type AnyService, type CandidInterface, decodeReply, encodeArguments, makeActor } from "./candid-interface.ts";
 import type { LogLine } from "./canister-logs.ts";
 import { type CandidStatus, type CanisterStatus, statusOf } from "./canister-status.ts";
+import { checkOptions, type FieldsOf } from "./given-options.ts";
 import { type InitArgument, type InstallMode, initArgument, installCode } from "./install.ts";
 import { type ManagementMethodName, manage, queryManagement } from "./management.ts";
 import { idOf, type PrincipalLike, toPrincipal } from "./principals.ts";
@@ -19,6 +20,9 @@ export interface UpgradeOptions extends InitArgument {
   readonly skipPreUpgrade?: boolean;
   readonly wasmMemoryPersistence?: "keep" | "replace";
 }
+
+const MODULE: FieldsOf<InitArgument & { wasm: unknown }> = { wasm: true, arg: true, init: true, args: true };
+const UPGRADE: FieldsOf<UpgradeOptions> = { ...MODULE, skipPreUpgrade: true, wasmMemoryPersistence: true };
 
 /** A snapshot of a canister, by what `takeSnapshot` and `snapshots` say of it. */
 export interface Snapshot {
@@ -156,7 +160,9 @@ export class TestCanister<Service = AnyService> {
    * Also in the middle of whatever waits for an answer, as on the real network. The heap of a module with orthogonal
    * persistence is kept, if nothing else is said.
    */
-  async upgrade({ wasm, skipPreUpgrade, wasmMemoryPersistence, ...init }: UpgradeOptions): Promise<void> {
+  async upgrade(options: UpgradeOptions): Promise<void> {
+    checkOptions("upgrade", options, UPGRADE);
+    const { wasm, skipPreUpgrade, wasmMemoryPersistence, ...init } = options;
     const isOrthogonal = this.metadata("enhanced-orthogonal-persistence") !== undefined;
     const persistence = wasmMemoryPersistence ?? (isOrthogonal ? "keep" : undefined);
     const mode = {
@@ -167,7 +173,9 @@ export class TestCanister<Service = AnyService> {
     await this.#install(wasm, init, mode);
   }
 
-  async reinstall({ wasm, ...init }: InitArgument & { readonly wasm: Uint8Array }): Promise<void> {
+  async reinstall(options: InitArgument & { readonly wasm: Uint8Array }): Promise<void> {
+    checkOptions("reinstall", options, MODULE);
+    const { wasm, ...init } = options;
     await this.#install(wasm, init, { kind: "reinstall" });
   }
 

@@ -12,6 +12,7 @@ import type { SubnetKind } from "../subnet-kinds.ts";
 import { type AnyService, CandidInterface } from "./candid-interface.ts";
 import { type Duration, type Moment, momentNs, spanNs } from "./durations.ts";
 import { Faults } from "./faults.ts";
+import { checkOptions, type FieldsOf } from "./given-options.ts";
 import { allHeld, type HeldMessage, type Hold, type HoldOptions, hold, release } from "./held-messages.ts";
 import { type InitArgument, initArgument, installCode } from "./install.ts";
 import { manage } from "./management.ts";
@@ -21,6 +22,7 @@ import { idOf, type PrincipalLike, type TestIdentity, toPrincipal } from "./prin
 import type { Session } from "./session.ts";
 import { candidSettings, type SettingsChange } from "./settings.ts";
 import type { SubmittedCall } from "./submitted-call.ts";
+import { checkSubnet } from "./subnet-options.ts";
 import { TestCanister } from "./test-canister.ts";
 import { type OutcallHandler, pendingOutcalls, type TestOutcall } from "./test-outcalls.ts";
 
@@ -69,6 +71,18 @@ export interface RawCall {
   readonly effective?: PrincipalLike;
 }
 
+const CREATION: FieldsOf<CreateOptions> = {
+  subnet: true,
+  id: true,
+  cycles: true,
+  controllers: true,
+  settings: true,
+  as: true,
+  name: true,
+  candid: true,
+};
+const CALL: FieldsOf<RawCall> = { canister: true, method: true, arg: true, as: true, effective: true };
+
 const DEFAULT_CYCLES = 100_000_000_000_000n;
 
 export class TestNetwork {
@@ -87,6 +101,7 @@ export class TestNetwork {
 
   /** One more subnet. */
   async addSubnet(spec: SubnetSpec): Promise<SubnetView> {
+    checkSubnet(spec);
     return viewOf(await this.engine.addSubnet(spec));
   }
 
@@ -110,8 +125,8 @@ export class TestNetwork {
 
   /** A canister with code. Rejects with CanisterReject when the network refuses the canister or its code. */
   async install<Service = AnyService>(options: InstallOptions): Promise<TestCanister<Service>> {
-    const canister = await this.createCanister<Service>(options);
-    const { wasm } = options;
+    const { wasm, arg: _arg, init: _init, args: _args, ...creation } = options;
+    const canister = await this.createCanister<Service>(creation);
     const sender = this.#creator(options);
     const mode = { kind: "install" } as const;
     await installCode(this.#session, sender, idOf(canister), { wasm, arg: initArgument(options), mode });
@@ -120,6 +135,7 @@ export class TestNetwork {
 
   /** A canister without code. */
   async createCanister<Service = AnyService>(options: CreateOptions = {}): Promise<TestCanister<Service>> {
+    checkOptions("createCanister", options, CREATION);
     const { id, cycles = DEFAULT_CYCLES, name, candid } = options;
     const sender = this.#creator(options);
     const controllers = options.controllers ?? options.settings?.controllers ?? [toPrincipal(sender)];
@@ -162,7 +178,7 @@ export class TestNetwork {
   // --- calls in bytes
 
   /** Lets an update in and waits for nothing. Rejects with CanisterReject when it is not let in. */
-  submit(call: RawCall): Promise<SubmittedCall<Uint8Array>> {
+  async submit(call: RawCall): Promise<SubmittedCall<Uint8Array>> {
     return this.#session.submit(rawCall(call), (reply) => reply);
   }
 
@@ -177,7 +193,7 @@ export class TestNetwork {
   }
 
   /** A query and its reply. Rejects with CanisterReject. */
-  query(call: RawCall): Promise<Uint8Array> {
+  async query(call: RawCall): Promise<Uint8Array> {
     return this.#session.query(rawCall(call));
   }
 
@@ -300,7 +316,7 @@ export class TestNetwork {
   #placeOf({ id, subnet }: CreateOptions): PrincipalId | undefined {
     if (id !== undefined) return idOf(id);
     if (subnet === undefined) return undefined;
-    if (typeof subnet !== "string") return idOf("kind" in subnet ? subnet.id : subnet);
+    if (typeof subnet === "object") return idOf("kind" in subnet ? subnet.id : subnet);
     const found = [...this.engine.subnets.values()].find(({ kind }) => kind === subnet);
     if (found === undefined) throw new TypeError(`the network has no ${subnet} subnet`);
     return found.id;
@@ -316,7 +332,10 @@ function viewOf({ id, kind, config }: NetworkSubnet): SubnetView {
   };
 }
 
-function rawCall({ canister, method, arg, as, effective }: RawCall) {
+function rawCall(call: RawCall) {
+  checkOptions("a call", call, CALL);
+  const { canister, method, arg, as, effective } = call;
+  if (arg !== undefined && !ArrayBuffer.isView(arg)) throw new TypeError("`arg` is the bytes of an argument");
   return {
     sender: as === undefined ? ANONYMOUS : idOf(as),
     receiver: idOf(canister),

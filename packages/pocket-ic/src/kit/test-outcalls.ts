@@ -2,6 +2,8 @@
 // whether the transform function makes them agree. Interface specification, "IC method http_request".
 import { type OutcallAnswer, type OutcallRequest, type PrincipalId, RejectCode } from "@atoll/types";
 import type { Principal } from "@icp-sdk/core/principal";
+import { REJECT_CODES } from "./canister-reject.ts";
+import { checkChoice, checkOptions, type FieldsOf } from "./given-options.ts";
 import { toPrincipal } from "./principals.ts";
 import type { Session } from "./session.ts";
 
@@ -24,6 +26,8 @@ type HandlerAnswer = WebAnswer | WebFailure | readonly WebAnswer[] | undefined;
 
 /** Answers outcalls as they come. */
 export type OutcallHandler = (outcall: TestOutcall) => HandlerAnswer | Promise<HandlerAnswer>;
+
+const ANSWER_FIELDS: FieldsOf<WebAnswer> = { status: true, headers: true, body: true };
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -81,6 +85,7 @@ export class TestOutcall {
 
   /** No node gets an answer. `SYS_TRANSIENT` is what a server that is down gives, `SYS_FATAL` an answer too large. */
   async reject(code: keyof typeof RejectCode, message: string): Promise<void> {
+    checkChoice("a reject code", code, REJECT_CODES);
     await this.#answer([{ kind: "reject", code: RejectCode[code], message }]);
   }
 
@@ -100,12 +105,15 @@ export async function answerBy(session: Session, handler: OutcallHandler): Promi
     const answer = await handler(outcall);
     if (answer === undefined) continue;
     if (Array.isArray(answer)) await outcall.replyEach(answer as readonly WebAnswer[]);
-    else if ("reject" in answer) await outcall.reject(answer.reject.code, answer.reject.message);
+    else if (typeof answer === "object" && "reject" in answer)
+      await outcall.reject(answer.reject.code, answer.reject.message);
     else await outcall.reply(answer as WebAnswer);
   }
 }
 
-function replyOf({ status = 200, headers = {}, body = "" }: WebAnswer): OutcallAnswer {
+function replyOf(answer: WebAnswer): OutcallAnswer {
+  checkOptions("an answer of the web", answer, ANSWER_FIELDS);
+  const { status = 200, headers = {}, body = "" } = answer;
   return {
     kind: "reply",
     reply: {
