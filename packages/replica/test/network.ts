@@ -97,10 +97,15 @@ export async function startNetwork(
 
 function keepStepping(replica: Replica): () => Promise<void> {
   let isStopping = false;
+  let hasWork = false;
   let wake: (() => void) | undefined;
-  replica.onWork = () => wake?.();
+  replica.onWork = () => {
+    hasWork = true;
+    wake?.();
+  };
   const loop = (async () => {
     while (!isStopping) {
+      hasWork = false;
       const next = await replica.step(nodeClock.now());
       const wait = Number((next - nodeClock.now()) / 1_000_000n);
       await new Promise<void>((resolve) => {
@@ -109,7 +114,8 @@ function keepStepping(replica: Replica): () => Promise<void> {
           clearTimeout(handle);
           resolve();
         };
-        if (isStopping) wake();
+        // It may have come after the step had said when to call again.
+        if (hasWork || isStopping) wake();
       });
     }
   })();
