@@ -219,6 +219,7 @@ export class Network {
     this.#serveOutcalls();
     this.#progress.ended.catch((error: unknown) => {
       this.#progress = undefined;
+      this.#endRound();
       log.log("error", `Automatic progress has ended: ${String((error as Error)?.stack)}`);
     });
   }
