@@ -139,7 +139,11 @@ function understood<T>(parseThem: () => T): T {
   try {
     return parseThem();
   } catch (error) {
-    throw wrong(`${(error as Error).message.split(/\.?\s*(?:\n|\.\s|$)/)[0]}.`);
+    const [sentence = ""] = (error as Error).message.split(/\.?\s*(?:\n|\.\s|$)/);
+    const [, unclear] = /^Option '(.+)' argument is ambiguous$/.exec(sentence) ?? [];
+    if (unclear !== undefined)
+      throw wrong(`${unclear} needs a value; one that begins with a dash is given as ${unclear}=VALUE.`);
+    throw wrong(`${sentence}.`);
   }
 }
 

@@ -4,7 +4,7 @@ import type { CryptoPort } from "@atoll/types";
 import { concatBytes } from "./domain.ts";
 
 /** Tag of BLS signatures in G1, basic scheme. */
-export const BLS_SIGNATURE_TAG = new TextEncoder().encode("BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_");
+export const BLS_SIGNATURE_TAG: Uint8Array = new TextEncoder().encode("BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_");
 
 /** `expand_message_xmd` with SHA-256: `length` bytes (at most 8160) that look random, from any message. */
 export function expandMessage(
