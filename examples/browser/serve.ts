@@ -35,6 +35,14 @@ export async function servePage(port: number): Promise<{ readonly url: string; r
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { sizes } = await buildPage();
-  const { url } = await servePage(Number(process.argv[2] ?? 8100));
-  process.stdout.write(`${sizeTable(sizes)}\n\nA network in a tab: ${url}\n`);
+  const port = Number(process.argv[2] ?? 8100);
+  try {
+    const { url } = await servePage(port);
+    process.stdout.write(`${sizeTable(sizes)}\n\nA network in a tab: ${url}\n`);
+  } catch (error) {
+    process.stderr.write(
+      `Port ${port} cannot be used (${(error as Error).message}); name another one as the argument.\n`,
+    );
+    process.exitCode = 1;
+  }
 }

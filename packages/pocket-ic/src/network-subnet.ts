@@ -54,6 +54,9 @@ const ENDLESS = { update: 1e15, query: 1e15, install: 1e15, round: 1e15 };
 /** `place`: how many ranges of ids the network has given out. */
 export function makeGenesis(spec: SubnetSpec, seed: Uint8Array, place: number, crypto: CryptoPort): SubnetGenesis {
   const { kind, publicId = false } = spec;
+  // Also from a page, and from tests that nobody has checked the types of.
+  if (!Object.hasOwn(SUBNET_KINDS, kind))
+    throw new TypeError(`"${kind}" is not a kind of subnet; there is: ${Object.keys(SUBNET_KINDS).join(", ")}`);
   const keys = drawKeys(SUBNET_KINDS[kind].nodes, new SeededEntropy(seed, crypto));
   const config: SubnetConfig = {
     ...subnetConfig({ kind, keys, place, publicId }, crypto),

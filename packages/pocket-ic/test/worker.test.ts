@@ -103,6 +103,10 @@ describe("a network in a Worker", () => {
   });
 
   it("says what is wrong with a question", async () => {
+    await assert.rejects(
+      network.addSubnet({ kind: "app" as never }),
+      /"app" is not a kind of subnet; there is: nns, sns/,
+    );
     await assert.rejects(network.open({ subnets: [{ kind: "application" }] }), /one Worker, one network/);
     const answered = new Promise<{ ok: boolean; message: string }>((resolve) => {
       page.addEventListener("message", ({ data }) => {
