@@ -11,10 +11,13 @@ const host = process.argv[2] ?? "http://127.0.0.1:8000";
 const agent = await HttpAgent.create({ host, shouldFetchRootKey: true, identity: Ed25519KeyIdentity.generate() });
 const aaaaaAa = Principal.managementCanister();
 
-// A canister is made by the management canister; cycles are free on a development network.
+// A canister is made by the management canister; cycles are free on a development network. Of several subnets the one
+// makes it that hosts the effective canister id: the network tells one where new canisters may go.
+const { default_effective_canister_id: place } = await (await fetch(`${host}/_/topology`)).json();
 const created = await agent.update(aaaaaAa, {
   methodName: "provisional_create_canister_with_cycles",
   arg: IDL.encode([IDL.Record({})], [{}]),
+  effectiveCanisterId: Principal.fromUint8Array(Buffer.from(place.canister_id, "base64")),
 });
 const [{ canister_id: canisterId }] = IDL.decode([IDL.Record({ canister_id: IDL.Principal })], created.reply) as never;
 

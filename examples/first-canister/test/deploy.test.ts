@@ -2,26 +2,27 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { after, before, test } from "node:test";
+import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { type Network, startNetwork, temporaryFolder } from "../../../apps/cli/test/process.ts";
 
 const here = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
-let network: Network;
-before(async () => {
-  network = await startNetwork({ stateDir: temporaryFolder() });
-});
-after(() => network.kill("SIGTERM"));
+const networks: Network[] = [];
+after(() => Promise.all(networks.map((network) => network.kill("SIGTERM"))));
 
-test("the example deploys and counts", () => {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [here("deploy.ts"), network.gatewayUrl], {
-    encoding: "utf8",
-    timeout: 120_000,
+for (const [what, args] of Object.entries({ "one subnet": [], "several subnets": ["--subnet", "application"] })) {
+  test(`the example deploys and counts on a network of ${what}`, async () => {
+    const network = await startNetwork({ stateDir: temporaryFolder(), args });
+    networks.push(network);
+    const { status, stdout, stderr } = spawnSync(process.execPath, [here("deploy.ts"), network.gatewayUrl], {
+      encoding: "utf8",
+      timeout: 120_000,
+    });
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, /has counted to 2\n$/);
   });
-  assert.equal(status, 0, stderr);
-  assert.match(stdout, /has counted to 2\n$/);
-});
+}
 
 test("the README shows these very files", () => {
   const readme = readFileSync(here("../../README.md"), "utf8");
