@@ -59,3 +59,9 @@ test("what is on no subnet is said to be on none", async () => {
   assert.equal(answer.status, 400);
   assert.match(new TextDecoder().decode(answer.body), /"2vxsx-fae" is on no subnet of this network/);
 });
+
+test("a call about no canister is told where to go, for no client would believe the answer", async () => {
+  const answer = await ask("/api/v4/canister/aaaaa-aa/call", "POST", "{}");
+  assert.equal(answer.status, 400);
+  assert.match(new TextDecoder().decode(answer.body), /several subnets.*default_effective_canister_id/);
+});

@@ -33,7 +33,7 @@ export function createNetworkHandler(network: NetworkBackends, options: HttpInte
   let ofNetwork: HttpHandler | undefined;
   return async (request) => {
     const [path = ""] = request.target.split("?", 1);
-    const [, area, , , id = ""] = path.split("/");
+    const [, area, , , id = "", verb] = path.split("/");
     if (area === "_" && development !== undefined) {
       const answer = await developmentAnswer({ ...development, defaultSubnet }, request);
       if (answer !== undefined) return answer;
@@ -44,6 +44,7 @@ export function createNetworkHandler(network: NetworkBackends, options: HttpInte
       ofNetwork ??= createHttpHandler({ ...root, health: () => healthOf(network) }, options);
       return ofNetwork(request);
     }
+    if (verb === "call" && isNobodys(network, id)) return textAnswer(400, NOBODYS);
     const subnet = subnetOfPath(network, id);
     const handler = subnet === undefined ? undefined : handlerOf(subnet);
     if (handler === undefined) {
@@ -54,6 +55,16 @@ export function createNetworkHandler(network: NetworkBackends, options: HttpInte
     }
     return handler(request);
   };
+}
+
+const NOBODYS =
+  "This network has several subnets, and aaaaa-aa is on none of them: no client could verify the answer. Make the call " +
+  "with the id of the canister that it is about as its effective canister id; to create one, with any id of the subnet " +
+  "that shall have it, such as default_effective_canister_id of GET /_/topology.";
+
+/** Certificates of the root subnet alone are believed for ids that no subnet hosts. */
+function isNobodys({ topology, defaultSubnet }: NetworkBackends, text: string): boolean {
+  return parseId(text) === MANAGEMENT_CANISTER && defaultSubnet() !== topology().rootSubnetId;
 }
 
 /** A network is healthy when all its subnets are. */
