@@ -95,8 +95,9 @@ function asText({ file, outcome, seconds }: Replayed): string {
     );
   }
   const rate = number(Math.round(instructions / seconds / 1e6));
+  const all = batches === 1 ? "The one batch" : `All ${number(batches)} batches`;
   const equal =
-    `${name}All ${number(batches)} batches of ${subnets} ${subnets === 1 ? "subnet" : "subnets"} lead to the recorded ` +
+    `${name}${all} of ${subnets} ${subnets === 1 ? "subnet" : "subnets"} ${batches === 1 ? "leads" : "lead"} to the recorded ` +
     `state: ${number(instructions)} instructions in ${seconds.toFixed(1)} s (${rate} M a second).`;
   if (unfinished === undefined) return equal;
   const { height, tornBytes } = unfinished;

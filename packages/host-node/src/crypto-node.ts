@@ -33,10 +33,9 @@ export async function createNodeCrypto(): Promise<CryptoPort> {
       return key !== undefined && verifyWithOpenSsl(algorithm, key, message, signature);
     },
     signEd25519: (seed, message) => plainBytes(sign(null, message, importSeed(privateKeys, seed))),
-    ed25519PublicKey(seed) {
-      const key = createPublicKey(importSeed(privateKeys, seed));
-      return plainBytes(rawPublicKey(key.export({ format: "der", type: "spki" })) as Uint8Array);
-    },
+    // As a JWK it costs two thirds of what a public key object and its DER do; a network of tests has dozens of nodes.
+    ed25519PublicKey: (seed) =>
+      plainBytes(Buffer.from(importSeed(privateKeys, seed).export({ format: "jwk" }).x as string, "base64url")),
     bls,
   };
 }

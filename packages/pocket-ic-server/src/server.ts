@@ -1,6 +1,7 @@
 // The server as a process: takes the port file, listens, and ends in order however it is asked to: by a signal, by its
 // time to live, by a failure of its own.
 import { flushCompileCache } from "node:module";
+import { setFlagsFromString } from "node:v8";
 import { createOutcallClient, inlineWasm, nodeClock, requireRecordingsFolder, startHttpServer } from "@atoll/host-node";
 import type { CryptoPort } from "@atoll/types";
 import type { TimerPort } from "@atoll/types/http";
@@ -69,6 +70,8 @@ export async function runServer(flags: ServerFlags, cryptoLoading: Promise<Crypt
   portFile?.announce(server.port);
   log.log("info", `The PocketIC server is listening on port ${server.port}`);
   flushCompileCache();
+  // Instances come and go; what they leave is collected before it has piled up. (Not earlier: a start would collect often.)
+  setFlagsFromString("--heap-growing-percent=20");
 }
 
 /** The first call ends the process in order; a second one, for whoever does not want to wait, at once. */
