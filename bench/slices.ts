@@ -1,12 +1,10 @@
 // What running in slices costs: a message of four billion instructions with the slices of a node, against the same
 // message in one go. The first slice is lost (it is undone and begun again on a stack that can be suspended); beside
 // that there is a round and a switch per slice. The switch alone is measured with slices that hold next to nothing.
-import { InstancePool, LongRun, Mode, runFunction, StableMemory } from "@atoll/embedder";
-import type { CanisterState } from "@atoll/state";
+import { InstancePool, LongRun, runFunction, StableMemory } from "@atoll/embedder";
 import { ANONYMOUS, type CanisterId, invariant } from "@atoll/types";
-import { commonInput } from "../packages/execution/src/execution-inputs.ts";
-import { LongExecutions } from "../packages/execution/src/long-executions.ts";
 import { wat } from "../packages/execution/test/canisters/wat.ts";
+import { bareExecution } from "./bare-execution.ts";
 import { median, ownCpu, type Row, spread } from "./measure.ts";
 import { BenchSubnet } from "./subnet.ts";
 
@@ -59,21 +57,10 @@ const u64 = (value: number): Uint8Array => new Uint8Array(new BigUint64Array([Bi
 
 /** CPU of the execution with nothing around it. */
 async function alone(subnet: BenchSubnet, id: CanisterId, turns: number, slice: number) {
-  const { machine } = subnet;
-  const canister = machine.state.canisters.get(id) as CanisterState;
-  const { execution } = canister;
-  const module = execution && machine.state.modules.get(execution.moduleHash);
-  invariant(execution !== undefined && module !== undefined, "the canister has code");
-  const round = { ...machine, long: new LongExecutions(), events: [], instructionsLeft: 0 };
-  const input = {
-    ...commonInput(round, canister, canister.cycles),
-    ...{ mode: Mode.update, caller: ANONYMOUS, arg: u64(turns), rejectCode: 0, rejectMessage: "", deadlineSeconds: 0 },
-    ...{ cyclesAvailable: 0n, cyclesRefunded: 0n, responded: false, callContextInstructions: 0, maxReplyBytes: 100 },
-    ...{ instructionLimit: 40_000_000_000, stablePageLimit: 1 },
-  };
+  const own = { caller: ANONYMOUS, arg: u64(turns), maxReplyBytes: 100 };
+  const { input, execution, source } = bareExecution(subnet, id, own);
   const entry = { kind: "export", name: "canister_update spin" } as const;
   const pool = new InstancePool();
-  const source = { module, heap: execution.heap, globals: execution.globals };
   const stable = new StableMemory(execution.stable, 1);
   let slices = 0;
   const began = ownCpu();

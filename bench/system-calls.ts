@@ -2,12 +2,11 @@
 // against the same module in a bare host whose imports do the same work and nothing else: they charge nothing, check
 // neither the kind of execution nor the bounds, and mark no page. What the loop itself costs is taken off on both sides.
 import v8 from "node:v8";
-import { InstancePool, Mode, runFunction, StableMemory } from "@atoll/embedder";
-import { type CanisterState, copyBytes } from "@atoll/state";
+import { InstancePool, runFunction, StableMemory } from "@atoll/embedder";
+import { copyBytes } from "@atoll/state";
 import { type CanisterId, invariant, type PrincipalId, principalToBytes } from "@atoll/types";
-import { commonInput } from "../packages/execution/src/execution-inputs.ts";
-import { LongExecutions } from "../packages/execution/src/long-executions.ts";
 import { wat } from "../packages/execution/test/canisters/wat.ts";
+import { bareExecution } from "./bare-execution.ts";
 import { median, ownCpu, type Row, spread } from "./measure.ts";
 import { BenchSubnet } from "./subnet.ts";
 import { V8_FLAGS } from "./wasm.ts";
@@ -125,26 +124,16 @@ function costs(run: Run, executions: number): number[] {
 
 /** Executions of an installed canister, with nothing around them. */
 function canisterRun(subnet: BenchSubnet, id: CanisterId): { run: Run; heap(): Uint8Array; readonly cycles: bigint } {
-  const { machine } = subnet;
-  const canister = machine.state.canisters.get(id) as CanisterState;
-  const { execution } = canister;
-  const module = execution && machine.state.modules.get(execution.moduleHash);
-  invariant(execution !== undefined && module !== undefined, "the canister has code");
-  const round = { ...machine, long: new LongExecutions(), events: [], instructionsLeft: 0 };
-  const input = {
-    ...commonInput(round, canister, canister.cycles),
-    ...{ mode: Mode.update, caller: CALLER, arg: ARGUMENT, rejectCode: 0, rejectMessage: "", deadlineSeconds: 0 },
-    ...{ cyclesAvailable: 0n, cyclesRefunded: 0n, responded: false, callContextInstructions: 0 },
-    ...{ maxReplyBytes: 100 * PER_EXECUTION, instructionLimit: 40_000_000_000, stablePageLimit: 1 },
-  };
-  const live = new InstancePool().get(id, { module, heap: execution.heap, globals: execution.globals });
+  const own = { caller: CALLER, arg: ARGUMENT, maxReplyBytes: 100 * PER_EXECUTION };
+  const { input, execution, source, cycles } = bareExecution(subnet, id, own);
+  const live = new InstancePool().get(id, source);
   const run: Run = (name) => {
     const stable = new StableMemory(execution.stable, 1);
     const entry = { kind: "export", name: `canister_update ${name}` } as const;
     const { error } = runFunction(live, entry, input, stable, execution.heap);
     invariant(error === undefined, "the canister failed");
   };
-  return { run, heap: () => live.bytes(), cycles: canister.cycles };
+  return { run, heap: () => live.bytes(), cycles };
 }
 
 function bareRun(wasm: Uint8Array<ArrayBuffer>, id: CanisterId, cycles: bigint): { run: Run; heap(): Uint8Array } {

@@ -479,10 +479,12 @@ export class Network {
   }
 
   #subnetFor(call: CanisterCall): NetworkSubnet | undefined {
-    const id = subnetFor(this.#topology, call, aboutOf(call));
+    // Looked for once: the argument may be a module of megabytes.
+    const about = aboutOf(call);
+    const id = subnetFor(this.#topology, call, about);
     if (id !== undefined) return this.#subnets.get(id);
-    const isForAnybody = call.receiver === MANAGEMENT_CANISTER && call.effective === undefined;
-    return isForAnybody && aboutOf(call) === undefined ? this.defaultSubnet : undefined;
+    const isForAnybody = call.receiver === MANAGEMENT_CANISTER && call.effective === undefined && about === undefined;
+    return isForAnybody ? this.defaultSubnet : undefined;
   }
 
   #hasLongExecutions(): boolean {

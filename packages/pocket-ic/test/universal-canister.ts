@@ -4,7 +4,7 @@ import { type CanisterId, MANAGEMENT_CANISTER, type PrincipalId, toHex } from "@
 import { IDL } from "@icp-sdk/core/candid";
 import type { Principal } from "@icp-sdk/core/principal";
 import * as u from "../../execution/test/canisters/universal.ts";
-import type { Network } from "../src/index.ts";
+import type { CanisterCall, Network } from "../src/index.ts";
 
 export const ALICE = "0a1102" as PrincipalId;
 
@@ -38,15 +38,27 @@ const Install = IDL.Record({
 const wasm = u.universalModule({});
 
 /** A new one, on that subnet or where new canisters go. */
-export async function universal(network: Network, subnet?: PrincipalId): Promise<CanisterId> {
-  const create = IDL.encode([IDL.Record({ amount: IDL.Opt(IDL.Nat) })], [{ amount: [10n ** 15n] }]);
-  const method = "provisional_create_canister_with_cycles";
-  const reply = await call(network, MANAGEMENT_CANISTER, method, create, subnet);
+export function universal(network: Network, subnet?: PrincipalId): Promise<CanisterId> {
+  return universalBy(
+    ({ receiver, methodName, arg, effective }) => call(network, receiver, methodName, arg, effective),
+    subnet,
+  );
+}
+
+/** The same by whatever makes updates. */
+export async function universalBy(
+  update: (call: CanisterCall) => Promise<Uint8Array>,
+  subnet?: PrincipalId,
+): Promise<CanisterId> {
+  const management = { sender: ALICE, receiver: MANAGEMENT_CANISTER };
+  const create = IDL.encode([IDL.Record({ amount: IDL.Opt(IDL.Nat) })], [{ amount: [10n ** 16n] }]);
+  const methodName = "provisional_create_canister_with_cycles";
+  const reply = await update({ ...management, methodName, arg: create, ...(subnet && { effective: subnet }) });
   const [{ canister_id }] = IDL.decode([IDL.Record({ canister_id: IDL.Principal })], reply) as unknown as [
     { canister_id: Principal },
   ];
   const arg = IDL.encode([Install], [{ mode: { install: null }, canister_id, wasm_module: wasm, arg: [] }]);
   const id = toHex(canister_id.toUint8Array()) as CanisterId;
-  await call(network, MANAGEMENT_CANISTER, "install_code", arg, id);
+  await update({ ...management, methodName: "install_code", arg, effective: id });
   return id;
 }
