@@ -28,6 +28,12 @@ export const layers: ReadonlyMap<string, Layer> = new Map(
     messaging: { folder: "packages/messaging", host: "deterministic", mayImport: ["types", "state", "execution"] },
     consensus: { folder: "packages/consensus", host: "deterministic", mayImport: ["types", "crypto"] },
     "host-node": { folder: "packages/host-node", host: "node", mayImport: base },
+    p2p: {
+      folder: "packages/p2p",
+      host: "universal",
+      hosts: { "packages/p2p/src/transport": "node" },
+      mayImport: ["types", "crypto"],
+    },
     replica: { folder: "packages/replica", host: "universal", mayImport: core },
     gateway: { folder: "packages/gateway", host: "universal", mayImport: ["types", "crypto"] },
     "pocket-ic": {
@@ -41,13 +47,14 @@ export const layers: ReadonlyMap<string, Layer> = new Map(
       host: "node",
       mayImport: [...core, "host-node", "replica", "gateway", "pocket-ic"],
     },
+    simulator: { folder: "packages/simulator", host: "universal", mayImport: [...core, "p2p", "replica"] },
     "test-kit": { folder: "packages/test-kit", host: "node", mayImport: ["types", "host-node", "pocket-ic"] },
     "example-browser": { folder: "examples/browser", host: "browser", mayImport: ["pocket-ic"] },
     "example-hello": { folder: "examples/hello", host: "node", mayImport: [] },
     cli: {
       folder: "apps/cli",
       host: "node",
-      mayImport: [...core, "host-node", "replica", "gateway", "pocket-ic", "pocket-ic-server", "example-hello"],
+      mayImport: [...core, "host-node", "p2p", "replica", "gateway", "pocket-ic", "pocket-ic-server", "example-hello"],
     },
   } satisfies Record<string, Layer>),
 );

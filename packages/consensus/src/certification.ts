@@ -5,13 +5,13 @@ import { combineShares, type SignatureShare, stateRootMessage } from "@atoll/cry
 import type { BlsPort, Height } from "@atoll/types";
 
 /** What a node contributes to the certification of one height. */
-export interface CertificationShare {
+export interface RootShare {
   readonly height: Height;
   readonly rootHash: Uint8Array;
   readonly share: SignatureShare;
 }
 
-export interface Certification {
+export interface CertifiedRoot {
   readonly height: Height;
   readonly rootHash: Uint8Array;
   /** 48 bytes: the subnet's signature on the root hash. */
@@ -24,17 +24,13 @@ export interface NodeShare {
   readonly secret: Uint8Array;
 }
 
-export function signShare(node: NodeShare, height: Height, rootHash: Uint8Array, bls: BlsPort): CertificationShare {
+export function signShare(node: NodeShare, height: Height, rootHash: Uint8Array, bls: BlsPort): RootShare {
   const signature = bls.sign(node.secret, stateRootMessage(rootHash));
   return { height, rootHash, share: { nodeIndex: node.nodeIndex, signature } };
 }
 
 /** The certification, once `threshold` shares on the same root hash are there. */
-export function certify(
-  shares: readonly CertificationShare[],
-  threshold: number,
-  bls: BlsPort,
-): Certification | undefined {
+export function certify(shares: readonly RootShare[], threshold: number, bls: BlsPort): CertifiedRoot | undefined {
   const first = shares[0];
   if (first === undefined || shares.length < threshold) return undefined;
   const signature = combineShares(

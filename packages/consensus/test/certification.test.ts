@@ -2,7 +2,7 @@
 // Interface specification, "Certification"; consensus facts on certification (threshold 2f + 1).
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
-import { type CertificationShare, certify, signShare } from "@atoll/consensus";
+import { certify, type RootShare, signShare } from "@atoll/consensus";
 import { dealThresholdKey, stateRootMessage } from "@atoll/crypto";
 import { createNodeCrypto } from "@atoll/host-node";
 import type { CryptoPort } from "@atoll/types";
@@ -15,7 +15,7 @@ before(async () => {
   port = await createNodeCrypto();
 });
 
-function sharesOf(nodes: number, threshold: number): { publicKey: Uint8Array; shares: CertificationShare[] } {
+function sharesOf(nodes: number, threshold: number): { publicKey: Uint8Array; shares: RootShare[] } {
   const key = dealThresholdKey(nodes, threshold, entropy, port.bls);
   const shares = key.shares.map(({ secret }, nodeIndex) => signShare({ nodeIndex, secret }, 7, ROOT, port.bls));
   return { publicKey: key.publicKey, shares };
@@ -32,7 +32,7 @@ describe("certification", () => {
 
   test("any three of four nodes make the same signature, two make none", async () => {
     const { publicKey, shares } = sharesOf(4, 3);
-    const [a, b, c, d] = shares as [CertificationShare, CertificationShare, CertificationShare, CertificationShare];
+    const [a, b, c, d] = shares as [RootShare, RootShare, RootShare, RootShare];
     assert.equal(certify([a, b], 3, port.bls), undefined);
     const signatures = [
       [a, b, c],
@@ -46,7 +46,7 @@ describe("certification", () => {
 
   test("a share of another key spoils the signature", async () => {
     const { publicKey, shares } = sharesOf(4, 3);
-    const foreign = sharesOf(4, 3).shares[2] as CertificationShare;
+    const foreign = sharesOf(4, 3).shares[2] as RootShare;
     const spoiled = certify([...shares.slice(0, 2), foreign], 3, port.bls);
     assert.equal(await blsVerify(publicKey, spoiled?.signature as Uint8Array, stateRootMessage(ROOT)), false);
   });

@@ -11,6 +11,7 @@ export * from "./limits.ts";
 export * from "./messages.ts";
 export * from "./outcalls.ts";
 export * from "./ports.ts";
+export * from "./registry.ts";
 export * from "./request-id.ts";
 export * from "./state-codec.ts";
 export * from "./stream-codec.ts";

@@ -1,6 +1,7 @@
 // The six doors through which effects enter a replica. A driver hands them in; nothing below `replica` reaches
 // for a clock, a file or a socket by itself. Every port is synchronous unless its nature forbids it, because a
 // round must not wait.
+import type { PrincipalId } from "./ids.ts";
 import type { Time } from "./units.ts";
 
 export interface ClockPort {
@@ -65,9 +66,32 @@ export interface BlsPort {
   combine(shares: readonly { index: number; signature: Uint8Array }[]): Uint8Array;
 }
 
-/** Artifacts and state chunks to and from peers; used from the many-node replica on. */
-export interface NetworkPort {
-  send(peer: string, artifact: Uint8Array): void;
+/**
+ * The other nodes of a subnet. What a node publishes reaches every peer sooner or later, however often connections break,
+ * unless it is retracted first: abortable broadcast (consensus and chain-key facts, section 21). What peers publish and
+ * ask arrives at the `PeerHandler` that whoever joins the two gave to the network.
+ */
+export interface PeerNetwork {
+  /** `id`: unique among what is published; the same bytes have the same id on every node. */
+  publish(id: string, artifact: Uint8Array): void;
+  /** Peers that have not got it yet need not get it any more. */
+  retract(id: string): void;
+  /** One question to one peer. Rejects with EnvironmentError: not connected, refused, no answer in time. */
+  request(peer: PrincipalId, question: Uint8Array): Promise<Uint8Array>;
+  /** Peers that are connected now, sorted. */
+  peers(): readonly PrincipalId[];
+}
+
+/** What comes in from authenticated peers. Nothing is thrown whatever the bytes are. */
+export interface PeerHandler {
+  /** "unwanted": not now; the network offers it again later. "invalid": counts against the peer. */
+  receive(peer: PrincipalId, id: string, artifact: Uint8Array): "taken" | "unwanted" | "invalid";
+  /** Whether an artifact that is only known by its id should be fetched. */
+  wants(id: string): boolean;
+  /** Undefined: refused. */
+  serve(peer: PrincipalId, question: Uint8Array): Uint8Array | undefined | Promise<Uint8Array | undefined>;
+  /** The id of an artifact, from its bytes. */
+  idOf(artifact: Uint8Array): string;
 }
 
 export type LogLevel = "debug" | "info" | "warning" | "error";

@@ -1,0 +1,13 @@
+// Bounds of what peers may send, so that decoding takes bounded memory whatever arrives.
+
+/** Nodes of a subnet; the public network has up to 40. */
+export const MAX_NODES = 200;
+/** A BLS signature has 48 bytes, an Ed25519 one 64. */
+export const MAX_SIGNATURE_BYTES = 96;
+export const MAX_WITNESS_BYTES = 16 * 1024;
+/** Twice the limit of a block's payload: above that it is refused unseen (section 8.2). */
+export const MAX_PAYLOAD_BYTES = 8 * 1024 * 1024;
+/** A dealing to 40 nodes has about 45 KB. */
+export const MAX_DEALING_BYTES = 1024 * 1024;
+/** Key generations that a summary can ask for at once. */
+export const MAX_DKG_CONFIGS = 16;

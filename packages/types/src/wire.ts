@@ -1,0 +1,284 @@
+// What nodes say to each other, as bytes: one canonical form that is hashed, signed, kept and sent alike. A codec is
+// built from parts, field by field in the order in which they are named, so that the description of a type is also its
+// decoder. Decoding is for untrusted bytes: every length has a bound, every value one encoding, and nothing may follow.
+import { type PrincipalId, principalFromBytes, principalToBytes } from "./ids.ts";
+
+/** What is wrong with bytes that somebody sent. */
+export class WireError extends Error {
+  override name = "WireError";
+}
+
+export interface Codec<T> {
+  write(writer: WireWriter, value: T): void;
+  /** Throws WireError. */
+  read(reader: WireReader): T;
+}
+
+export function encodeWire<T>(codec: Codec<T>, value: T): Uint8Array {
+  const writer = new WireWriter();
+  codec.write(writer, value);
+  return writer.take();
+}
+
+/** Throws WireError unless `bytes` are exactly what `encodeWire` gives for some value. */
+export function decodeWire<T>(codec: Codec<T>, bytes: Uint8Array): T {
+  const reader = new WireReader(bytes);
+  const value = codec.read(reader);
+  if (reader.left !== 0) throw new WireError(`${reader.left} bytes after the end`);
+  return value;
+}
+
+export class WireWriter {
+  #buffer = new Uint8Array(256);
+  #length = 0;
+
+  take(): Uint8Array {
+    return this.#buffer.slice(0, this.#length);
+  }
+
+  byte(value: number): void {
+    const at = this.#reserve(1);
+    this.#buffer[at] = value;
+  }
+
+  raw(bytes: Uint8Array): void {
+    const at = this.#reserve(bytes.length);
+    this.#buffer.set(bytes, at);
+  }
+
+  /** Seven bits at a time, the lowest first. */
+  uint(value: number): void {
+    let rest = value;
+    while (rest >= 0x80) {
+      this.byte((rest % 0x80) | 0x80);
+      rest = Math.floor(rest / 0x80);
+    }
+    this.byte(rest);
+  }
+
+  #reserve(count: number): number {
+    const at = this.#length;
+    this.#length += count;
+    if (this.#length > this.#buffer.length) {
+      const grown = new Uint8Array(Math.max(this.#length, 2 * this.#buffer.length));
+      grown.set(this.#buffer.subarray(0, at));
+      this.#buffer = grown;
+    }
+    return at;
+  }
+}
+
+export class WireReader {
+  readonly #bytes: Uint8Array;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  get left(): number {
+    return this.#bytes.length - this.#at;
+  }
+
+  byte(): number {
+    const value = this.#bytes[this.#at];
+    if (value === undefined) throw new WireError("the bytes end too early");
+    this.#at++;
+    return value;
+  }
+
+  /** A view of the next `length` bytes. */
+  raw(length: number): Uint8Array {
+    if (length > this.left) throw new WireError("the bytes end too early");
+    this.#at += length;
+    return this.#bytes.subarray(this.#at - length, this.#at);
+  }
+
+  uint(): number {
+    let value = 0;
+    let weight = 1;
+    for (;;) {
+      const byte = this.byte();
+      value += (byte & 0x7f) * weight;
+      if (value > Number.MAX_SAFE_INTEGER) throw new WireError("a number is too large");
+      if (byte < 0x80) {
+        if (byte === 0 && weight > 1) throw new WireError("a number is longer than it must be");
+        return value;
+      }
+      weight *= 0x80;
+      if (weight > Number.MAX_SAFE_INTEGER) throw new WireError("a number is too large");
+    }
+  }
+}
+
+/** A whole number from 0 to `max`. */
+export function uint(max: number = Number.MAX_SAFE_INTEGER): Codec<number> {
+  return {
+    write: (writer, value) => writer.uint(inRange(value, max)),
+    read: (reader) => atMost(reader.uint(), max, "a number"),
+  };
+}
+
+const U64 = 1n << 64n;
+
+/** A bigint from 0 to 2^64 - 1: eight bytes, big-endian. */
+export const u64: Codec<bigint> = {
+  write(writer, value) {
+    if (value < 0n || value >= U64) throw new RangeError(`${value} has no 64-bit form`);
+    const bytes = new Uint8Array(8);
+    new DataView(bytes.buffer).setBigUint64(0, value);
+    writer.raw(bytes);
+  },
+  read(reader) {
+    const bytes = reader.raw(8);
+    return new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0);
+  },
+};
+
+export const flag: Codec<boolean> = {
+  write: (writer, value) => writer.byte(value ? 1 : 0),
+  read: (reader) => atMost(reader.byte(), 1, "a flag") === 1,
+};
+
+/** Exactly `length` bytes. What is read is a copy. */
+export function fixedBytes(length: number): Codec<Uint8Array> {
+  return {
+    write(writer, value) {
+      if (value.length !== length) throw new RangeError(`${value.length} bytes instead of ${length}`);
+      writer.raw(value);
+    },
+    read: (reader) => reader.raw(length).slice(),
+  };
+}
+
+/** At most `max` bytes. What is read is a copy. */
+export function bytes(max: number): Codec<Uint8Array> {
+  return {
+    write(writer, value) {
+      writer.uint(inRange(value.length, max));
+      writer.raw(value);
+    },
+    read: (reader) => reader.raw(atMost(reader.uint(), max, "a length")).slice(),
+  };
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Text of at most `max` bytes in UTF-8. */
+export function text(max: number): Codec<string> {
+  const raw = bytes(max);
+  return {
+    write(writer, value) {
+      if (!value.isWellFormed()) throw new RangeError("text with a lone surrogate");
+      raw.write(writer, encoder.encode(value));
+    },
+    read(reader) {
+      const content = raw.read(reader);
+      try {
+        return decoder.decode(content);
+      } catch (cause) {
+        throw new WireError("text that is not UTF-8", { cause });
+      }
+    },
+  };
+}
+
+export const principal: Codec<PrincipalId> = {
+  write: (writer, value) => principalBytes.write(writer, principalToBytes(value)),
+  read: (reader) => principalFromBytes(principalBytes.read(reader)),
+};
+const principalBytes = bytes(29);
+
+/** At most `max` items. */
+export function list<T>(item: Codec<T>, max: number): Codec<readonly T[]> {
+  return {
+    write(writer, values) {
+      writer.uint(inRange(values.length, max));
+      for (const value of values) item.write(writer, value);
+    },
+    read(reader) {
+      const count = atMost(reader.uint(), max, "a number of items");
+      // Each item takes at least a byte, so that a short message cannot ask for a long list.
+      if (count > reader.left) throw new WireError("the bytes end too early");
+      const values: T[] = [];
+      for (let i = 0; i < count; i++) values.push(item.read(reader));
+      return values;
+    },
+  };
+}
+
+export function optional<T>(item: Codec<T>): Codec<T | undefined> {
+  return {
+    write(writer, value) {
+      flag.write(writer, value !== undefined);
+      if (value !== undefined) item.write(writer, value);
+    },
+    read: (reader) => (flag.read(reader) ? item.read(reader) : undefined),
+  };
+}
+
+/** The fields in the order in which `fields` names them. */
+export function record<T extends object>(fields: { readonly [K in keyof T]-?: Codec<T[K]> }): Codec<T> {
+  const entries = Object.entries(fields) as [keyof T, Codec<T[keyof T]>][];
+  return {
+    write(writer, value) {
+      for (const [name, codec] of entries) codec.write(writer, value[name]);
+    },
+    read(reader) {
+      const value: Partial<T> = {};
+      for (const [name, codec] of entries) value[name] = codec.read(reader);
+      return value as T;
+    },
+  };
+}
+
+/** One of several records, told apart by their `kind`: one byte, in the order in which `kinds` names them. */
+export function union<T extends { readonly kind: string }>(
+  kinds: { readonly [K in T["kind"]]: Codec<Omit<Extract<T, { kind: K }>, "kind">> },
+): Codec<T> {
+  const entries = Object.entries(kinds) as [string, Codec<object>][];
+  const places = new Map(entries.map(([kind], place) => [kind, place]));
+  return {
+    write(writer, value) {
+      const place = places.get(value.kind);
+      const codec = place === undefined ? undefined : entries[place]?.[1];
+      if (place === undefined || codec === undefined) throw new RangeError(`there is no kind ${value.kind}`);
+      writer.byte(place);
+      codec.write(writer, value);
+    },
+    read(reader) {
+      const entry = entries[reader.byte()];
+      if (entry === undefined) throw new WireError("an unknown kind");
+      const [kind, codec] = entry;
+      return { kind, ...codec.read(reader) } as unknown as T;
+    },
+  };
+}
+
+/** One of a few words. */
+export function word<T extends string>(...words: readonly T[]): Codec<T> {
+  return {
+    write(writer, value) {
+      const place = words.indexOf(value);
+      if (place < 0) throw new RangeError(`there is no word ${value}`);
+      writer.byte(place);
+    },
+    read(reader) {
+      const value = words[reader.byte()];
+      if (value === undefined) throw new WireError("an unknown word");
+      return value;
+    },
+  };
+}
+
+function inRange(value: number, max: number): number {
+  if (!Number.isSafeInteger(value) || value < 0 || value > max)
+    throw new RangeError(`${value} is not within 0 to ${max}`);
+  return value;
+}
+
+function atMost(value: number, max: number, what: string): number {
+  if (value > max) throw new WireError(`${what} is too large: ${value}, at most ${max}`);
+  return value;
+}
