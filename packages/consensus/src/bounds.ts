@@ -1,4 +1,5 @@
-// Bounds of what peers may send, so that decoding takes bounded memory whatever arrives.
+// Bounds of what peers may send, so that decoding takes bounded memory whatever arrives. Generous where the protocol has no
+// number of its own: they are against floods, not rules.
 
 /** Nodes of a subnet; the public network has up to 40. */
 export const MAX_NODES = 200;
