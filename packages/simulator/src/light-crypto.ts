@@ -1,0 +1,251 @@
+// The light signatures of consensus: tags by SHA-256 with a secret that all nodes of one simulated world share and none of
+// them reads. They keep what the protocol counts on: only the holder of a key makes its signature, a combined one needs
+// enough right shares and is unique per message, only receivers of a transcript sign for it, shares of two transcripts do
+// not combine, and a resharing keeps the key. Section 22, "Crypto backends".
+import type { ConsensusCrypto, DkgConfig, DkgId, DkgTranscript, KeysOf } from "@atoll/consensus";
+import { dkgId as dkgIdCodec, dkgTranscript } from "@atoll/consensus";
+import type { EntropyPort, NodeRecord, PrincipalId } from "@atoll/types";
+import { principalToBytes, toHex } from "@atoll/types";
+import { encodeWire, list, principal, WireWriter } from "@atoll/types/wire";
+
+/** What all nodes of one simulation have in common. A node in it, a faulty one too, only gets a `ConsensusCrypto`. */
+export interface LightWorld {
+  readonly secret: Uint8Array;
+  sha256(data: Uint8Array): Uint8Array;
+}
+
+const TAG_BYTES = 32;
+const KEY_BYTES = 96;
+
+/** The registry's record of a node in this world. */
+export function lightNodeRecord(world: LightWorld, nodeId: PrincipalId, address = ""): NodeRecord {
+  const id = principalToBytes(nodeId);
+  const key = (purpose: string, length: number) => wide(world, length, purpose, id);
+  return {
+    nodeId,
+    signingKey: key("signing key", 32),
+    committeeKey: key("committee key", 96),
+    committeeKeyProof: key("committee proof", 48),
+    dealingKey: key("dealing key", 48),
+    dealingKeyProof: key("dealing proof", 48),
+    address,
+    httpAddress: "",
+  };
+}
+
+/** What one node signs and checks with. `entropy` makes its dealings differ from one to the next. */
+export function lightCrypto(world: LightWorld, nodeId: PrincipalId, entropy: EntropyPort): ConsensusCrypto {
+  const own = lightNodeRecord(world, nodeId);
+  const loaded = new Map<string, { readonly transcript: DkgTranscript; readonly index: number }>();
+  return {
+    sha256: world.sha256,
+    signBasic: (message) => tag(world, "basic", own.signingKey, message),
+    verifyBasic: (node, message, signature) => isSame(signature, tag(world, "basic", node.signingKey, message)),
+    signMulti: (message) => tag(world, "multi", own.committeeKey, message),
+    combineMulti: sum,
+    verifyMulti(signers, message, signature) {
+      const expected = sum(signers.map((node) => tag(world, "multi", node.committeeKey, message)));
+      return expected !== undefined && isSame(signature, expected);
+    },
+    loadTranscript(transcript) {
+      const index = transcript.receivers.indexOf(nodeId);
+      if (index < 0 || !isGenuine(world, transcript)) return false;
+      loaded.set(dkgKey(transcript.dkgId), { transcript, index });
+      return true;
+    },
+    retainTranscripts(dkgIds) {
+      const kept = new Set(dkgIds.map(dkgKey));
+      for (const key of loaded.keys()) if (!kept.has(key)) loaded.delete(key);
+    },
+    signThreshold(dkgId, message) {
+      const held = loaded.get(dkgKey(dkgId));
+      return held && thresholdShare(world, held.transcript, held.index, world.sha256(message));
+    },
+    verifyThresholdShare: (transcript, index, message, signature) =>
+      index < transcript.receivers.length &&
+      isSame(signature, thresholdShare(world, transcript, index, world.sha256(message))),
+    combineThreshold: (transcript, shares) => combine(world, transcript, shares),
+    verifyThreshold: (publicKey, message, signature) =>
+      isSame(signature, thresholdSignature(world, publicKey, world.sha256(message))),
+    createDealing(config, keys) {
+      if (config.resharing !== undefined && !loaded.has(dkgKey(config.resharing.dkgId))) return undefined;
+      if (!config.dealers.includes(nodeId) || !hasKeys(config, keys)) return undefined;
+      return dealing(world, config, nodeId, entropy.randomBytes(TAG_BYTES));
+    },
+    verifyDealing: (config, keys, dealer, content) =>
+      hasKeys(config, keys) && isDealing(world, config, dealer, content),
+    createTranscript: (config, dealings) => transcriptOf(world, config, dealings),
+  };
+}
+
+/** A dealing that looks like one and is none: some receiver would get a wrong share. */
+export function faultyDealing(content: Uint8Array): Uint8Array {
+  const changed = content.slice();
+  const last = changed.length - 1;
+  changed[last] = (changed[last] ?? 0) ^ 1;
+  return changed;
+}
+
+/** A key that was dealt before the simulation begins, in the form of one that its receivers made among themselves. */
+export function lightTranscript(
+  world: LightWorld,
+  options: Pick<DkgConfig, "dkgId" | "receivers" | "threshold" | "registryVersion">,
+): DkgTranscript {
+  const dealers = options.receivers;
+  const config = { ...options, dealers, collectionThreshold: 1, resharing: undefined };
+  const dealer = dealers[0] as PrincipalId;
+  const content = dealing(world, config, dealer, tag(world, "first dealing", dkgBytes(options.dkgId)));
+  return transcriptOf(world, config, [{ dealer, content }]) as DkgTranscript;
+}
+
+// Multi-signatures: the tags of all signers, added up bit by bit. Two wrong ones can cancel each other out, as in BLS.
+function sum(signatures: readonly Uint8Array[]): Uint8Array | undefined {
+  const total = new Uint8Array(TAG_BYTES);
+  for (const signature of signatures) {
+    if (signature.length !== TAG_BYTES) return undefined;
+    for (let i = 0; i < TAG_BYTES; i++) total[i] = (total[i] as number) ^ (signature[i] as number);
+  }
+  return signatures.length === 0 ? undefined : total;
+}
+
+// A threshold share names its message by hash, because combining does not see the message: hash, then tag.
+function thresholdShare(world: LightWorld, transcript: DkgTranscript, index: number, messageHash: Uint8Array) {
+  return join(messageHash, tag(world, "share", fingerprint(world, transcript), Uint8Array.of(index), messageHash));
+}
+
+function thresholdSignature(world: LightWorld, publicKey: Uint8Array, messageHash: Uint8Array): Uint8Array {
+  return tag(world, "threshold", publicKey, messageHash);
+}
+
+/** As with BLS, wrong shares give something that is no signature, and what is no share at all gives nothing. */
+function combine(
+  world: LightWorld,
+  transcript: DkgTranscript,
+  shares: readonly { readonly index: number; readonly signature: Uint8Array }[],
+): Uint8Array | undefined {
+  const chosen = [...new Map(shares.map((share) => [share.index, share])).values()].slice(0, transcript.threshold);
+  const first = chosen[0];
+  if (first === undefined || chosen.length < transcript.threshold) return undefined;
+  if (chosen.some(({ signature }) => signature.length !== 2 * TAG_BYTES)) return undefined;
+  const messageHash = first.signature.subarray(0, TAG_BYTES);
+  const isRight = (share: { index: number; signature: Uint8Array }) =>
+    share.index < transcript.receivers.length &&
+    isSame(share.signature, thresholdShare(world, transcript, share.index, messageHash));
+  return isGenuine(world, transcript) && chosen.every(isRight)
+    ? thresholdSignature(world, transcript.coefficients[0] as Uint8Array, messageHash)
+    : tag(world, "wrong", ...chosen.map(({ signature }) => signature));
+}
+
+// A dealing: 32 bytes that make it differ from others, then a tag over all that it depends on.
+function dealing(world: LightWorld, config: DkgConfig, dealer: PrincipalId, nonce: Uint8Array): Uint8Array {
+  const writer = new WireWriter();
+  dkgIdCodec.write(writer, config.dkgId);
+  list(principal, config.dealers.length).write(writer, config.dealers);
+  list(principal, config.receivers.length).write(writer, config.receivers);
+  for (const number of [config.threshold, config.collectionThreshold, config.registryVersion]) writer.uint(number);
+  principal.write(writer, dealer);
+  const reshared = config.resharing === undefined ? new Uint8Array() : fingerprint(world, config.resharing);
+  return join(nonce, tag(world, "dealing", writer.take(), reshared, nonce));
+}
+
+function isDealing(world: LightWorld, config: DkgConfig, dealer: PrincipalId, content: Uint8Array): boolean {
+  if (!config.dealers.includes(dealer)) return false;
+  return isSame(content, dealing(world, config, dealer, content.subarray(0, TAG_BYTES)));
+}
+
+function hasKeys(config: DkgConfig, keys: KeysOf): boolean {
+  return [...config.dealers, ...config.receivers].every((node) => keys(node) !== undefined);
+}
+
+function transcriptOf(
+  world: LightWorld,
+  config: DkgConfig,
+  dealings: readonly { readonly dealer: PrincipalId; readonly content: Uint8Array }[],
+): DkgTranscript | undefined {
+  if (dealings.length !== config.collectionThreshold) return undefined;
+  if (!dealings.every(({ dealer, content }) => isDealing(world, config, dealer, content))) return undefined;
+  const dealers = config.resharing?.receivers ?? config.dealers;
+  const contents = dealings.map(({ content }) => content);
+  const key = config.resharing?.coefficients[0] ?? wide(world, KEY_BYTES, "group", dkgBytes(config.dkgId), ...contents);
+  const transcript = {
+    dkgId: config.dkgId,
+    receivers: config.receivers,
+    threshold: config.threshold,
+    registryVersion: config.registryVersion,
+    coefficients: [key],
+    dealings: dealings.map(({ dealer, content }) => ({ dealerIndex: dealers.indexOf(dealer), content })),
+  };
+  return { ...transcript, coefficients: [key, ...proofs(world, transcript)] };
+}
+
+// All coefficients but the key depend on the secret of the world: who makes up a transcript cannot know them. At least one
+// is there even where the threshold is 1.
+function proofs(world: LightWorld, transcript: DkgTranscript): Uint8Array[] {
+  const content = encodeWire(dkgTranscript, { ...transcript, coefficients: transcript.coefficients.slice(0, 1) });
+  const count = Math.max(1, transcript.threshold - 1);
+  return Array.from({ length: count }, (_, i) => wide(world, KEY_BYTES, "proof", Uint8Array.of(i), content));
+}
+
+const genuine = new WeakMap<DkgTranscript, boolean>();
+
+function isGenuine(world: LightWorld, transcript: DkgTranscript): boolean {
+  let known = genuine.get(transcript);
+  if (known === undefined) {
+    const expected = transcript.coefficients.length === 0 ? [] : proofs(world, transcript);
+    known =
+      transcript.coefficients.length === expected.length + 1 &&
+      expected.every((proof, i) => isSame(transcript.coefficients[i + 1] as Uint8Array, proof));
+    genuine.set(transcript, known);
+  }
+  return known;
+}
+
+const fingerprints = new WeakMap<DkgTranscript, Uint8Array>();
+
+function fingerprint(world: LightWorld, transcript: DkgTranscript): Uint8Array {
+  let known = fingerprints.get(transcript);
+  if (known === undefined) {
+    known = world.sha256(encodeWire(dkgTranscript, transcript));
+    fingerprints.set(transcript, known);
+  }
+  return known;
+}
+
+function dkgBytes(id: DkgId): Uint8Array {
+  return encodeWire(dkgIdCodec, id);
+}
+
+function dkgKey(id: DkgId): string {
+  return `${id.startHeight}/${id.dealerSubnet}/${id.tag}/${id.target === undefined ? "" : toHex(id.target)}`;
+}
+
+/** Each part with its length before it, so that no two lists of parts are the same bytes. */
+function tag(world: LightWorld, purpose: string, ...parts: readonly Uint8Array[]): Uint8Array {
+  const writer = new WireWriter();
+  for (const part of [world.secret, new TextEncoder().encode(purpose), ...parts]) {
+    writer.uint(part.length);
+    writer.raw(part);
+  }
+  return world.sha256(writer.take());
+}
+
+/** `length` bytes. */
+function wide(world: LightWorld, length: number, purpose: string, ...parts: readonly Uint8Array[]): Uint8Array {
+  const blocks = Math.ceil(length / TAG_BYTES);
+  const all = join(...Array.from({ length: blocks }, (_, i) => tag(world, `${purpose} ${i}`, ...parts)));
+  return all.slice(0, length);
+}
+
+function join(...parts: readonly Uint8Array[]): Uint8Array {
+  const joined = new Uint8Array(parts.reduce((total, part) => total + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}
+
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
