@@ -5,35 +5,21 @@ import { certify, type NodeShare, signShare } from "@atoll/consensus";
 import type { RoundEvent } from "@atoll/execution";
 import type { SubnetConfig } from "@atoll/state";
 import {
-  type CanisterId,
   EnvironmentError,
-  ErrorCode,
   type Height,
   type IngressMessage,
   invariant,
-  MANAGEMENT_CANISTER,
   type NetworkTopology,
   type Ports,
   type PrincipalId,
-  principalToBytes,
-  type QueryRequest,
-  type RequestId,
   type Time,
-  type UserError,
-  userError,
 } from "@atoll/types";
-import type {
-  CertifiedState,
-  DelegationStyle,
-  ReplicaBackend,
-  ReplicaHealth,
-  SubmitOutcome,
-  SubnetDescription,
-} from "./backend.ts";
-import { certifiedState, type DelegationSource, NO_STATE, nextTree, type TreeAtHeight } from "./certified-tree.ts";
+import type { CertifiedState, ReplicaBackend, SubmitOutcome, SubnetDescription } from "./backend.ts";
+import type { DelegationSource } from "./certified-tree.ts";
 import type { ExecutedRound, Executor } from "./executor.ts";
 import { IngressPool } from "./ingress-pool.ts";
 import { Outcalls } from "./outcalls.ts";
+import { ServedState } from "./served-state.ts";
 import { type BatchContent, SoloSequencer } from "./solo-sequencer.ts";
 import { certifiedSlice } from "./xnet/certified-slice.ts";
 import { IncomingStreams, type StreamNews, type SubnetPeers } from "./xnet/incoming-streams.ts";
@@ -63,24 +49,10 @@ export interface ReplicaOptions {
   readonly onQueryEvents?: (events: readonly RoundEvent[]) => void;
 }
 
-/** What the replica itself answers about a canister of its certified state. */
-interface CanisterAccess {
-  readonly controllers: readonly PrincipalId[];
-  readonly privateSections: readonly string[];
-  readonly admitsAnyIngress: boolean;
-}
-
 type ReplicaPorts = Pick<Ports, "clock" | "entropy" | "crypto" | "log">;
 
 /** Blocks; the public network has 600 of them, networks for tests and development 60. */
 const QUERY_STATS_EPOCH = 60;
-
-/** A clock this far behind the time of the last block makes messages expire before they can be in the next one. */
-const MAX_CLOCK_LAG_NS = 60_000_000_000n;
-
-const encoder = new TextEncoder();
-const LABEL_CANISTER = encoder.encode("canister");
-const LABEL_CERTIFIED_DATA = encoder.encode("certified_data");
 
 export class Replica {
   readonly backend: ReplicaBackend;
@@ -91,23 +63,17 @@ export class Replica {
   readonly #executor: Executor;
   #pool = new IngressPool();
   #sequencer: SoloSequencer;
-  readonly #waiting = new Map<RequestId, Set<(state: CertifiedState) => void>>();
-  #access = new Map<CanisterId, CanisterAccess>();
-  #origins = new Map<RequestId, { sender: PrincipalId; receiver: CanisterId; isFinal: boolean }>();
-  /** Certificates of certified data at the current height, by canister and style. */
-  #dataCertificates = new Map<string, Uint8Array>();
-  #tree: TreeAtHeight = NO_STATE;
+  readonly #served: ServedState;
   #topology: NetworkTopology | undefined;
   #incoming: IncomingStreams | undefined;
-  #certified: CertifiedState | undefined;
   /** Why the last block could not be written, while that is so. */
   #notDurableBecause: string | undefined;
   #isStepping = false;
-  readonly #first = Promise.withResolvers<CertifiedState>();
   /** Called when a message came in: the driver should call `step` soon. */
   onWork: (() => void) | undefined;
 
-  constructor(options: ReplicaOptions, ports: ReplicaPorts, executor: Executor) {
+  /** `served`: what a fork serves. */
+  constructor(options: ReplicaOptions, ports: ReplicaPorts, executor: Executor, served?: ServedState) {
     this.#options = options;
     this.#ports = ports;
     this.#executor = executor;
@@ -121,8 +87,8 @@ export class Replica {
       { crypto: ports.crypto, executor },
     );
     this.outcalls.onReady = () => this.#wantBlock();
+    this.#served = served ?? new ServedState(options, { ...ports, executor });
     this.backend = this.#makeBackend();
-    this.#first.promise.catch(() => undefined);
   }
 
   /**
@@ -135,34 +101,31 @@ export class Replica {
     executor: Executor,
   ): Replica {
     invariant(!this.#isStepping, "a replica is forked between two blocks");
-    const fork = new Replica({ ...this.#options, ...surroundings }, ports, executor);
+    const options = { ...this.#options, ...surroundings };
+    const fork = new Replica(options, ports, executor, this.#served.fork(options, { ...ports, executor }));
     fork.#pool = this.#pool.fork();
     fork.#sequencer = this.#sequencer.fork(fork.#pool, ports.entropy);
-    fork.#access = new Map(this.#access);
-    fork.#origins = new Map(this.#origins);
     fork.outcalls = this.outcalls.fork(surroundings, { crypto: ports.crypto, executor });
     fork.outcalls.onReady = () => fork.#wantBlock();
     if (surroundings.peers !== undefined) fork.#incoming = this.#incoming?.fork(surroundings.peers, ports);
-    fork.#tree = this.#tree;
     fork.#topology = this.#topology;
-    if (this.#certified !== undefined) fork.#certify();
+    if (this.#served.certified !== undefined) fork.#certify();
     return fork;
   }
 
   get certifiedHeight(): Height {
-    return this.#certified?.height ?? 0;
+    return this.#served.certified?.height ?? 0;
   }
 
   /** Resolves when the replica can answer: the first state after its start is certified. Rejects when the disk fails. */
   get firstCertified(): Promise<CertifiedState> {
-    return this.#first.promise;
+    return this.#served.firstCertified;
   }
 
   /** Loads the state and describes it. The replica serves from when the first `step` has certified it. */
   async start(): Promise<ExecutedRound> {
     const whole = await this.#executor.start();
-    this.#tree = nextTree(this.#tree, whole);
-    this.#noteAccess(whole);
+    this.#served.begin(whole);
     this.#sequencer.ended(whole);
     this.#incoming?.noteOwn(whole.streams);
     this.outcalls.note(whole.outcalls);
@@ -177,9 +140,9 @@ export class Replica {
       await this.makeBlock(now);
     } catch (error) {
       if (!(error instanceof EnvironmentError)) throw error;
-      this.#first.reject(error);
+      this.#served.fail(error);
       // Not durable, hence not executed: the messages stay in the pool and the same height is tried again.
-      this.#noteNotDurable(this.#tree.height + 1, error.message);
+      this.#noteNotDurable(this.#served.height + 1, error.message);
       return this.#sequencer.retryAt(now);
     }
     return this.#sequencer.wakeAt(this.#ports.clock.now());
@@ -206,7 +169,8 @@ export class Replica {
       this.#incoming?.noteOwn(round.streams);
       this.outcalls.note(round.outcalls);
       this.#noteNews();
-      this.#publish(round);
+      this.#served.executed(round);
+      this.#certify();
       if (round.height % this.#queryStatsEpoch === 0) this.#collectQueryStats();
       this.#options.onRound?.(round);
       return round;
@@ -228,7 +192,7 @@ export class Replica {
     this.#notDurableBecause = why;
     const what = `Block ${height} could not be made durable and was not executed`;
     // A start whose first block cannot be written ends; a running network waits for room.
-    const next = this.#certified === undefined ? "" : " It is tried again every second.";
+    const next = this.#served.certified === undefined ? "" : " It is tried again every second.";
     this.#ports.log.log("error", `${what}: ${why}${next}`);
   }
 
@@ -246,7 +210,7 @@ export class Replica {
 
   /** For the nodes of another subnet: a part of the stream to it, from the latest certified state. */
   streamSlice(subnet: PrincipalId, from: number, most: number): Uint8Array | undefined {
-    const state = this.#certified;
+    const state = this.#served.certified;
     return state && certifiedSlice(state, subnet, from, { messages: most });
   }
 
@@ -286,27 +250,10 @@ export class Replica {
     );
   }
 
-  #publish(round: ExecutedRound): void {
-    this.#tree = nextTree(this.#tree, round);
-    const certified = this.#certify();
-    this.#executor.advance(round.height);
-    this.#noteAccess(round);
-    for (const { id, isFinal } of round.access.requests) {
-      if (!isFinal) continue;
-      for (const resolve of this.#waiting.get(id) ?? []) resolve(certified);
-      this.#waiting.delete(id);
-    }
-  }
-
-  /** The tree as it is now is what clients get. */
-  #certify(): CertifiedState {
-    const { delegation = () => undefined } = this.#options;
-    const { height } = this.#tree;
-    const sign = (root: Uint8Array): Uint8Array => this.#sign(height, root);
-    this.#certified = certifiedState(this.#tree, sign, delegation, this.#ports.crypto.sha256);
-    this.#first.resolve(this.#certified);
-    this.#dataCertificates = new Map();
-    return this.#certified;
+  /** The state as it is now is what clients get. */
+  #certify(): void {
+    const { height } = this.#served;
+    this.#served.certify(height, (root) => this.#sign(height, root));
   }
 
   /** One share is all that it takes on a subnet of one node, so nobody has to be waited for. */
@@ -316,17 +263,6 @@ export class Replica {
     const certification = certify([signShare(share, height, root, bls)], threshold, bls);
     invariant(certification !== undefined, "a subnet of one node has one share");
     return certification.signature;
-  }
-
-  #noteAccess({ access }: ExecutedRound): void {
-    for (const { id, controllers, ...facts } of access.canisters) {
-      if (controllers === undefined) this.#access.delete(id);
-      else this.#access.set(id, { controllers, ...facts });
-    }
-    for (const { id, origin, isFinal } of access.requests) {
-      if (origin === undefined) this.#origins.delete(id);
-      else this.#origins.set(id, { ...origin, isFinal });
-    }
   }
 
   #makeBackend(): ReplicaBackend {
@@ -345,88 +281,18 @@ export class Replica {
       crypto,
       subnet,
       trustedRootKeys: [rootKey, ...trustedRootKeys],
-      health: () => this.#health(),
-      certifiedState: () => this.#certified,
-      filterIngress: (message) => this.#filter(message),
+      ...this.#served.answers,
+      health: () => this.#served.health(),
+      filterIngress: (message) => this.#served.filter(message),
       submitIngress: (message) => this.#submit(message),
-      awaitCompletion: (requestId) => this.#awaitCompletion(requestId),
-      query: (query, style) => this.#query(query, style),
       signAsNode: (message) => crypto.signEd25519(nodeSecret, message),
-      ingressOrigin: (requestId) => this.#origins.get(requestId),
-      controllers: (id) => this.#access.get(id)?.controllers,
-      isPrivateMetadata: (id, name) => this.#access.get(id)?.privateSections.includes(name) ?? false,
     };
   }
 
-  #health(): ReplicaHealth {
-    if (this.#certified === undefined) return "waiting_for_certified_state";
-    const { delegation } = this.#options;
-    return delegation === undefined || delegation("flat") !== undefined ? "healthy" : "waiting_for_root_delegation";
-  }
-
-  async #filter(message: IngressMessage): Promise<UserError | undefined> {
-    const behind = (this.#certified?.time ?? 0n) - this.#ports.clock.now();
-    if (behind > MAX_CLOCK_LAG_NS) return clockBehind(behind);
-    // Asking costs more than executing a small message, and most canisters let everything in.
-    const isAdmitted = this.#access.get(message.receiver)?.admitsAnyIngress === true;
-    return isAdmitted ? undefined : this.#executor.filter(message);
-  }
-
   #submit(message: IngressMessage): SubmitOutcome {
-    if (this.#pool.has(message.requestId) || this.#origins.has(message.requestId)) return "duplicate";
+    if (this.#pool.has(message.requestId) || this.#served.knows(message.requestId)) return "duplicate";
     if (!this.#pool.add(message)) return "pool-full";
     this.onWork?.();
     return "accepted";
   }
-
-  #awaitCompletion(requestId: RequestId): { completed: Promise<CertifiedState>; cancel(): void } {
-    const certified = this.#certified;
-    if (certified !== undefined && this.#origins.get(requestId)?.isFinal === true) {
-      return { completed: Promise.resolve(certified), cancel: () => undefined };
-    }
-    const { promise, resolve } = Promise.withResolvers<CertifiedState>();
-    const waiting = this.#waiting.get(requestId) ?? new Set();
-    waiting.add(resolve);
-    this.#waiting.set(requestId, waiting);
-    const cancel = (): void => {
-      waiting.delete(resolve);
-      if (waiting.size === 0 && this.#waiting.get(requestId) === waiting) this.#waiting.delete(requestId);
-    };
-    return { completed: promise, cancel };
-  }
-
-  async #query(query: QueryRequest, style: DelegationStyle): ReturnType<ReplicaBackend["query"]> {
-    const certified = this.#certified;
-    const { events, ...result } = await this.#executor.query({
-      sender: query.sender,
-      receiver: query.receiver,
-      methodName: query.methodName,
-      arg: query.arg,
-      ...(query.callerInfo === undefined ? {} : { callerInfo: query.callerInfo }),
-      ...(certified !== undefined &&
-        query.receiver !== MANAGEMENT_CANISTER && {
-          dataCertificate: this.#dataCertificate(certified, query.receiver, style),
-        }),
-    });
-    if (events !== undefined) this.#options.onQueryEvents?.(events);
-    return { result, time: certified?.time ?? 0n };
-  }
-
-  #dataCertificate(certified: CertifiedState, id: CanisterId, style: DelegationStyle): Uint8Array {
-    const key = `${style} ${id}`;
-    let certificate = this.#dataCertificates.get(key);
-    if (certificate === undefined) {
-      certificate = certified.certificate([[LABEL_CANISTER, principalToBytes(id), LABEL_CERTIFIED_DATA]], style);
-      this.#dataCertificates.set(key, certificate);
-    }
-    return certificate;
-  }
-}
-
-function clockBehind(lagNs: Time): UserError {
-  return userError(
-    ErrorCode.CertifiedStateUnavailable,
-    `The clock of this node is ${lagNs / 1_000_000_000n} s behind the time of its last block; updates go on when the ` +
-      "clock is right again.",
-  );
 }
