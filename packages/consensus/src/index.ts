@@ -1,12 +1,17 @@
 // Agreement between the nodes of a subnet. So far: certification of states; blocks, notarization, finalization, the
 // random beacon and key generation join here when a subnet has many nodes.
 
+export * from "./artifact-hash.ts";
 export * from "./artifacts.ts";
 export * from "./bounds.ts";
 export * from "./certification.ts";
 export * from "./consensus.ts";
 export * from "./consensus-crypto.ts";
+export * from "./dkg/genesis.ts";
+export * from "./dkg/registry-version.ts";
 export * from "./dkg-types.ts";
+export * from "./finalized-chain.ts";
 export * from "./pool.ts";
 export * from "./ports.ts";
 export * from "./role-context.ts";
+export * from "./thresholds.ts";
