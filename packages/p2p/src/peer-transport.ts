@@ -1,6 +1,6 @@
 // What carries frames between two nodes: TLS connections in a real node, a scheduler's queue in the simulator. A frame
-// arrives whole or not at all. It may get lost when a connection breaks; the layer above is right under loss, repetition
-// and any order. Section 21.1.
+// arrives whole or not at all. It may get lost, come twice or out of order; the layer above is right all the same. But a
+// frame that was sent before `onDisconnected` does not arrive after the next `onConnected`. Section 21.1.
 import type { PrincipalId } from "@atoll/types";
 
 export interface PeerTransport {
@@ -10,8 +10,11 @@ export interface PeerTransport {
   connected(): readonly PrincipalId[];
   /** The nodes to hold connections with from now on. Others are disconnected. */
   setPeers(peers: readonly PrincipalId[]): void;
+  /** Ends the connection with a peer that breaks the rules. It may come back after a while. */
+  disconnect(peer: PrincipalId): void;
 }
 
+/** Called by the transport, never from within a call to it. */
 export interface TransportHandler {
   onConnected(peer: PrincipalId): void;
   onDisconnected(peer: PrincipalId): void;
