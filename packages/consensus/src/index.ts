@@ -14,4 +14,5 @@ export * from "./finalized-chain.ts";
 export * from "./pool.ts";
 export * from "./ports.ts";
 export * from "./role-context.ts";
+export * from "./signed-bytes.ts";
 export * from "./thresholds.ts";

@@ -136,21 +136,34 @@ function combine(
     : tag(world, "wrong", ...chosen.map(({ signature }) => signature));
 }
 
-// A dealing: 32 bytes that make it differ from others, then a tag over all that it depends on.
+// A dealing: 32 bytes that make it differ from others, a tag over all that it depends on, and one over what of that can be
+// seen in a transcript too: who makes up a transcript does not know it.
 function dealing(world: LightWorld, config: DkgConfig, dealer: PrincipalId, nonce: Uint8Array): Uint8Array {
   const writer = new WireWriter();
-  dkgIdCodec.write(writer, config.dkgId);
   list(principal, config.dealers.length).write(writer, config.dealers);
-  list(principal, config.receivers.length).write(writer, config.receivers);
-  for (const number of [config.threshold, config.collectionThreshold, config.registryVersion]) writer.uint(number);
   principal.write(writer, dealer);
   const reshared = config.resharing === undefined ? new Uint8Array() : fingerprint(world, config.resharing);
-  return join(nonce, tag(world, "dealing", writer.take(), reshared, nonce));
+  const first = join(
+    nonce,
+    tag(world, "dealing", shape(config, config.collectionThreshold), writer.take(), reshared, nonce),
+  );
+  const key = config.resharing?.coefficients[0];
+  return join(first, tag(world, "dealt", shape(config, config.collectionThreshold), key ?? new Uint8Array(), first));
 }
 
 function isDealing(world: LightWorld, config: DkgConfig, dealer: PrincipalId, content: Uint8Array): boolean {
   if (!config.dealers.includes(dealer)) return false;
   return isSame(content, dealing(world, config, dealer, content.subarray(0, TAG_BYTES)));
+}
+
+type Shape = Pick<DkgConfig, "dkgId" | "receivers" | "threshold" | "registryVersion">;
+
+function shape({ dkgId, receivers, threshold, registryVersion }: Shape, dealings: number): Uint8Array {
+  const writer = new WireWriter();
+  dkgIdCodec.write(writer, dkgId);
+  list(principal, receivers.length).write(writer, receivers);
+  for (const number of [threshold, registryVersion, dealings]) writer.uint(number);
+  return writer.take();
 }
 
 function hasKeys(config: DkgConfig, keys: KeysOf): boolean {
@@ -166,38 +179,49 @@ function transcriptOf(
   if (!dealings.every(({ dealer, content }) => isDealing(world, config, dealer, content))) return undefined;
   const dealers = config.resharing?.receivers ?? config.dealers;
   const contents = dealings.map(({ content }) => content);
-  const key = config.resharing?.coefficients[0] ?? wide(world, KEY_BYTES, "group", dkgBytes(config.dkgId), ...contents);
-  const transcript = {
+  const key = config.resharing?.coefficients[0];
+  return {
     dkgId: config.dkgId,
     receivers: config.receivers,
     threshold: config.threshold,
     registryVersion: config.registryVersion,
-    coefficients: [key],
+    coefficients: coefficients(world, config, contents, key),
     dealings: dealings.map(({ dealer, content }) => ({ dealerIndex: dealers.indexOf(dealer), content })),
   };
-  return { ...transcript, coefficients: [key, ...proofs(world, transcript)] };
 }
 
-// All coefficients but the key depend on the secret of the world: who makes up a transcript cannot know them. At least one
-// is there even where the threshold is 1.
-function proofs(world: LightWorld, transcript: DkgTranscript): Uint8Array[] {
-  const content = encodeWire(dkgTranscript, { ...transcript, coefficients: transcript.coefficients.slice(0, 1) });
-  const count = Math.max(1, transcript.threshold - 1);
-  return Array.from({ length: count }, (_, i) => wide(world, KEY_BYTES, "proof", Uint8Array.of(i), content));
+/** The public key, and as many more as a polynomial of that threshold has; they follow from the dealings. */
+function coefficients(world: LightWorld, of: Shape, contents: readonly Uint8Array[], key: Uint8Array | undefined) {
+  const all = Array.from({ length: of.threshold }, (_, i) =>
+    wide(world, KEY_BYTES, `coefficient ${i}`, shape(of, contents.length), ...contents),
+  );
+  return key === undefined ? all : [key, ...all.slice(1)];
 }
 
 const genuine = new WeakMap<DkgTranscript, boolean>();
 
 function isGenuine(world: LightWorld, transcript: DkgTranscript): boolean {
-  let known = genuine.get(transcript);
-  if (known === undefined) {
-    const expected = transcript.coefficients.length === 0 ? [] : proofs(world, transcript);
-    known =
-      transcript.coefficients.length === expected.length + 1 &&
-      expected.every((proof, i) => isSame(transcript.coefficients[i + 1] as Uint8Array, proof));
-    genuine.set(transcript, known);
-  }
+  const known =
+    genuine.get(transcript) ?? [undefined, transcript.coefficients[0]].some((key) => fits(world, transcript, key));
+  genuine.set(transcript, known);
   return known;
+}
+
+/** Whether the transcript comes from its dealings, which have shared `key` anew or made one. */
+function fits(world: LightWorld, transcript: DkgTranscript, key: Uint8Array | undefined): boolean {
+  const contents = transcript.dealings.map(({ content }) => content);
+  const whole = shape(transcript, contents.length);
+  const isDealt = (content: Uint8Array) => {
+    const first = content.subarray(0, 2 * TAG_BYTES);
+    return isSame(content, join(first, tag(world, "dealt", whole, key ?? new Uint8Array(), first)));
+  };
+  const expected = coefficients(world, transcript, contents, key);
+  return (
+    contents.length > 0 &&
+    contents.every(isDealt) &&
+    expected.length === transcript.coefficients.length &&
+    expected.every((each, i) => isSame(each, transcript.coefficients[i] as Uint8Array))
+  );
 }
 
 const fingerprints = new WeakMap<DkgTranscript, Uint8Array>();
