@@ -152,6 +152,8 @@ function runBatch(machine: StateMachine, batch: Batch): Round {
   state.height = batch.height;
   state.time = batch.time;
   state.randomness = batch.randomness;
+  state.prevStateHash = batch.prevStateHash;
+  if (batch.nodes !== undefined) state.nodes = batch.nodes;
   const round = roundOf(machine);
   round.events = [];
   round.eventBytes = 0;

@@ -2,7 +2,7 @@
 // of each round; its root hash is what the subnet signs. Each height is an immutable object, so an answer that is
 // being built is never disturbed by the next round.
 import { applyChanges, EMPTY_TREE, findSubtree, type Labels, rootHash, type Sha256, witness } from "@atoll/state";
-import { encodeCertificate, type Height, type Path, type Time, type TreeChange } from "@atoll/types";
+import { encodeCertificate, type HashTree, type Height, type Path, type Time, type TreeChange } from "@atoll/types";
 import type { CertifiedState, DelegationStyle } from "./backend.ts";
 
 /** A tree that is not signed yet. */
@@ -21,7 +21,15 @@ export function nextTree(
   return { height: round.height, time: round.time, tree: applyChanges(previous.tree, round.treeChanges) };
 }
 
-const TIME = new TextEncoder().encode("time");
+const encoder = new TextEncoder();
+const TIME = encoder.encode("time");
+/** Where the state tree has its own height, as LEB128. */
+const HEIGHT: Path = [encoder.encode("metadata"), encoder.encode("height")];
+
+/** What goes with a share of a certification: it shows the height, and nothing else, under the root hash. */
+export function heightWitness({ tree }: TreeAtHeight, sha256: Sha256): HashTree {
+  return witness(tree, [HEIGHT], sha256);
+}
 
 /** A delegation for each style, for subnets other than the root subnet. */
 export type DelegationSource = (

@@ -3,7 +3,7 @@
 // `step` when `step` asked for it or when something came in, and serves `backend` over HTTP.
 import { certify, type NodeShare, signShare } from "@atoll/consensus";
 import type { RoundEvent } from "@atoll/execution";
-import type { SubnetConfig } from "@atoll/state";
+import { rootHash, type SubnetConfig } from "@atoll/state";
 import {
   EnvironmentError,
   type Height,
@@ -160,7 +160,12 @@ export class Replica {
       const fromOutside = isRound ? await this.#fromOutside() : {};
       // Not before: slices may have been checked by a topology that came meanwhile.
       const topology = this.#topology;
-      const batch = this.#sequencer.nextBatch(now, { ...(topology && { topology }), ...fromOutside, ...content });
+      const batch = this.#sequencer.nextBatch(now, {
+        prevStateHash: rootHash(this.#tree.tree, this.#ports.crypto.sha256),
+        ...(topology && { topology }),
+        ...fromOutside,
+        ...content,
+      });
       const round = await this.#executor.execute(batch);
       if (this.#topology === topology) this.#topology = undefined;
       this.#noteDurable(batch.height);

@@ -21,10 +21,8 @@ const MAX_BYTES_PER_BLOCK = 4 * 1024 * 1024;
 const MAX_QUERY_STATS_PER_BLOCK = 1000;
 const MAX_WAITING_QUERY_STATS = 2 * MAX_CANISTERS;
 
-/** What a driver puts into a batch beside messages. */
-export type BatchContent = Partial<
-  Pick<Batch, "blockmaker" | "topology" | "slices" | "outcallResponses" | "interventions" | "maxExecutions">
->;
+/** What whoever makes the block puts into a batch beside messages. */
+export type BatchContent = Partial<Omit<Batch, "height" | "time" | "randomness" | "ingress" | "queryStats">>;
 
 export class SoloSequencer {
   readonly #pool: IngressPool;

@@ -16,13 +16,14 @@ import {
   type RequestId,
   rejectCodeOf,
   type StreamMessage,
+  type SubnetNode,
   type SubnetRecord,
   type TreeChange,
   toHex,
 } from "@atoll/types";
 import type { CanisterState } from "./canister-state.ts";
 import { endOf, headerOf } from "./stream.ts";
-import type { SubnetConfig, SubnetState } from "./subnet-state.ts";
+import type { SubnetState } from "./subnet-state.ts";
 
 const encoder = new TextEncoder();
 const text = (value: string): Uint8Array => encoder.encode(value);
@@ -48,6 +49,8 @@ const LABEL = {
   streams: text("streams"),
   header: text("header"),
   messages: text("messages"),
+  height: text("height"),
+  prevStateHash: text("prev_state_hash"),
 };
 
 interface Published {
@@ -71,6 +74,8 @@ export class CanonicalTree {
   readonly #canisters = new Map<CanisterId, Published>();
   readonly #streams = new Map<PrincipalId, PublishedStream>();
   #topology: NetworkTopology | undefined;
+  #nodes: readonly SubnetNode[] = [];
+  #prevStateHash: Uint8Array | undefined;
   #metrics = "";
 
   /** For a fork of the state: it has published the same. */
@@ -79,6 +84,8 @@ export class CanonicalTree {
     for (const [id, published] of this.#canisters) copy.#canisters.set(id, published);
     for (const [id, published] of this.#streams) copy.#streams.set(id, published);
     copy.#topology = this.#topology;
+    copy.#nodes = this.#nodes;
+    copy.#prevStateHash = this.#prevStateHash;
     copy.#metrics = this.#metrics;
     return copy;
   }
@@ -86,7 +93,9 @@ export class CanonicalTree {
   /** Changes of the round that just ended; `changedRequests` are the ids of `ingressHistory.takeChanges()`. */
   changes(state: SubnetState, changedRequests: Iterable<RequestId>): TreeChange[] {
     const changes: TreeChange[] = [{ path: [LABEL.time], value: leb128(state.time) }];
+    this.#metadataChanges(state, changes);
     this.#topologyChanges(state, changes);
+    this.#nodeChanges(state, changes);
     for (const id of state.touched) this.#canisterChanges(state, id, changes);
     for (const id of [...state.touchedStreams].sort()) this.#streamChanges(state, id, changes);
     const metrics = metricsText(state);
@@ -96,10 +105,30 @@ export class CanonicalTree {
     return changes;
   }
 
-  #topologyChanges({ config, topology }: SubnetState, changes: TreeChange[]): void {
+  /** The height is what shows that a certification belongs to it; the hash before chains the heights. */
+  #metadataChanges({ height, prevStateHash }: SubnetState, changes: TreeChange[]): void {
+    changes.push({ path: [LABEL.metadata, LABEL.height], value: leb128(BigInt(height)) });
+    if (prevStateHash === this.#prevStateHash) return;
+    changes.push({ path: [LABEL.metadata, LABEL.prevStateHash], value: prevStateHash ?? null });
+    this.#prevStateHash = prevStateHash;
+  }
+
+  /** Only a subnet itself says which nodes it has. */
+  #nodeChanges({ config, nodes }: SubnetState, changes: TreeChange[]): void {
+    if (nodes === this.#nodes) return;
+    const base = [LABEL.subnet, principalToBytes(config.subnetId), LABEL.node];
+    const gone = new Set(this.#nodes.map(({ nodeId }) => nodeId));
+    for (const { nodeId, publicKey } of nodes) {
+      gone.delete(nodeId);
+      changes.push({ path: [...base, principalToBytes(nodeId), LABEL.publicKey], value: publicKey });
+    }
+    for (const nodeId of gone) changes.push({ path: [...base, principalToBytes(nodeId)], value: null });
+    this.#nodes = nodes;
+  }
+
+  #topologyChanges({ topology }: SubnetState, changes: TreeChange[]): void {
     const before = this.#topology;
     if (before === topology) return;
-    if (before === undefined) changes.push(...nodeChanges(config));
     const old = new Map(before?.subnets.map((record) => [record.subnetId, record]));
     for (const record of topology.subnets) {
       const known = old.get(record.subnetId);
@@ -225,14 +254,6 @@ function subnetChanges({ subnetId, type, publicKey, canisterRanges }: SubnetReco
 function rangesValue(ranges: SubnetRecord["canisterRanges"]): Uint8Array {
   const bytes = ranges.map(([first, last]) => [principalToBytes(first), principalToBytes(last)]);
   return encodeCbor(bytes, { selfDescribed: true });
-}
-
-/** Only a subnet itself says which nodes it has. */
-function nodeChanges({ subnetId, nodes }: SubnetConfig): TreeChange[] {
-  return nodes.map(({ nodeId, publicKey }) => ({
-    path: [LABEL.subnet, principalToBytes(subnetId), LABEL.node, principalToBytes(nodeId), LABEL.publicKey],
-    value: publicKey,
-  }));
 }
 
 /** 8 bytes, big-endian. */

@@ -11,6 +11,7 @@ import {
   OS_PAGE_BYTES,
   type PrincipalId,
   type RequestId,
+  type SubnetNode,
 } from "@atoll/types";
 import {
   allChunks,
@@ -34,6 +35,8 @@ import { indexCanister, type PendingRandomness, type SubnetState, type WaitingMa
 interface MetaRecord {
   readonly time: bigint;
   readonly randomness: Uint8Array;
+  readonly prevStateHash: Uint8Array | undefined;
+  readonly nodes: readonly SubnetNode[];
   readonly nextCanisterIndex: bigint;
   /** Not in checkpoints of before there were retired ids. */
   readonly retiredIds?: CanisterId[];
@@ -108,6 +111,8 @@ export class Checkpoints {
       const meta: MetaRecord = {
         time: state.time,
         randomness: state.randomness,
+        prevStateHash: state.prevStateHash,
+        nodes: state.nodes,
         nextCanisterIndex: state.nextCanisterIndex,
         retiredIds: [...state.retiredIds].sort(),
         pendingRandomness: state.pendingRandomness,
@@ -148,6 +153,8 @@ export class Checkpoints {
     state.height = store.height;
     state.time = meta.time;
     state.randomness = meta.randomness;
+    state.prevStateHash = meta.prevStateHash;
+    state.nodes = meta.nodes;
     state.nextCanisterIndex = meta.nextCanisterIndex;
     state.retiredIds = new Set(meta.retiredIds);
     state.pendingRandomness = meta.pendingRandomness;

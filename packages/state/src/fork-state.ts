@@ -41,6 +41,8 @@ export const STATE_PARTS: {
   height: { saved: "records", copy: same },
   time: { saved: "meta", copy: same },
   randomness: { saved: "meta", copy: same },
+  prevStateHash: { saved: "meta", copy: same },
+  nodes: { saved: "meta", copy: same },
   canisters: { saved: "records", copy: copyCanisters },
   nextCanisterIndex: { saved: "meta", copy: same },
   retiredIds: { saved: "meta", copy: copiedSet },

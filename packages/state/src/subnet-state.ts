@@ -17,6 +17,7 @@ import {
   type Request,
   STOP_CANISTER_TIMEOUT_NS,
   SUBNET_MEMORY_CAPACITY,
+  type SubnetNode,
   type SubnetType,
   type Time,
 } from "@atoll/types";
@@ -36,7 +37,8 @@ export interface SubnetConfig {
   readonly type: SubnetType;
   /** DER of the subnet's BLS key (133 bytes). */
   readonly publicKey: Uint8Array;
-  readonly nodes: readonly { readonly nodeId: PrincipalId; readonly publicKey: Uint8Array }[];
+  /** At the beginning: batches tell of changes. */
+  readonly nodes: readonly SubnetNode[];
   /** Inclusive. */
   readonly canisterRanges: readonly (readonly [CanisterId, CanisterId])[];
   /** Those of them from which ids are given out; canisters get the others by name. Default: all. */
@@ -160,6 +162,10 @@ export interface SubnetState {
   time: Time;
   /** Of the last batch. */
   randomness: Uint8Array;
+  /** Root hash of the state tree of the height before, as the last batch had it. */
+  prevStateHash: Uint8Array | undefined;
+  /** The nodes of the subnet, as of the last batch that said so. */
+  nodes: readonly SubnetNode[];
   readonly canisters: Map<CanisterId, CanisterState>;
   nextCanisterIndex: bigint;
   /** Ids at or above `nextCanisterIndex` of canisters that are gone: no id is ever given out twice. */
@@ -225,6 +231,8 @@ export function newSubnetState(config: SubnetConfig, modules: ModuleStore, pages
     height: 0,
     time: 0n,
     randomness: new Uint8Array(32),
+    prevStateHash: undefined,
+    nodes: config.nodes,
     canisters: new Map(),
     nextCanisterIndex: 0n,
     retiredIds: new Set(),

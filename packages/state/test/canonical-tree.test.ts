@@ -15,6 +15,7 @@ import {
   type NetworkTopology,
   type PrincipalId,
   principalToBytes,
+  type SubnetNode,
   type SubnetRecord,
   toHex,
   userError,
@@ -112,7 +113,8 @@ describe("paths", () => {
   const canister = (index: number) => principalToBytes(idAt(index));
 
   test("of the subnet", () => {
-    assert.deepEqual(below(tree), ["canister", "canister_ranges", "request_status", "streams", "subnet", "time"]);
+    const top = ["canister", "canister_ranges", "metadata", "request_status", "streams", "subnet", "time"];
+    assert.deepEqual(below(tree), top);
     assert.deepEqual(below(tree, "subnet", subnet), ["canister_ranges", "metrics", "node", "public_key", "type"]);
     assert.deepEqual(at(tree, "subnet", subnet, "public_key"), CONFIG.publicKey);
     assert.equal(utf8(at(tree, "subnet", subnet, "type")), "application");
@@ -164,6 +166,15 @@ describe("paths", () => {
     assert.deepEqual(below(tree, "canister", canister(4)), ["controllers"]);
   });
 
+  test("of the height, as LEB128, and of the root hash before it", () => {
+    const state = fullState();
+    state.height = 624_485;
+    const tree = treeOf(state);
+    assert.deepEqual(below(tree, "metadata"), ["height", "prev_state_hash"]);
+    assert.deepEqual(at(tree, "metadata", "height"), Uint8Array.of(0xe5, 0x8e, 0x26));
+    assert.deepEqual(at(tree, "metadata", "prev_state_hash"), new Uint8Array(32).fill(3));
+  });
+
   test("of requests, by how far they are", () => {
     const request = (digit: string) => fromHex(digit.repeat(64));
     const expected = [
@@ -183,7 +194,8 @@ describe("paths", () => {
 
   test("of a network that has no canister yet", () => {
     const tree = treeOf(emptyState());
-    assert.deepEqual(below(tree), ["canister_ranges", "subnet", "time"]);
+    assert.deepEqual(below(tree), ["canister_ranges", "metadata", "subnet", "time"]);
+    assert.deepEqual(below(tree, "metadata"), ["height"], "there is no height before the first");
     assert.deepEqual(below(tree, "subnet", subnet), ["canister_ranges", "metrics", "node", "public_key", "type"]);
   });
 });
@@ -222,6 +234,8 @@ const action = fc.oneof(
   fc.record({ kind: fc.constant("request" as const), index, status: fc.constantFrom(...STATUSES) }),
   fc.record({ kind: fc.constant("stream" as const), index, sent: fc.nat(3), arrived: fc.nat(3), signal: fc.boolean() }),
   fc.record({ kind: fc.constant("topology" as const), subnets: fc.subarray([1, 2, 3]), ranges: fc.nat(12) }),
+  fc.record({ kind: fc.constant("nodes" as const), nodes: fc.subarray([1, 2, 3]), key: fc.nat(1) }),
+  fc.record({ kind: fc.constant("hash" as const), byte: fc.option(fc.nat(1), { nil: undefined }) }),
   fc.record({ kind: fc.constant("pass" as const), seconds: fc.bigInt({ min: 1n, max: 500n }) }),
 );
 type Action = typeof action extends fc.Arbitrary<infer T> ? T : never;
@@ -255,6 +269,10 @@ function act(state: SubnetState, action: Action): void {
     actOnStream(state, action);
     return;
   }
+  if (action.kind === "nodes" || action.kind === "hash") {
+    actOnMetadata(state, action);
+    return;
+  }
   if (action.kind === "topology") {
     state.topology = networkOf(state, action.subnets, action.ranges);
     return;
@@ -281,6 +299,16 @@ function act(state: SubnetState, action: Action): void {
   if (action.kind !== "delete") touch(state, canister);
 }
 
+const nodeAt = (number: number, key = 0): SubnetNode => ({
+  nodeId: `0${number}`.repeat(29) as PrincipalId,
+  publicKey: new Uint8Array(44).fill(number + key),
+});
+
+function actOnMetadata(state: SubnetState, action: Extract<Action, { kind: "nodes" | "hash" }>): void {
+  if (action.kind === "nodes") state.nodes = action.nodes.map((number) => nodeAt(number, action.key));
+  else state.prevStateHash = action.byte === undefined ? undefined : new Uint8Array(32).fill(action.byte);
+}
+
 function actOnCanister(state: SubnetState, canister: CanisterState, action: Action): void {
   if (action.kind === "install") install(state, canister, action.module);
   if (action.kind === "certify" && canister.execution !== undefined) canister.certifiedData = action.data;
@@ -300,6 +328,7 @@ test("the changes of each round lead to the tree that the state has from nothing
       const canonical = new CanonicalTree();
       let tree = EMPTY_TREE;
       for (const actions of rounds) {
+        state.height++;
         // As in a round: what has expired is forgotten at the end.
         for (const action of actions.toSorted((a, b) => Number(a.kind === "pass") - Number(b.kind === "pass"))) {
           act(state, action);
@@ -325,13 +354,26 @@ function leavesOf(tree: Subtree, path = ""): string[] {
   return tree.root === undefined ? [] : walk(tree.root);
 }
 
-test("a round without work changes the time only", () => {
+test("the nodes of the subnet are those that the last batch named", () => {
+  const state = emptyState();
+  const canonical = new CanonicalTree();
+  let tree = applyChanges(EMPTY_TREE, takeChanges(canonical, state));
+  state.nodes = [nodeAt(2), nodeAt(3)];
+  tree = applyChanges(tree, takeChanges(canonical, state));
+  const base = ["subnet", principalToBytes(CONFIG.subnetId), "node"];
+  assert.equal(below(tree, ...base).length, 2);
+  for (const { nodeId, publicKey } of state.nodes)
+    assert.deepEqual(at(tree, ...base, principalToBytes(nodeId), "public_key"), publicKey);
+  assert.equal(at(tree, ...base, principalToBytes(ALICE), "public_key"), undefined, "it is no node any more");
+});
+
+test("a round without work changes the time and the height only", () => {
   const state = fullState();
   const canonical = new CanonicalTree();
   takeChanges(canonical, state);
   const changes = takeChanges(canonical, state);
   assert.deepEqual(
     changes.map(({ path }) => path.map(utf8)),
-    [["time"]],
+    [["time"], ["metadata", "height"]],
   );
 });

@@ -56,6 +56,7 @@ function compare(path: string, one: unknown, other: unknown, shared: string[]): 
 const IMMUTABLE = [
   ".config",
   ".topology",
+  ".nodes",
   ".settings",
   ".status",
   ".queryStats",

@@ -280,6 +280,7 @@ function fillStream(state: SubnetState): void {
 export function fullState(): SubnetState {
   const state = emptyState();
   Object.assign(state, { height: 5, time: TIME, randomness: new Uint8Array(32).fill(1), nextCanisterIndex: 4n });
+  state.prevStateHash = new Uint8Array(32).fill(3);
   state.metrics = { updateTransactions: 12, consumedCycles: 2n ** 80n, canisterStateBytes: 0 };
   state.pendingRandomness.push({ request: REQUEST });
   const { arg: _, ...request } = REQUEST;

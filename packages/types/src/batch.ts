@@ -8,12 +8,20 @@ import type { StreamSlice } from "./streams.ts";
 import type { NetworkTopology } from "./topology.ts";
 import type { Height, Time } from "./units.ts";
 
+/** A node of the subnet, as its state knows it: the key in DER is what clients check answers to queries with. */
+export interface SubnetNode {
+  readonly nodeId: PrincipalId;
+  readonly publicKey: Uint8Array;
+}
+
 export interface Batch {
   readonly height: Height;
   /** Strictly increasing from batch to batch. */
   readonly time: Time;
   /** 32 bytes that nobody could predict when the messages of this batch were sent. */
   readonly randomness: Uint8Array;
+  /** Root hash of the state tree of the height before: it chains what is certified. None where nobody certifies. */
+  readonly prevStateHash?: Uint8Array;
   readonly ingress: readonly IngressMessage[];
   /** A checkpoint follows: executions between two slices are dropped and begin again after it. */
   readonly isCheckpoint?: boolean;
@@ -23,6 +31,8 @@ export interface Batch {
   readonly queryStats?: readonly CanisterQueryStats[];
   /** The subnets of the network from this batch on, where they are others than before. */
   readonly topology?: NetworkTopology;
+  /** The nodes of this subnet from this batch on, where they are others than before. */
+  readonly nodes?: readonly SubnetNode[];
   /** At most one of each other subnet. */
   readonly slices?: readonly StreamSlice[];
   readonly outcallResponses?: readonly OutcallResponse[];
