@@ -3,7 +3,7 @@
 // `step` when `step` asked for it or when something came in, and serves `backend` over HTTP.
 import { certify, type NodeShare, signShare } from "@atoll/consensus";
 import type { RoundEvent } from "@atoll/execution";
-import { rootHash, type SubnetConfig } from "@atoll/state";
+import type { SubnetConfig } from "@atoll/state";
 import {
   EnvironmentError,
   type Height,
@@ -161,7 +161,7 @@ export class Replica {
       // Not before: slices may have been checked by a topology that came meanwhile.
       const topology = this.#topology;
       const batch = this.#sequencer.nextBatch(now, {
-        prevStateHash: rootHash(this.#tree.tree, this.#ports.crypto.sha256),
+        prevStateHash: this.#served.prevStateHash(),
         ...(topology && { topology }),
         ...fromOutside,
         ...content,

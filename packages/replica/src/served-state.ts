@@ -94,6 +94,11 @@ export class ServedState {
     return this.#tree.height;
   }
 
+  /** Root hash of the state that was executed last: the next batch takes it along. */
+  prevStateHash(): Uint8Array {
+    return rootHash(this.#tree.tree, this.#ports.crypto.sha256);
+  }
+
   get certified(): CertifiedState | undefined {
     return this.#certified;
   }
