@@ -23,6 +23,8 @@ import {
   dkgDealingMessage,
   dkgId,
   dkgSummary,
+  type RemoteDkgResult,
+  remoteDkgResult,
 } from "./dkg-types.ts";
 
 /** SHA-256 with the domain of what was hashed: 32 bytes. */
@@ -37,7 +39,13 @@ export interface BlockContext {
 /** What a block carries. `batch` is the replica's affair: consensus passes it on. */
 export type Payload =
   | { readonly kind: "summary"; readonly summary: DkgSummary }
-  | { readonly kind: "data"; readonly batch: Uint8Array; readonly dealings: readonly DkgDealingMessage[] };
+  | {
+      readonly kind: "data";
+      readonly batch: Uint8Array;
+      readonly dealings: readonly DkgDealingMessage[];
+      /** Keys for another subnet whose dealings were complete before the interval ended: both of it, or none. */
+      readonly remote: readonly RemoteDkgResult[];
+    };
 
 /** The block's own hash covers `payloadHash`, so that a payload can be checked and sent apart from it. */
 export interface Block {
@@ -213,7 +221,11 @@ const randomBeaconFields = { ...beaconContent, signature };
 
 export const payloadCodec: Codec<Payload> = union<Payload>({
   summary: record({ summary: dkgSummary }),
-  data: record({ batch: bytes(MAX_PAYLOAD_BYTES), dealings: list(dkgDealingMessage, MAX_NODES) }),
+  data: record({
+    batch: bytes(MAX_PAYLOAD_BYTES),
+    dealings: list(dkgDealingMessage, MAX_NODES),
+    remote: list(remoteDkgResult, 2),
+  }),
 });
 
 export const blockContext: Codec<BlockContext> = record({

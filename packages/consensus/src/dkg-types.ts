@@ -118,7 +118,7 @@ export const dkgDealingMessage: Codec<DkgDealingMessage> = record({
   signature: bytes(MAX_SIGNATURE_BYTES),
 });
 
-const remoteResult: Codec<RemoteDkgResult> = record({
+export const remoteDkgResult: Codec<RemoteDkgResult> = record({
   dkgId,
   transcript: optional(dkgTranscript),
   failure: text(200),
@@ -132,6 +132,6 @@ export const dkgSummary: Codec<DkgSummary> = record({
   configs: list(dkgConfig, MAX_DKG_CONFIGS),
   current: list(dkgTranscript, 2),
   next: list(dkgTranscript, 2),
-  remote: list(remoteResult, MAX_DKG_CONFIGS),
+  remote: list(remoteDkgResult, MAX_DKG_CONFIGS),
   attempts: list(record({ target: fixedBytes(32), count: uint(255) }), MAX_DKG_CONFIGS),
 });

@@ -31,6 +31,8 @@ export interface RegistryRecord {
   readonly subnetId: PrincipalId;
   /** Sorted by id. */
   readonly nodes: readonly NodeRecord[];
+  /** Nodes that are known and belong to no subnet yet, sorted by id: the keys of a new subnet can be dealt to them. */
+  readonly unassigned?: readonly NodeRecord[];
   readonly settings: ConsensusSettings;
   /** The version of the protocol that the nodes shall run. */
   readonly protocolVersion: string;
