@@ -12,6 +12,7 @@ export * from "./public-key.ts";
 export * from "./query-response.ts";
 export * from "./request-auth.ts";
 export * from "./request-content.ts";
+export * from "./scalar-field.ts";
 export * from "./sha.ts";
 export * from "./subnet-key.ts";
 export * from "./threshold-bls.ts";

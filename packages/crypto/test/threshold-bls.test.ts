@@ -6,17 +6,10 @@ import { fromHex, principalToText, toHex } from "@atoll/types";
 import { blsVerify } from "@icp-sdk/core/agent";
 import { Principal } from "@icp-sdk/core/principal";
 import { BLS_SIGNATURE_TAG, expandMessage } from "../src/expand-message.ts";
+import { lagrangeWeights, randomScalar, SCALAR_ORDER, scalarToBytes } from "../src/scalar-field.ts";
 import { sha224, sha256 } from "../src/sha.ts";
 import { selfAuthenticatingId, subnetKeyFromDer, subnetKeyToDer } from "../src/subnet-key.ts";
-import {
-  combineShares,
-  dealThresholdKey,
-  lagrangeWeights,
-  randomScalar,
-  SCALAR_ORDER,
-  scalarToBytes,
-  shareSecret,
-} from "../src/threshold-bls.ts";
+import { combineShares, dealThresholdKey, shareSecret } from "../src/threshold-bls.ts";
 import { universalBls as bls } from "../src/universal-bls.ts";
 
 let counter = 0;

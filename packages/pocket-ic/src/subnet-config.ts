@@ -1,7 +1,7 @@
 // The first facts of a subnet of a network on one machine: its key and its nodes' keys, its id, the canister ids that it
 // hosts. The same for networks of tests, whose keys come from a seed, and for the local network, whose keys are secret.
 import { ed25519KeyToDer, scalarToBytes, selfAuthenticatingId, subnetKeyToDer } from "@atoll/crypto";
-import { randomScalar } from "@atoll/crypto/threshold-bls";
+import { randomScalar } from "@atoll/crypto/scalar-field";
 import type { SubnetConfig } from "@atoll/state";
 import type { CanisterRange, CryptoPort, EntropyPort, NetworkTopology, SubnetRecord } from "@atoll/types";
 import { freshRange, publicRanges, publicSubnetId, SUBNET_KINDS, type SubnetKind } from "./subnet-kinds.ts";

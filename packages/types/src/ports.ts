@@ -62,8 +62,45 @@ export interface BlsPort {
   publicKey(secret: Uint8Array): Uint8Array;
   sign(secret: Uint8Array, message: Uint8Array): Uint8Array;
   verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
-  /** Lagrange interpolation at 0 of signature shares: `index` is the 1-based evaluation point of each share. */
+  /**
+   * Lagrange interpolation at 0 of signature shares: `index` is the 1-based evaluation point of each share. Throws when one
+   * is no point of the curve; whether it is a signature shows when the result is verified.
+   */
   combine(shares: readonly { index: number; signature: Uint8Array }[]): Uint8Array;
+  /** The sum of signatures of one message by different keys. Throws as `combine` does. */
+  aggregate(signatures: readonly Uint8Array[]): Uint8Array;
+  /**
+   * Whether a sum of signatures is by all these keys, one or more. Only for keys whose owners have proved that they have
+   * the secret: others could be made up so that they cancel.
+   */
+  verifyAggregate(publicKeys: readonly Uint8Array[], message: Uint8Array, signature: Uint8Array): boolean;
+  readonly g1: CurveGroup<G1Point>;
+  readonly g2: CurveGroup<G2Point>;
+  /** The point that a signature of `message` multiplies. */
+  hashToG1(message: Uint8Array): G1Point;
+  /** The compressed forms of start, start + step, start + 2 step, ...: 48 bytes for each of `count`. */
+  walkG1(start: G1Point, step: G1Point, count: number): Uint8Array;
+}
+
+declare const point: unique symbol;
+/** Points as an implementation keeps them: of use only to the port that made them. */
+export interface G1Point {
+  readonly [point]: "G1";
+}
+export interface G2Point {
+  readonly [point]: "G2";
+}
+
+/** A group of prime order, whose scalars are from 0 to the order - 1. */
+export interface CurveGroup<P> {
+  readonly generator: P;
+  /** From the compressed form; undefined unless it is an element of the group other than zero. */
+  fromBytes(bytes: Uint8Array): P | undefined;
+  /** Compressed: 48 bytes in G1, 96 in G2. */
+  toBytes(point: P): Uint8Array;
+  isZero(point: P): boolean;
+  /** The sum of all scalar * point; there is at least one. Takes a time that depends on the scalars. */
+  sum(points: readonly P[], scalars: readonly bigint[]): P;
 }
 
 /**

@@ -1,0 +1,144 @@
+// The two implementations of BLS12-381, mcl and plain JavaScript, give the same bytes for the same input: what consensus
+// and key generation build on. Random inputs from a printed seed; hostile bytes are refused by both.
+import assert from "node:assert/strict";
+import { before, test } from "node:test";
+import { SCALAR_ORDER, scalarToBytes } from "@atoll/crypto";
+import { universalBls as plain } from "@atoll/crypto/universal-bls";
+import { createNodeCrypto } from "@atoll/host-node";
+import type { BlsPort, CurveGroup } from "@atoll/types";
+import { fromHex, toHex } from "@atoll/types";
+import fc from "fast-check";
+
+let mcl: BlsPort;
+before(async () => {
+  mcl = (await createNodeCrypto()).bls;
+});
+
+const scalar = fc.bigInt({ min: 0n, max: SCALAR_ORDER - 1n });
+const secret = fc.bigInt({ min: 1n, max: SCALAR_ORDER - 1n }).map(scalarToBytes);
+const message = fc.uint8Array({ maxLength: 600 });
+const both = () => [mcl, plain] as const;
+
+test("keys, signatures, sums of signatures and interpolated ones are the same bytes", () => {
+  assert.notEqual(mcl, plain);
+  fc.assert(
+    fc.property(fc.array(secret, { minLength: 1, maxLength: 3 }), message, (secrets, text) => {
+      const [fast, slow] = both().map((bls) => {
+        const signatures = secrets.map((each) => bls.sign(each, text));
+        const shares = signatures.map((signature, i) => ({ index: 2 * i + 1, signature }));
+        return [
+          ...secrets.map((each) => bls.publicKey(each)),
+          bls.aggregate(signatures),
+          bls.combine(shares),
+          bls.g1.toBytes(bls.hashToG1(text)),
+        ].map(toHex);
+      });
+      assert.deepEqual(fast, slow);
+    }),
+    { numRuns: 8 },
+  );
+});
+
+test("sums of products are the same bytes in both groups, also of hundreds of points", () => {
+  const products = (bls: BlsPort, name: "g1" | "g2", values: readonly bigint[], factors: readonly bigint[]) => {
+    const group = bls[name] as CurveGroup<unknown>;
+    const points = values.map((value) => group.sum([group.generator], [value]));
+    return toHex(group.toBytes(group.sum(points, factors)));
+  };
+  fc.assert(
+    fc.property(fc.array(fc.tuple(scalar, scalar), { minLength: 1, maxLength: 4 }), (pairs) => {
+      const values = pairs.map(([value]) => value);
+      const factors = pairs.map(([, factor]) => factor);
+      const total = pairs.reduce((sum, [a, b]) => sum + a * b, 0n) % SCALAR_ORDER;
+      for (const name of ["g1", "g2"] as const) {
+        assert.equal(products(mcl, name, values, factors), products(plain, name, values, factors));
+        assert.equal(products(mcl, name, values, factors), products(mcl, name, [total], [1n]));
+      }
+    }),
+    { numRuns: 8 },
+  );
+  const many = Array.from({ length: 600 }, (_, i) => BigInt(i + 1) ** 9n);
+  const total = many.reduce((sum, value) => sum + value * value, 0n) % SCALAR_ORDER;
+  assert.equal(products(mcl, "g1", many, many), products(mcl, "g1", [total], [1n]));
+  assert.equal(
+    products(plain, "g1", many.slice(0, 20), many.slice(0, 20)),
+    products(mcl, "g1", many.slice(0, 20), many.slice(0, 20)),
+  );
+});
+
+test("a walk has every step of the way, in both", () => {
+  for (const bls of both()) {
+    const { g1 } = bls;
+    const start = g1.sum([g1.generator], [SCALAR_ORDER - 3n]);
+    const step = g1.sum([g1.generator], [5n]);
+    const path = bls.walkG1(start, step, bls === mcl ? 1100 : 40);
+    for (const at of [0, 1, 2, 39, 511, 512, 1024, 1099]) {
+      const there = g1.toBytes(g1.sum([g1.generator], [BigInt(SCALAR_ORDER - 3n + 5n * BigInt(at)) % SCALAR_ORDER]));
+      if (48 * at < path.length) assert.equal(toHex(path.subarray(48 * at, 48 * at + 48)), toHex(there));
+    }
+    assert.equal(bls.walkG1(start, step, 0).length, 0);
+    // Over zero, which has a form of its own.
+    const back = g1.sum([g1.generator], [SCALAR_ORDER - 5n]);
+    assert.equal(toHex(bls.walkG1(back, step, 3).subarray(48, 96)), `c0${"00".repeat(47)}`);
+  }
+});
+
+test("a sum of signatures is by exactly these keys, and by one key too", () => {
+  const secrets = [3n, 5n, 7n].map(scalarToBytes);
+  const text = new TextEncoder().encode("block");
+  for (const bls of both()) {
+    const keys = secrets.map((each) => bls.publicKey(each));
+    const signatures = secrets.map((each) => bls.sign(each, text));
+    const all = bls.aggregate(signatures);
+    assert.equal(bls.verifyAggregate(keys, text, all), true);
+    assert.equal(bls.verifyAggregate(keys.slice(1), text, all), false);
+    assert.equal(bls.verifyAggregate(keys, new Uint8Array(3), all), false);
+    assert.equal(bls.verifyAggregate(keys.slice(0, 1), text, signatures[0] as Uint8Array), true);
+    assert.equal(bls.verifyAggregate([], text, all), false);
+    assert.equal(bls.verifyAggregate([new Uint8Array(96)], text, all), false);
+    assert.equal(bls.verifyAggregate([new Uint8Array(95)], text, all), false);
+    assert.equal(bls.verifyAggregate(keys, text, all.subarray(1)), false);
+    assert.throws(() => bls.aggregate([]), RangeError);
+    assert.throws(() => bls.aggregate([all.subarray(1)]));
+    assert.throws(() => bls.combine([{ index: 1, signature: new Uint8Array(48) }]));
+  }
+});
+
+test("keys that cancel, zero and points of another order are refused", () => {
+  // On the curve of G1 and not in the group: x = 4 has a root, and the cofactor is not cleared.
+  const foreign = fromHex(`a0${"00".repeat(46)}04`);
+  const zero = fromHex(`c0${"00".repeat(47)}`);
+  const text = new Uint8Array(1);
+  for (const bls of both()) {
+    const key = bls.publicKey(scalarToBytes(9n));
+    const negative = bls.publicKey(scalarToBytes(SCALAR_ORDER - 9n));
+    assert.equal(bls.verifyAggregate([key, negative], text, zero), false);
+    for (const bytes of [foreign, zero, new Uint8Array(48), new Uint8Array(47), new Uint8Array(0)]) {
+      assert.equal(bls.g1.fromBytes(bytes), undefined);
+      assert.equal(bls.verifyAggregate([key], text, bytes), false);
+    }
+    assert.equal(bls.g2.fromBytes(fromHex(`c0${"00".repeat(95)}`)), undefined);
+    assert.equal(bls.g2.fromBytes(key.subarray(1)), undefined);
+    // Combining shares does not look at their order; afterwards it is looked at as before.
+    assert.equal(bls.g1.fromBytes(foreign), undefined);
+    assert.throws(() => bls.g1.sum([], []), RangeError);
+  }
+  const combined = mcl.combine([
+    { index: 1, signature: foreign },
+    { index: 2, signature: mcl.sign(scalarToBytes(9n), text) },
+  ]);
+  assert.equal(mcl.verify(mcl.publicKey(scalarToBytes(9n)), text, combined), false);
+  assert.equal(mcl.g1.fromBytes(foreign), undefined);
+});
+
+test("random bytes never throw where bytes of peers are read, and both read the same", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 48, maxLength: 48 }), (bytes) => {
+      bytes[0] = ((bytes[0] as number) & 0x3f) | 0x80;
+      const read = both().map((bls) => bls.g1.fromBytes(bytes) === undefined);
+      assert.equal(read[0], read[1]);
+      assert.equal(mcl.verifyAggregate([new Uint8Array(96).fill(bytes[5] as number)], bytes, bytes), false);
+    }),
+    { numRuns: 30 },
+  );
+});
