@@ -316,8 +316,16 @@ test("BLS: combining shares", () => {
     assert.throws(() => bls.combine([{ index: 1.5, signature: first.signature }]));
     assert.throws(() => bls.combine([]));
     assert.throws(() => bls.combine([{ index: 1, signature: new Uint8Array(48) }]));
-    assert.throws(() => bls.combine([{ index: 1, signature: outsideSubgroup() }]));
   }
+});
+
+test("BLS: shares outside the group make no signature", () => {
+  const share = { index: 1, signature: outsideSubgroup() };
+  assert.throws(() => universal.bls.combine([share]));
+  // What is combined is looked at when it is verified, not before.
+  const combined = node.bls.combine([share]);
+  assert.equal(node.bls.verify(node.bls.publicKey(new Uint8Array(32).fill(1)), bytes("m"), combined), false);
+  assert.equal(node.bls.g1.fromBytes(combined), undefined);
 });
 
 test("BLS: many keys do not exhaust the library's memory", () => {
