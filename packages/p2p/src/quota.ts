@@ -1,0 +1,37 @@
+// A rate with some slack: what one peer may have of something per second. Refilled when time comes in, so that nothing
+// here needs a clock. Section 21, quotas per peer.
+import { NS_PER_SECOND, type Time } from "@atoll/types";
+
+export class Quota {
+  readonly #rate: number;
+  readonly #burst: number;
+  #left: number;
+  #at: Time | undefined;
+
+  /** `burst`: what can be had at once after a pause; at least the largest single amount. */
+  constructor(ratePerSecond: number, burst: number) {
+    this.#rate = ratePerSecond;
+    this.#burst = burst;
+    this.#left = burst;
+  }
+
+  refill(now: Time): void {
+    if (this.#at !== undefined && now > this.#at) {
+      this.#left = Math.min(this.#burst, this.#left + (Number(now - this.#at) * this.#rate) / Number(NS_PER_SECOND));
+    }
+    this.#at = now;
+  }
+
+  /** False: not now. */
+  take(amount: number): boolean {
+    if (amount > this.#left) return false;
+    this.#left -= amount;
+    return true;
+  }
+
+  /** How long until `amount` can be had. */
+  wait(amount: number): Time {
+    const missing = Math.max(0, Math.min(amount, this.#burst) - this.#left);
+    return BigInt(Math.ceil((missing * Number(NS_PER_SECOND)) / this.#rate));
+  }
+}
