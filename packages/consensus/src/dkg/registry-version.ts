@@ -21,16 +21,23 @@ export function isSummaryHeight(summary: DkgSummary, height: Height): boolean {
   return nextSummaryHeight(summary) === height;
 }
 
-/** The summary block of the newest interval that is final here. */
-export function latestFinalizedSummary(pool: Pool): SummaryBlock {
+/** The final summary blocks from that of the newest catch-up package on: at least that one. */
+export function finalizedSummaries(pool: Pool): readonly SummaryBlock[] {
   let latest: SummaryBlock = catchUpPackage(pool).block;
+  const summaries = [latest];
   const top = finalizedHeight(pool);
   for (;;) {
     const height = nextSummaryHeight(latest.payload.summary);
     const block = height > top ? undefined : finalizedBlock(pool, height);
-    if (block === undefined || !isSummaryBlock(block)) return latest;
+    if (block === undefined || !isSummaryBlock(block)) return summaries;
     latest = block;
+    summaries.push(latest);
   }
+}
+
+/** The summary block of the newest interval that is final here. */
+export function latestFinalizedSummary(pool: Pool): SummaryBlock {
+  return finalizedSummaries(pool).at(-1) as SummaryBlock;
 }
 
 /** Undefined: neither the catch-up package nor the latest final summary reaches that height. */

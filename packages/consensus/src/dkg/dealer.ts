@@ -1,0 +1,50 @@
+// The role of a dealer: for each key that the newest final summary asks for, one dealing, signed and sent to all. A node that
+// still lacks its share of a key that is to be shared anew deals as soon as it has it. Section 12.3.
+import type { Artifact } from "../artifacts.ts";
+import type { DkgConfig } from "../dkg-types.ts";
+import type { Change } from "../pool.ts";
+import type { Role, RoleContext } from "../role-context.ts";
+import { dealingBytes } from "../signed-bytes.ts";
+import { dkgKey, keysOf } from "./dkg-keys.ts";
+import { latestFinalizedSummary } from "./registry-version.ts";
+
+/** Dealing takes a while: one at a time, so that everything else goes on in between. In ns. */
+const PAUSE = 1_000_000n;
+/** How long to wait for a share or a version of the registry before asking again. In ns. */
+const RETRY = 1_000_000_000n;
+
+export const dkgDealer: Role = (context) => {
+  const { summary } = latestFinalizedSummary(context.pool).payload;
+  const due = summary.configs.filter((config) => isDue(context, config));
+  for (const config of due) {
+    const change = deal(context, config);
+    if (change === undefined) continue;
+    if (due.length > 1) context.wakeAt(soon(context, PAUSE));
+    return [change];
+  }
+  if (due.length > 0) context.wakeAt(soon(context, RETRY));
+  return [];
+};
+
+function isDue({ pool, self }: RoleContext, { dkgId, dealers }: DkgConfig): boolean {
+  if (!dealers.includes(self)) return false;
+  const key = dkgKey(dkgId);
+  return !pool.validated
+    .at("dkg-dealing", dkgId.startHeight)
+    .some(({ artifact }) => artifact.dealer === self && dkgKey(artifact.dkgId) === key);
+}
+
+function deal({ crypto, registry, self, note }: RoleContext, config: DkgConfig): Change | undefined {
+  const keys = keysOf(registry, config);
+  const content = keys && crypto.createDealing(config, keys);
+  if (content === undefined) return undefined;
+  const { dkgId } = config;
+  const message = { dkgId, dealer: self, content, signature: new Uint8Array() };
+  const artifact: Artifact = { kind: "dkg-dealing", ...message, signature: crypto.signBasic(dealingBytes(message)) };
+  note({ kind: "dkg", height: dkgId.startHeight, what: `dealt for the ${dkgId.tag} key` });
+  return { kind: "add", artifact };
+}
+
+function soon({ now }: RoleContext, delay: bigint): RoleContext["now"] {
+  return { wall: now.wall + delay, monotonic: now.monotonic + delay };
+}

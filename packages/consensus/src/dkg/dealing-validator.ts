@@ -1,0 +1,90 @@
+// Checks the dealings that peers sent for the current interval. A dealer that was started anew may have dealt twice, each time
+// rightly: the second one is dropped and nobody is blamed. Section 12.3; 25, "Decisions and traps".
+import type { DkgDealingArtifact } from "../artifacts.ts";
+import type { DkgConfig } from "../dkg-types.ts";
+import { finalizedTip } from "../finalized-chain.ts";
+import type { Change, Entry } from "../pool.ts";
+import type { Role, RoleContext } from "../role-context.ts";
+import { checkDealing, isDealingRemembered } from "./dealing-check.ts";
+import { dkgKey } from "./dkg-keys.ts";
+import { intervalChain } from "./interval-chain.ts";
+import { latestFinalizedSummary } from "./registry-version.ts";
+
+/** Checking takes a while: one at a time, so that everything else goes on in between. In ns. */
+const PAUSE = 1_000_000n;
+/** How long to wait for a version of the registry before looking again. In ns. */
+const RETRY = 1_000_000_000n;
+
+/** One instance per node: it remembers when it last checked a dealing. */
+export function dealingValidator(): Role {
+  let lastCheck: bigint | undefined;
+  return (context) => {
+    const { summary } = latestFinalizedSummary(context.pool).payload;
+    const changes: Change[] = purged(context, summary.height);
+    const configs = new Map(summary.configs.map((config) => [dkgKey(config.dkgId), config]));
+    const missing = lacking(context, configs);
+    for (const entry of context.pool.unvalidated.at("dkg-dealing", summary.height)) {
+      const key = dkgKey(entry.artifact.dkgId);
+      const config = configs.get(key);
+      if (config === undefined || !config.dealers.includes(entry.artifact.dealer)) {
+        changes.push({ kind: "invalid", id: entry.id, why: "no such key is to be made by this dealer" });
+        continue;
+      }
+      if (!missing.get(key)?.has(entry.artifact.dealer)) {
+        changes.push({ kind: "remove", section: "unvalidated", id: entry.id });
+        continue;
+      }
+      const isQuick = isDealingRemembered(context.crypto, entry.artifact);
+      if (!isQuick && lastCheck === context.now.monotonic) {
+        wake(context, PAUSE);
+        continue;
+      }
+      if (!isQuick) lastCheck = context.now.monotonic;
+      const change = checked(context, config, entry);
+      if (change?.kind === "move") missing.get(key)?.delete(entry.artifact.dealer);
+      if (change !== undefined) changes.push(change);
+    }
+    return changes;
+  };
+}
+
+function checked(
+  context: RoleContext,
+  config: DkgConfig,
+  { id, artifact }: Entry<DkgDealingArtifact>,
+): Change | undefined {
+  switch (checkDealing(context.crypto, context.registry, config, artifact)) {
+    case "valid":
+      return { kind: "move", id };
+    case "invalid":
+      return { kind: "invalid", id, why: "the dealing is not what it should be" };
+    case "later":
+      wake(context, RETRY);
+      return undefined;
+  }
+}
+
+// Dealers whose dealing would be news. Keys that have their dealings on the final chain need no more of them.
+function lacking({ pool }: RoleContext, configs: ReadonlyMap<string, DkgConfig>): ReadonlyMap<string, Set<string>> {
+  const chain = intervalChain(pool, finalizedTip(pool));
+  const missing = new Map<string, Set<string>>();
+  for (const [key, { dealers, collectionThreshold }] of configs) {
+    const onChain = chain?.dealings.get(key)?.length ?? 0;
+    missing.set(key, new Set(onChain >= collectionThreshold ? [] : dealers));
+  }
+  for (const config of configs.values())
+    for (const { artifact } of pool.validated.at("dkg-dealing", config.dkgId.startHeight))
+      missing.get(dkgKey(artifact.dkgId))?.delete(artifact.dealer);
+  return missing;
+}
+
+function purged({ pool }: RoleContext, below: number): Change[] {
+  const kinds = ["dkg-dealing"] as const;
+  return (["validated", "unvalidated"] as const)
+    .filter((section) => (pool[section].range("dkg-dealing")?.min ?? below) < below)
+    .map((section) => ({ kind: "purge", section, below, kinds }));
+}
+
+function wake({ now, wakeAt }: RoleContext, delay: bigint): void {
+  wakeAt({ wall: now.wall + delay, monotonic: now.monotonic + delay });
+}

@@ -1,0 +1,92 @@
+// Gets this node's shares out of the transcripts that sign now and next, in the background of the rounds: a share that cannot
+// be had yet is asked for again, and nobody waits for it; a node without shares follows without signing. Shares of
+// transcripts that are no longer named are forgotten. Section 12.7.
+import type { DkgTranscript } from "../dkg-types.ts";
+import { catchUpPackage } from "../finalized-chain.ts";
+import type { Role, RoleContext } from "../role-context.ts";
+import { dkgKey } from "./dkg-keys.ts";
+import { latestFinalizedSummary } from "./registry-version.ts";
+
+/** Loading takes a while: one at a time unless it signs already, so that everything else goes on in between. In ns. */
+const PAUSE = 1_000_000n;
+const FIRST_RETRY = 1_000_000_000n;
+const LAST_RETRY = 60_000_000_000n;
+
+/** One instance per node: it remembers what it has loaded. It changes nothing in the pool. */
+export function keyLoader(): Role {
+  const loaded = new Set<string>();
+  const failed = new Map<string, { readonly next: bigint; readonly delay: bigint }>();
+  let wanted = "";
+  return (context) => {
+    const { current, next, named } = transcripts(context);
+    const names = named.map(({ dkgId }) => dkgKey(dkgId)).join();
+    if (names !== wanted) {
+      wanted = names;
+      context.crypto.retainTranscripts(named.map(({ dkgId }) => dkgId));
+      forget(loaded, failed, named);
+    }
+    const due = (transcript: DkgTranscript) => {
+      const key = dkgKey(transcript.dkgId);
+      return (
+        transcript.receivers.includes(context.self) &&
+        !loaded.has(key) &&
+        (failed.get(key)?.next ?? 0n) <= context.now.monotonic
+      );
+    };
+    const load = (transcript: DkgTranscript) => {
+      const key = dkgKey(transcript.dkgId);
+      if (context.crypto.loadTranscript(transcript)) {
+        loaded.add(key);
+        failed.delete(key);
+        return;
+      }
+      const delay = min(2n * (failed.get(key)?.delay ?? FIRST_RETRY / 2n), LAST_RETRY);
+      failed.set(key, { next: context.now.monotonic + delay, delay });
+      context.note({
+        kind: "dkg",
+        height: transcript.dkgId.startHeight,
+        what: `no share of the ${transcript.dkgId.tag} key yet`,
+      });
+    };
+    current.filter(due).forEach(load);
+    const later = next.filter(due);
+    later.slice(0, 1).forEach(load);
+    wakeForRest(context, later.length > 1, failed);
+    return [];
+  };
+}
+
+interface Named {
+  /** Sign in the interval of the package or of the newest final summary. */
+  readonly current: readonly DkgTranscript[];
+  /** Sign in the interval after that. */
+  readonly next: readonly DkgTranscript[];
+  readonly named: readonly DkgTranscript[];
+}
+
+function transcripts({ pool }: RoleContext): Named {
+  const summaries = [catchUpPackage(pool).block, latestFinalizedSummary(pool)].map(({ payload }) => payload.summary);
+  const current = summaries.flatMap((summary) => summary.current);
+  const next = summaries.flatMap((summary) => summary.next);
+  return { current, next, named: [...current, ...next] };
+}
+
+function forget(loaded: Set<string>, failed: Map<string, unknown>, named: readonly DkgTranscript[]): void {
+  const kept = new Set(named.map(({ dkgId }) => dkgKey(dkgId)));
+  for (const key of loaded) if (!kept.has(key)) loaded.delete(key);
+  for (const key of failed.keys()) if (!kept.has(key)) failed.delete(key);
+}
+
+function wakeForRest(
+  { now, wakeAt }: RoleContext,
+  isMore: boolean,
+  failed: ReadonlyMap<string, { readonly next: bigint }>,
+): void {
+  const times = [...failed.values()].map(({ next }) => next);
+  if (isMore) times.push(now.monotonic + PAUSE);
+  for (const time of times) wakeAt({ wall: now.wall + (time - now.monotonic), monotonic: time });
+}
+
+function min(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}
