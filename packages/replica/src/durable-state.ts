@@ -50,6 +50,11 @@ export interface DurableStateOptions {
   readonly instances?: InstancePoolOptions;
   /** A checkpoint at the latest after so many batches; for tests that need many of them. */
   readonly checkpointBatches?: number;
+  /**
+   * Checkpoints come where batches say so and nowhere else: the nodes of a subnet of many agree on them, and on the hash
+   * of each.
+   */
+  readonly agreedCheckpoints?: boolean;
   /** Smaller slices, for tests of long executions that shall not take long. */
   readonly slices?: SliceLimits;
   /** Rounds tell what happened to each message: for test kits, as it takes memory. */
@@ -143,8 +148,7 @@ export class DurableState {
 
   /** Durable first, executed second. Waits for the slice of a long execution that comes between the two rounds. */
   async execute(batch: Batch): Promise<RoundOutput> {
-    const isCheckpointDue = this.#disk?.isCheckpointDue(this.machine.long.size > 0) === true;
-    const agreed = isCheckpointDue ? { ...batch, isCheckpoint: true } : batch;
+    const agreed = this.#decidesOnCheckpoint() ? { ...batch, isCheckpoint: true } : batch;
     this.#options.recorder?.settle?.();
     this.#disk?.append(agreed);
     await this.machine.long.runSlice();
@@ -154,6 +158,11 @@ export class DurableState {
     if (this.#disk === undefined) forgetChanges(this.machine.state);
     else if (agreed.isCheckpoint === true) this.checkpoint();
     return output;
+  }
+
+  #decidesOnCheckpoint(): boolean {
+    if (this.#options.agreedCheckpoints === true) return false;
+    return this.#disk?.isCheckpointDue(this.machine.long.size > 0) === true;
   }
 
   /** Lets the slice that is due run while nothing else is to do. */
@@ -178,7 +187,7 @@ export class DurableState {
   /** Ends: nothing can be executed afterwards. */
   close(): void {
     this.#withRecorder((recorder) => recorder.close?.());
-    this.checkpoint();
+    if (this.#options.agreedCheckpoints !== true) this.checkpoint();
     this.#disk?.close();
     this.machine.pool.clear();
   }

@@ -15,6 +15,13 @@ export type { RecordingSource } from "./recording-file.ts";
 export { type ReplayOutcome, replayRecording } from "./replay-recording.ts";
 export { Replica, type ReplicaOptions } from "./replica.ts";
 export type { BatchContent } from "./solo-sequencer.ts";
+export * from "./state-sync/fetch-steps.ts";
+export {
+  StateSync,
+  type StateSyncOptions,
+  type StateSyncPorts,
+  type StateSyncStatus,
+} from "./state-sync/state-sync.ts";
 export * from "./xnet/certified-slice.ts";
 export * from "./xnet/expectations.ts";
 export type { StreamNews, SubnetPeers } from "./xnet/incoming-streams.ts";

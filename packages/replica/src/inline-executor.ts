@@ -97,6 +97,14 @@ export class InlineExecutor implements Executor {
 
   takeQueryStats: Executor["takeQueryStats"] = async () => this.#queries.stats.take();
 
+  onStateHash: Executor["onStateHash"];
+
+  serveState: Executor["serveState"] = async () => undefined;
+
+  fetchState: Executor["fetchState"] = async () => NOTHING_TO_FETCH;
+
+  installState: Executor["installState"] = async () => undefined;
+
   async stop(): Promise<void> {
     if (this.#isStopped) return;
     this.durable.close();
@@ -115,6 +123,8 @@ export class InlineExecutor implements Executor {
     return withoutDelta(round);
   }
 }
+
+const NOTHING_TO_FETCH = { questions: [], chunks: 0, of: 0, isComplete: false };
 
 function withoutDelta({ delta: _, ...round }: Awaited<ReturnType<DurableState["start"]>>): ExecutedRound {
   return round;

@@ -36,6 +36,10 @@ export function createThreadExecutor(options: ThreadExecutorOptions): Executor {
     start: () => rounds({ kind: "start" }) as Promise<ExecutedRound>,
     execute: (batch) => rounds({ kind: "execute", batch }) as Promise<ExecutedRound>,
     ...options.queries.open({ config, rootKey, deltas: port2 }),
+    onStateHash: undefined,
+    serveState: async () => undefined,
+    fetchState: async () => ({ questions: [], chunks: 0, of: 0, isComplete: false }),
+    installState: async () => undefined,
     async stop() {
       await rounds({ kind: "stop" });
       await execution.terminate();
