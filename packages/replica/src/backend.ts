@@ -63,7 +63,8 @@ export interface ReplicaBackend {
   certifiedState(): CertifiedState | undefined;
   /** Checks of checklist 1.8 after authentication, `canister_inspect_message` included; undefined = let it in. */
   filterIngress(message: IngressMessage): Promise<UserError | undefined>;
-  submitIngress(message: IngressMessage): SubmitOutcome;
+  /** `envelope`: as it was signed, which is what the blocks of a subnet of many nodes carry. */
+  submitIngress(message: IngressMessage, envelope?: Uint8Array): SubmitOutcome;
   /** Resolves with the first certified state in which the message is replied, rejected or done. `cancel` forgets. */
   awaitCompletion(requestId: RequestId): { readonly completed: Promise<CertifiedState>; cancel(): void };
   /** Runs a query against the certified state; `style` is for the data certificate that the canister can read. */

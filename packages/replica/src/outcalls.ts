@@ -5,31 +5,21 @@
 //   answer(outcall, answers)   one answer of each node, or one for all: transforms each, agrees, queues the response
 //   makePending(client)        both at once, for a network that really calls the web; `serve(client)`: from now on
 //   ready()                    what the next batch carries; it stays until a round says that the outcall has ended
+import type { RoundEvent } from "@atoll/execution";
 import {
-  encodeOutcallReply,
-  outcallSizeError,
-  type RoundEvent,
-  transformCall,
-  transformResult,
-} from "@atoll/execution";
-import {
-  type CryptoPort,
   encodeState,
-  MAX_OUTCALL_RESPONSE_BYTES,
   MAX_OUTCALL_RESPONSE_BYTES_PER_BLOCK,
   MAX_OUTCALL_RESPONSES_PER_BLOCK,
   type OutcallAnswer,
   type OutcallChanges,
   type OutcallClient,
-  type OutcallReply,
   type OutcallRequest,
   type OutcallResponse,
   type PrincipalId,
-  RejectCode,
   type ResponsePayload,
   toHex,
 } from "@atoll/types";
-import type { Executor } from "./executor.ts";
+import { agreeOn, type OutcallProposal, type ProposalPorts, proposeOutcall, wellFormed } from "./outcall-proposals.ts";
 
 export interface OutcallsOptions {
   /** The nodes of the subnet, in the order in which answers come. */
@@ -38,11 +28,7 @@ export interface OutcallsOptions {
   readonly onQueryEvents?: (events: readonly RoundEvent[]) => void;
 }
 
-export interface OutcallsPorts {
-  readonly crypto: Pick<CryptoPort, "sha256">;
-  /** Transform functions run here, on the state that queries see. */
-  readonly executor: Pick<Executor, "query">;
-}
+export type OutcallsPorts = ProposalPorts;
 
 /** "unknown": no outcall of that number waits for an answer. "wrong-count": neither one answer nor one of each node. */
 export type AnswerOutcome =
@@ -160,11 +146,11 @@ export class Outcalls {
     const one = answers.length === 1 ? 0 : Math.max(0, this.#options.nodes.indexOf(node as PrincipalId));
     const asked = node === undefined ? answers : answers.slice(one, one + 1);
     // Nodes mostly get the same, often in the same object: that is looked at and transformed once.
-    const made = new Map<OutcallAnswer | string, Promise<Proposal>>();
+    const made = new Map<OutcallAnswer | string, Promise<OutcallProposal>>();
     const proposals = await Promise.all(
       asked.map((answer) => {
         const key = made.has(answer) ? answer : this.#hash(wellFormed(answer));
-        const proposal = made.get(key) ?? this.#propose(request, wellFormed(answer));
+        const proposal = made.get(key) ?? proposeOutcall(request, answer, this.#ports, this.#options.onQueryEvents);
         made.set(answer, proposal).set(key, proposal);
         return proposal;
       }),
@@ -172,74 +158,7 @@ export class Outcalls {
     return agreeOn(outcall, proposals);
   }
 
-  async #propose(request: OutcallRequest, answer: OutcallAnswer): Promise<Proposal> {
-    const result = await this.#process(request, answer);
-    return { hash: this.#hash({ outcall: request.outcall, result }), result };
-  }
-
   #hash(value: object): string {
     return toHex(this.#ports.crypto.sha256(encodeState(value)));
   }
-
-  /** What one node proposes after what it got. */
-  async #process(request: OutcallRequest, answer: OutcallAnswer): Promise<ResponsePayload> {
-    if (answer.kind === "reject") return answer;
-    const tooLarge = outcallSizeError(answer.reply.headers, answer.reply.body.length);
-    if (tooLarge !== undefined) return fatal(tooLarge);
-    if (answer.reply.status < 0n) return fatal("Failed to parse adapter http response to 'http_response' candid");
-    if (request.transform === undefined) return { kind: "reply", data: encodeOutcallReply(answer.reply) };
-    return this.#transform(request, request.transform, answer.reply);
-  }
-
-  async #transform(
-    request: OutcallRequest,
-    transform: NonNullable<OutcallRequest["transform"]>,
-    reply: OutcallReply,
-  ): Promise<ResponsePayload> {
-    const { events, ...outcome } = await this.#ports.executor.query(transformCall(request, transform, reply));
-    if (events !== undefined) this.#options.onQueryEvents?.(events);
-    const result = transformResult(outcome);
-    const most = request.maxResponseBytes ?? MAX_OUTCALL_RESPONSE_BYTES;
-    const bytes = result.kind === "reply" ? result.data.length : encoder.encode(result.message).length;
-    return bytes > most ? fatal(`Transformed http response exceeds limit: ${most}`) : result;
-  }
-}
-
-const encoder = new TextEncoder();
-
-/** Half a character in a text cannot be stored or sent: it is replaced. */
-function wellFormed(answer: OutcallAnswer): OutcallAnswer {
-  if (answer.kind === "reject") return { ...answer, message: answer.message.toWellFormed() };
-  const headers = answer.reply.headers.map(({ name, value }) => ({
-    name: name.toWellFormed(),
-    value: value.toWellFormed(),
-  }));
-  return { kind: "reply", reply: { ...answer.reply, headers } };
-}
-
-function fatal(message: string): ResponsePayload {
-  return { kind: "reject", code: RejectCode.SYS_FATAL, message };
-}
-
-interface Proposal {
-  readonly hash: string;
-  readonly result: ResponsePayload;
-}
-
-/** What n-f nodes propose, of n of which f may be faulty; else how many proposed what. */
-export function agreeOn(outcall: number, proposals: readonly Proposal[]): ResponsePayload {
-  const faulty = Math.floor((proposals.length - 1) / 3);
-  const counts = new Map<string, number>();
-  for (const { hash } of proposals) counts.set(hash, (counts.get(hash) ?? 0) + 1);
-  const agreed = proposals.find(({ hash }) => (counts.get(hash) ?? 0) >= proposals.length - faulty);
-  if (agreed !== undefined) return agreed.result;
-  const hashes = [...counts]
-    .sort(([hashA, a], [hashB, b]) => b - a || (hashA < hashB ? 1 : -1))
-    .map(([hash, count]) => `[${hash}: ${count}]`);
-  const details = `request_id: ${outcall}, hashes: ${hashes.join(", ")}`;
-  return {
-    kind: "reject",
-    code: RejectCode.SYS_TRANSIENT,
-    message: `No consensus could be reached. Replicas had different responses. Details: ${details}`,
-  };
 }

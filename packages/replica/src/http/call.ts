@@ -7,14 +7,13 @@ import {
   fromHex,
   type IngressMessage,
   MANAGEMENT_CANISTER,
-  MAX_INGRESS_BYTES_APPLICATION,
-  MAX_INGRESS_BYTES_SYSTEM,
   type Path,
   type RequestId,
   toHex,
 } from "@atoll/types";
 import type { HttpRequest, HttpResponse } from "@atoll/types/http";
 import type { CertifiedState, DelegationStyle, ReplicaBackend } from "../backend.ts";
+import { ingressMessageOf, maxIngressBytes } from "../ingress-message.ts";
 import { cborAnswer, emptyAnswer, noCertifiedStateAnswer, rejectFields, textAnswer } from "./answers.ts";
 import { createAuthenticate, refuseOtherCanister, refuseOtherManagedCanister } from "./authentication.ts";
 import { isCreation } from "./effective-canister-id.ts";
@@ -46,7 +45,7 @@ export function createCallEndpoints(backend: ReplicaBackend, options: HttpInterf
       if ("status" in admitted) return admitted;
       const refused = await filter(backend, admitted, {});
       if (refused !== undefined) return refused;
-      return backend.submitIngress(admitted) === "pool-full" ? poolFull() : emptyAnswer(202);
+      return backend.submitIngress(admitted, request.body) === "pool-full" ? poolFull() : emptyAnswer(202);
     },
   };
 }
@@ -76,8 +75,7 @@ async function admit(
   const { content } = parsed.envelope;
   const misplaced = on === "canister" ? refuseOtherCanister(content, id) : refuseOnSubnet(backend, id, content);
   if (misplaced !== undefined) return misplaced;
-  const { type } = backend.subnet;
-  const maxBytes = type === "system" ? MAX_INGRESS_BYTES_SYSTEM : MAX_INGRESS_BYTES_APPLICATION;
+  const maxBytes = maxIngressBytes(backend.subnet.type);
   const byteSize = request.body.length;
   if (byteSize > maxBytes) return tooLarge(byteSize, maxBytes);
   const authenticated = authenticate(parsed.envelope);
@@ -86,17 +84,8 @@ async function admit(
   const mismatch = toManagement ? refuseOtherManagedCanister(content, id) : undefined;
   if (mismatch !== undefined) return mismatch;
   if (backend.certifiedState() === undefined) return noCertifiedStateAnswer();
-  return {
-    requestId: toHex(authenticated.requestId),
-    sender: authenticated.sender,
-    receiver: content.canisterId,
-    effectiveCanisterId: on === "canister" ? id : MANAGEMENT_CANISTER,
-    methodName: content.methodName,
-    arg: content.arg,
-    expiry: content.ingressExpiry,
-    byteSize,
-    ...(authenticated.callerInfo && { callerInfo: authenticated.callerInfo }),
-  };
+  const effectiveCanisterId = on === "canister" ? id : MANAGEMENT_CANISTER;
+  return ingressMessageOf(content, toHex(authenticated.requestId), effectiveCanisterId, byteSize);
 }
 
 /** A subnet takes only calls that create canisters: everything else belongs to a canister. */
@@ -145,7 +134,7 @@ async function answerWhenCertified(
   waiting.ids.add(requestId);
   const completion = backend.awaitCompletion(requestId);
   try {
-    if (backend.submitIngress(message) === "pool-full") return poolFull();
+    if (backend.submitIngress(message, request.body) === "pool-full") return poolFull();
     const state = await firstOf(completion.completed, waiting.options, request);
     if (state !== undefined) return certifiedAnswer(state, requestId, style);
     return textAnswer(202, "Message did not complete execution and certification within the replica defined timeout.");

@@ -15,6 +15,12 @@ export interface SliceExpectations {
   readonly messageLimit: number;
 }
 
+/** What the next slice depends on of one before. */
+export interface TakenSlice {
+  readonly header: Pick<StreamSlice["header"], "signalsEnd">;
+  readonly messages: { readonly length: number };
+}
+
 /** Where a stream stands that has never been used. */
 const NO_STREAM: Omit<StreamPosition, "subnet"> = { begin: 0, end: 0, signalsEnd: 0 };
 
@@ -25,7 +31,7 @@ const NO_STREAM: Omit<StreamPosition, "subnet"> = { begin: 0, end: 0, signalsEnd
 export function sliceExpectations(
   types: { readonly own: SubnetType; readonly source: SubnetType; readonly ownIsRoot: boolean },
   own: Omit<StreamPosition, "subnet"> = NO_STREAM,
-  past: readonly StreamSlice[] = [],
+  past: readonly TakenSlice[] = [],
 ): SliceExpectations {
   const last = past.at(-1);
   const taken = past.reduce((sum, { messages }) => sum + messages.length, 0);

@@ -45,12 +45,22 @@ export function verifySlice(bytes: Uint8Array, check: SliceCheck): SliceResult {
   }
 }
 
+/** The slice that the bytes show, or what is wrong with them. Who signed it is not looked at, nor what was expected. */
+export function readSlice(bytes: Uint8Array, from: PrincipalId, own: PrincipalId): StreamSlice | string {
+  try {
+    return sliceOf(decodeCertificate(bytes), from, own);
+  } catch (error) {
+    if (error instanceof CborError) return `it cannot be decoded: ${error.message}`;
+    throw error;
+  }
+}
+
 function verify(bytes: Uint8Array, check: SliceCheck): SliceResult {
   const { source, own, expected, crypto, cache } = check;
   if (source.subnetId === own) return refused("a subnet takes no slices from itself");
   if (bytes.length > MAX_CERTIFIED_SLICE_BYTES) return refused("it is too large");
   const certificate = decodeCertificate(bytes);
-  const slice = readSlice(certificate, source.subnetId, own);
+  const slice = sliceOf(certificate, source.subnetId, own);
   if (typeof slice === "string") return refused(slice);
   const wrong = checkHeader(slice, expected) ?? checkMessages(slice, expected);
   if (wrong !== undefined) return refused(wrong);
@@ -67,7 +77,7 @@ function refused(reason: string): SliceResult {
 }
 
 /** The slice that a certificate shows, or what it lacks. Throws CborError. */
-function readSlice({ tree, delegation }: Certificate, from: PrincipalId, own: PrincipalId): StreamSlice | string {
+function sliceOf({ tree, delegation }: Certificate, from: PrincipalId, own: PrincipalId): StreamSlice | string {
   if (delegation !== undefined) return "it has a delegation";
   if (!isWellFormed(tree)) return "its hash tree is not well-formed";
   const header = lookupPath(tree, headerPath(own));

@@ -1,0 +1,188 @@
+// Everything about what the blocks of a subnet of many nodes carry, in one place for the replica: messages and shares that
+// come from peers go in, and so does every executed round; payloads for consensus and batches for the executor come out.
+import type { ConsensusCrypto, DeliveredBatch, PayloadPort } from "@atoll/consensus";
+import type { RoundEvent } from "@atoll/execution";
+import type {
+  Batch,
+  CryptoPort,
+  LogPort,
+  NetworkTopology,
+  NodeRecord,
+  OutcallClient,
+  PeerNetwork,
+  PrincipalId,
+  RegistryPort,
+  RequestId,
+  Time,
+} from "@atoll/types";
+import type { SubmitOutcome, SubnetDescription } from "../backend.ts";
+import type { ExecutedRound, Executor } from "../executor.ts";
+import { parseIngress } from "../ingress-message.ts";
+import type { StreamNews, SubnetPeers } from "../xnet/incoming-streams.ts";
+import { type BatchOfPorts, batchOf } from "./batch-of.ts";
+import { ExecutedFacts } from "./executed-facts.ts";
+import { IngressAuthenticator } from "./ingress-authenticator.ts";
+import { decodeOutcallShare, OUTCALL_SHARE_TAG, outcallShareId } from "./outcall-share.ts";
+import { OutcallShares } from "./outcall-shares.ts";
+import { PastPayloads } from "./past-payloads.ts";
+import { PayloadBuilder } from "./payload-builder.ts";
+import { ingressArtifactId, SharedIngressPool } from "./shared-ingress-pool.ts";
+import { SlicePool } from "./slice-pool.ts";
+import { expectationsOf } from "./slice-section.ts";
+
+export interface BlockPayloadsOptions {
+  readonly self: PrincipalId;
+  readonly subnet: Pick<SubnetDescription, "subnetId" | "type" | "canisterRanges">;
+  /** DER: what canister signatures in requests may go back to. */
+  readonly rootKeys: readonly Uint8Array[];
+  /** The nodes of other subnets; without them no slices are fetched. */
+  readonly peers?: SubnetPeers | undefined;
+  /** Makes this node's HTTPS outcalls; without it they are left to the others. */
+  readonly outcalls?: OutcallClient | undefined;
+  readonly onQueryEvents?: ((events: readonly RoundEvent[]) => void) | undefined;
+  /** Told of what takes more faulty nodes than there may be. */
+  readonly alarm: (what: string) => void;
+}
+
+export interface BlockPayloadsPorts {
+  readonly crypto: CryptoPort;
+  readonly consensusCrypto: Pick<ConsensusCrypto, "signBasic" | "verifyBasic">;
+  readonly registry: RegistryPort;
+  readonly network: Pick<PeerNetwork, "publish" | "retract">;
+  /** Transform functions run here. */
+  readonly executor: Pick<Executor, "query">;
+  /** Wall-clock time. */
+  readonly now: () => Time;
+  readonly log: LogPort;
+}
+
+const EXPIRY_INTERVAL_NS = 5_000_000_000n;
+const NO_PEERS: SubnetPeers = { slice: () => undefined };
+
+export class BlockPayloads {
+  /** What consensus builds blocks with and checks them by. */
+  readonly port: PayloadPort;
+  /** Called when there is something new for a block, or `step` should be called. */
+  onWork: (() => void) | undefined;
+  readonly #own: PrincipalId;
+  readonly #ports: BlockPayloadsPorts;
+  readonly #facts = new ExecutedFacts();
+  readonly #authenticator: IngressAuthenticator;
+  readonly #ingress: SharedIngressPool;
+  readonly #slices: SlicePool;
+  readonly #outcalls: OutcallShares;
+  readonly #batchPorts: BatchOfPorts;
+  #topology: NetworkTopology | undefined;
+  #nextExpiry: Time = 0n;
+
+  constructor(options: BlockPayloadsOptions, ports: BlockPayloadsPorts) {
+    const { self, subnet, rootKeys, peers = NO_PEERS, alarm } = options;
+    const { crypto, registry, network, now, log } = ports;
+    const own = subnet.subnetId;
+    this.#own = own;
+    this.#ports = ports;
+    const authenticator = new IngressAuthenticator({ subnet, rootKeys }, crypto);
+    const past = new PastPayloads(own, crypto, authenticator);
+    const facts = this.#facts;
+    const isExecuted = (requestId: RequestId): boolean => facts.hasIngress(requestId);
+    const nodes = () => this.#nodes().length;
+    const ingress = new SharedIngressPool({ nodes, isExecuted }, { network, now }, authenticator);
+    const slices = new SlicePool(own, peers, { crypto, log });
+    const node = (id: PrincipalId) => this.#nodes().find(({ nodeId }) => nodeId === id);
+    const { onQueryEvents, outcalls: client } = options;
+    const outcalls = new OutcallShares({ self, subnetId: own, node, client, onQueryEvents }, ports);
+    const parts = { own, facts, registry, authenticator, past, ingress, slices, outcalls, crypto, log };
+    this.port = new PayloadBuilder({ ...parts, topology: () => this.#topology, queryStats: () => [] });
+    this.#authenticator = authenticator;
+    this.#ingress = ingress;
+    this.#slices = slices;
+    this.#outcalls = outcalls;
+    this.#batchPorts = { own, authenticator, past, registry, crypto, alarm };
+    slices.onChange = () => this.onWork?.();
+    outcalls.onChange = () => this.onWork?.();
+  }
+
+  /** An envelope that was authenticated here when it came over HTTP: broadcast, and offered to the blocks of this node. */
+  submit(envelope: Uint8Array): SubmitOutcome {
+    const outcome = this.#ingress.submit(envelope);
+    if (outcome === "accepted") this.onWork?.();
+    return outcome;
+  }
+
+  /** Messages that wait for a block. */
+  get waitingIngress(): number {
+    return this.#ingress.size;
+  }
+
+  /** Whether an artifact of a peer belongs here and not to consensus: by its id, or by its bytes. */
+  isOurs(idOrArtifact: string | Uint8Array): boolean {
+    if (typeof idOrArtifact === "string") return /^(ingress|outcall)\//.test(idOrArtifact);
+    return (idOrArtifact[0] ?? 0) >= OUTCALL_SHARE_TAG;
+  }
+
+  receive(peer: PrincipalId, id: string, artifact: Uint8Array): "taken" | "unwanted" | "invalid" {
+    const pool = artifact[0] === OUTCALL_SHARE_TAG ? this.#outcalls : this.#ingress;
+    const outcome = pool.receive(peer, id, artifact);
+    if (outcome === "taken") this.onWork?.();
+    return outcome;
+  }
+
+  wants(id: string): boolean {
+    return id.startsWith("outcall/") ? this.#outcalls.wants(id) : this.#ingress.wants(id);
+  }
+
+  /** Empty: the bytes are no artifact. */
+  idOf(artifact: Uint8Array): string {
+    const { sha256 } = this.#ports.crypto;
+    const share = decodeOutcallShare(artifact);
+    if (share !== undefined) return outcallShareId(share.outcall, artifact, sha256);
+    const known = this.#authenticator.known(artifact);
+    if (known !== undefined) return ingressArtifactId(known.message);
+    const result = parseIngress(artifact, sha256);
+    return result.ok ? ingressArtifactId(result.parsed.message) : "";
+  }
+
+  /** After each executed round; with `whole`, what `Executor.start` gave, or the state that took its place. */
+  noteRound(
+    round: Pick<ExecutedRound, "height" | "access" | "streams" | "outcalls">,
+    how?: { readonly whole: boolean },
+  ): void {
+    this.#facts.note(round, how);
+    for (const { id, origin } of round.access.requests) if (origin !== undefined) this.#ingress.remove(id);
+    this.#outcalls.note(round.outcalls, how);
+  }
+
+  /** What a delivered block has executed. `prevStateHash` is for the caller to add. */
+  batchOf(delivered: DeliveredBatch): Batch {
+    return batchOf(delivered, this.#batchPorts);
+  }
+
+  /** The subnets of the network, as this node knows them now. */
+  setTopology(topology: NetworkTopology): void {
+    this.#topology = topology;
+    this.onWork?.();
+  }
+
+  /** Another subnet's stream to this one has moved on. */
+  streamMoved(source: PrincipalId, news: StreamNews): void {
+    this.#slices.noteNews(source, news);
+  }
+
+  /** Drops what has expired and begins the fetches that are due; gives the wall-clock time of the next call at the latest. */
+  step(): Time {
+    const time = this.#ports.now();
+    if (time >= this.#nextExpiry) {
+      this.#ingress.expire();
+      this.#nextExpiry = time + EXPIRY_INTERVAL_NS;
+    }
+    const facts = this.#facts;
+    const context = { facts, topology: this.#topology, context: { certifiedHeight: facts.height } };
+    const fetch = this.#slices.step(time, (source) => expectationsOf(context, this.#own, source, []));
+    return fetch !== undefined && fetch < this.#nextExpiry ? fetch : this.#nextExpiry;
+  }
+
+  #nodes(): readonly NodeRecord[] {
+    const { registry } = this.#ports;
+    return registry.record(registry.latestVersion())?.nodes ?? [];
+  }
+}

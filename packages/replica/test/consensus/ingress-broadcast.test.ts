@@ -1,0 +1,112 @@
+// Messages between the nodes of a subnet: a client speaks to one node, every node can put its message into a block, each
+// verifies it once, and no peer can take the room of others. Consensus and chain-key facts, section 21.5.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { AnonymousIdentity } from "@icp-sdk/core/agent";
+import { build, envelope, makeNodes, NOW, node, SECOND, verdict } from "./payload-nodes.ts";
+
+test("a message that one node takes can be in the next block of every node, and each verifies its signature once", async () => {
+  const nodes = makeNodes();
+  assert.equal(node(nodes, 2).payloads.submit(await envelope()), "accepted");
+  for (const [by] of nodes.nodes.entries()) {
+    const { batch, payload } = build(nodes, { by });
+    assert.equal(payload.ingress.length, 1);
+    for (let other = 0; other < 4; other++) assert.equal(verdict(nodes, batch, { by: other }), "valid");
+  }
+  assert.equal(nodes.verifications, 3, "the node that the client spoke to did so before");
+});
+
+test("a message that came only in blocks is verified once, too", async () => {
+  const nodes = makeNodes();
+  const ingress = [await envelope(), await envelope()];
+  for (let i = 0; i < 3; i++) assert.equal(verdict(nodes, { ingress }, { height: i + 1 }), "valid");
+  assert.equal(nodes.verifications, 2);
+});
+
+test("what peers send is authenticated completely, and counts against them when it is not authentic", async () => {
+  const nodes = makeNodes();
+  const { payloads } = node(nodes);
+  const peer = node(nodes, 1).id;
+  const good = await envelope();
+  const forged = good.slice();
+  forged.set(
+    good.subarray(-64).map((byte) => byte ^ 1),
+    forged.length - 64,
+  );
+  const id = payloads.idOf(good);
+  assert.match(id, /^ingress\/1800000120\/[0-9a-f]{64}$/);
+  assert.equal(payloads.receive(peer, payloads.idOf(forged), forged), "invalid");
+  assert.equal(payloads.receive(peer, id, await envelope()), "invalid", "the id is that of another message");
+  assert.equal(payloads.receive(peer, "ingress/1/2", good), "invalid");
+  for (const bytes of [new Uint8Array(), Uint8Array.of(0xa0), new Uint8Array(100).fill(0xff)]) {
+    assert.equal(payloads.receive(peer, id, bytes), "invalid");
+    assert.equal(payloads.receive(peer, payloads.idOf(bytes), bytes), "invalid");
+  }
+  assert.equal(payloads.waitingIngress, 0);
+  assert.equal(payloads.receive(peer, id, good), "taken");
+  assert.equal(payloads.waitingIngress, 1);
+});
+
+test("a node wants what it has not got and what still has time", async () => {
+  const nodes = makeNodes();
+  const { payloads } = node(nodes);
+  const message = await envelope();
+  const id = payloads.idOf(message);
+  assert.equal(payloads.wants(id), true);
+  payloads.submit(message);
+  assert.equal(payloads.wants(id), false);
+  assert.equal(payloads.wants(payloads.idOf(await envelope({ expiry: NOW - SECOND }))), false);
+  assert.equal(payloads.wants(payloads.idOf(await envelope({ expiry: NOW + 600n * SECOND }))), false);
+  assert.equal(payloads.wants("ingress/../x"), false);
+});
+
+test("a message leaves the pools, and is no longer broadcast, when it expires", async () => {
+  const nodes = makeNodes();
+  node(nodes).payloads.submit(await envelope({ expiry: NOW + 10n * SECOND }));
+  assert.equal(nodes.published.size, 1);
+  nodes.now += 11n * SECOND;
+  for (const { payloads } of nodes.nodes) {
+    payloads.step();
+    assert.equal(payloads.waitingIngress, 0);
+  }
+  assert.equal(nodes.published.size, 0);
+});
+
+test("a message whose time has not come is offered again later; one whose time is over is done with", async () => {
+  const nodes = makeNodes();
+  const { payloads } = node(nodes);
+  const peer = node(nodes, 1).id;
+  const early = await envelope({ expiry: NOW + 310n * SECOND });
+  assert.equal(payloads.receive(peer, payloads.idOf(early), early), "unwanted");
+  nodes.now += 20n * SECOND;
+  assert.equal(payloads.receive(peer, payloads.idOf(early), early), "taken");
+  const late = await envelope({ expiry: NOW });
+  assert.equal(payloads.receive(peer, payloads.idOf(late), late), "taken");
+  assert.equal(payloads.waitingIngress, 1);
+});
+
+test("a peer that floods has its share of the room and takes nobody else's", async () => {
+  const nodes = makeNodes(40);
+  const { payloads } = node(nodes);
+  const [flooder, other] = [node(nodes, 1).id, node(nodes, 2).id];
+  const anonymous = new AnonymousIdentity();
+  const outcomes = new Map<string, number>();
+  for (let i = 0; i < 700; i++) {
+    const message = await envelope({}, anonymous);
+    const outcome = payloads.receive(flooder, payloads.idOf(message), message);
+    outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+  }
+  assert.deepEqual(
+    [...outcomes],
+    [
+      ["taken", 512],
+      ["unwanted", 188],
+    ],
+  );
+  const message = await envelope({}, anonymous);
+  assert.equal(payloads.receive(other, payloads.idOf(message), message), "taken");
+  assert.equal(payloads.submit(await envelope()), "accepted");
+  const large = await Promise.all(Array.from({ length: 6 }, () => envelope({ arg: new Uint8Array(1_900_000) })));
+  const taken = large.map((each) => payloads.receive(other, payloads.idOf(each), each));
+  assert.deepEqual(taken, ["taken", "taken", "taken", "taken", "unwanted", "unwanted"], "bytes are counted, too");
+});
