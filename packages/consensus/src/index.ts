@@ -22,6 +22,8 @@ export * from "./finalized-chain.ts";
 export * from "./halting.ts";
 export * from "./pool.ts";
 export * from "./ports.ts";
+export * from "./registry/record-registry.ts";
+export * from "./registry/signed-record.ts";
 export * from "./role-context.ts";
 export * from "./signed-bytes.ts";
 export * from "./thresholds.ts";
