@@ -57,10 +57,11 @@ export function readPublicKeyInfo(der: Uint8Array): { algorithm: Uint8Array; key
 export function writePublicKeyInfo(algorithm: Uint8Array, key: Uint8Array): Uint8Array {
   const bits = new Uint8Array(key.length + 1);
   bits.set(key, 1);
-  return element(SEQUENCE, [...element(SEQUENCE, algorithm), ...element(BIT_STRING, bits)]);
+  return writeElement(SEQUENCE, [...writeElement(SEQUENCE, algorithm), ...writeElement(BIT_STRING, bits)]);
 }
 
-function element(tag: number, content: ArrayLike<number>): Uint8Array {
+/** One element: a tag of one byte, the length in its shortest form, the content. */
+export function writeElement(tag: number, content: ArrayLike<number>): Uint8Array {
   const { length } = content;
   const head = [tag];
   if (length < 0x80) head.push(length);
@@ -91,7 +92,10 @@ function magnitude({ tag, content }: Element): Uint8Array | undefined {
 
 /** A sequence of two non-negative integers, given big-endian. */
 export function writeTwoIntegers(first: Uint8Array, second: Uint8Array): Uint8Array {
-  return element(SEQUENCE, [...element(INTEGER, positive(first)), ...element(INTEGER, positive(second))]);
+  return writeElement(SEQUENCE, [
+    ...writeElement(INTEGER, positive(first)),
+    ...writeElement(INTEGER, positive(second)),
+  ]);
 }
 
 function positive(bytes: Uint8Array): Uint8Array {
