@@ -18,7 +18,7 @@ export interface TlsNode {
 
 export type Registry = Map<PrincipalId, Pick<NodeRecord, "signingKey" | "address">>;
 
-export function newSeed(): Uint8Array {
+function newSeed(): Uint8Array {
   const { d } = generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" });
   return new Uint8Array(Buffer.from(d as string, "base64url"));
 }
