@@ -1,4 +1,5 @@
-// How long the transport waits, and how much of it strangers and peers may use. Section 21.1.
+// How long the transport waits, and how much of it strangers and peers may use. The protocol says how often to give a sign
+// of life and when to give up on a peer (section 21.1); the other numbers are ours.
 
 export interface TlsLimits {
   /** Something is said at least this often. */
