@@ -1,0 +1,103 @@
+// The real signatures of consensus: Ed25519, BLS with the sums of signatures and of keys, threshold BLS with keys that the
+// nodes deal to each other. Sections 2, 13 and 14. Shares are combined first and verified as one (section 5.6), and what
+// has been verified once is not verified again: the same artifact comes from several peers.
+import { SignatureCache } from "@atoll/crypto/certificate";
+import { concatBytes } from "@atoll/crypto/domain";
+import { ed25519KeyToDer } from "@atoll/crypto/public-key";
+import { selfAuthenticatingId } from "@atoll/crypto/subnet-key";
+import { type CryptoPort, type EntropyPort, InvariantViolation, type NodeRecord, toHex } from "@atoll/types";
+import type { ConsensusCrypto } from "./consensus-crypto.ts";
+import { createDkgCrypto } from "./dkg-crypto.ts";
+import type { NodeKeys } from "./node-keys.ts";
+import { createThresholdKeys } from "./threshold-keys.ts";
+
+export interface ChainKeyPorts {
+  readonly crypto: CryptoPort;
+  readonly entropy: EntropyPort;
+}
+
+/** Signatures that are remembered as good: those of a few hundred heights. */
+const MAX_VERIFIED = 2048;
+
+/** What the node with these keys signs and checks with. */
+export function createChainKeyCrypto(keys: NodeKeys, { crypto, entropy }: ChainKeyPorts): ConsensusCrypto {
+  const { bls } = crypto;
+  const verified = new SignatureCache(MAX_VERIFIED);
+  const self = selfAuthenticatingId(ed25519KeyToDer(crypto.ed25519PublicKey(keys.signingSeed)), crypto.sha224);
+  const threshold = createThresholdKeys(self, keys.dealingSecret, crypto);
+  const once: Once = (kind, parts, verify) => verifyOnce(verified, crypto, [encoder.encode(kind), ...parts], verify);
+  return {
+    sha256: crypto.sha256,
+    signBasic: (message) => crypto.signEd25519(keys.signingSeed, message),
+    verifyBasic: (node, message, signature) =>
+      node.signingKey.length === 32 && crypto.verify("ed25519", ed25519KeyToDer(node.signingKey), message, signature),
+
+    signMulti: (message) => bls.sign(keys.committeeSecret, message),
+    combineMulti: (signatures) => orUndefined(() => bls.aggregate(signatures)),
+    verifyMulti: (signers, message, signature) => verifyMulti(signers, message, signature, crypto, once),
+
+    loadTranscript: threshold.load,
+    retainTranscripts: threshold.retain,
+    signThreshold(dkgId, message) {
+      const secret = threshold.secretOf(dkgId);
+      return secret && bls.sign(secret, message);
+    },
+    verifyThresholdShare(transcript, index, message, signature) {
+      const publicKey = threshold.sharePublicKey(transcript, index);
+      if (publicKey === undefined) return false;
+      return once("bls", [publicKey, signature, message], () => bls.verifyAggregate([publicKey], message, signature));
+    },
+    combineThreshold(transcript, shares) {
+      const places = new Map(shares.map((share) => [share.index, share.signature]));
+      const proper = [...places].filter(([index]) => index >= 0 && index < transcript.receivers.length);
+      if (proper.length < transcript.threshold) return undefined;
+      const enough = proper.sort(([a], [b]) => a - b).slice(0, transcript.threshold);
+      return orUndefined(() => bls.combine(enough.map(([index, signature]) => ({ index: index + 1, signature }))));
+    },
+    verifyThreshold: (publicKey, message, signature) =>
+      once("bls", [publicKey, signature, message], () => bls.verify(publicKey, message, signature)),
+
+    ...createDkgCrypto(self, threshold, { crypto, entropy }, once),
+  };
+}
+
+const encoder = new TextEncoder();
+
+/** Whether `verify` says yes, now or before for the same parts, which are all that its answer depends on. */
+export type Once = (kind: string, parts: readonly Uint8Array[], verify: () => boolean) => boolean;
+
+function verifyOnce(
+  verified: SignatureCache,
+  { sha256 }: CryptoPort,
+  parts: readonly Uint8Array[],
+  verify: () => boolean,
+): boolean {
+  const name = toHex(sha256(concatBytes(...parts.map(sha256))));
+  if (verified.has(name)) return true;
+  const isGood = verify();
+  if (isGood) verified.add(name);
+  return isGood;
+}
+
+function verifyMulti(
+  signers: readonly NodeRecord[],
+  message: Uint8Array,
+  signature: Uint8Array,
+  { bls }: CryptoPort,
+  once: Once,
+): boolean {
+  // Twice the same signer would let one signature count for two.
+  if (new Set(signers.map(({ nodeId }) => nodeId)).size !== signers.length) return false;
+  const publicKeys = signers.map(({ committeeKey }) => committeeKey);
+  return once("bls", [...publicKeys, signature, message], () => bls.verifyAggregate(publicKeys, message, signature));
+}
+
+/** What the curve library throws about bytes that are no signatures is no error here. */
+function orUndefined<T>(combine: () => T): T | undefined {
+  try {
+    return combine();
+  } catch (error) {
+    if (error instanceof InvariantViolation) throw error;
+    return undefined;
+  }
+}

@@ -1,0 +1,258 @@
+// The signatures of consensus with real keys: alone, together, by threshold; keys that are dealt, shared anew to others and
+// forgotten. Consensus and chain-key facts, sections 2, 13, 14 and invariant 11 of section 24.
+import assert from "node:assert/strict";
+import { before, describe, test } from "node:test";
+import { type DkgConfig, type DkgTranscript, dkgTranscript } from "@atoll/consensus";
+import { scalarToBytes } from "@atoll/crypto";
+import { createNodeCrypto } from "@atoll/host-node";
+import { type CryptoPort, type PrincipalId, toHex } from "@atoll/types";
+import { decodeWire, encodeWire } from "@atoll/types/wire";
+import { bls12_381 } from "@noble/curves/bls12-381.js";
+import { generate, idsOf, keysOf, makeNodes, signTogether, type TestNode } from "./key-generation.ts";
+
+const subnet = "00" as PrincipalId;
+const message = new TextEncoder().encode("beacon 7");
+const DST = "BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_";
+
+let port: CryptoPort;
+let nodes: TestNode[];
+let others: TestNode[];
+let all: TestNode[];
+let fresh: DkgConfig;
+let transcript: DkgTranscript;
+let reshared: DkgTranscript;
+
+before(async () => {
+  port = await createNodeCrypto();
+  nodes = makeNodes(4, port);
+  others = makeNodes(3, port);
+  all = [...nodes, ...others];
+  fresh = {
+    dkgId: { startHeight: 0, dealerSubnet: subnet, tag: "high", target: undefined },
+    dealers: idsOf(nodes),
+    receivers: idsOf(nodes),
+    threshold: 3,
+    collectionThreshold: 2,
+    registryVersion: 1,
+    resharing: undefined,
+  };
+  transcript = generate(fresh, nodes);
+  for (const node of nodes) assert.equal(node.crypto.loadTranscript(transcript), true);
+  const receivers = idsOf([...nodes.slice(2), ...others].sort((a, b) => (a.id < b.id ? -1 : 1)));
+  reshared = generate(resharing(receivers, 4), all);
+  for (const node of all) assert.equal(node.crypto.loadTranscript(reshared), receivers.includes(node.id));
+});
+
+function resharing(receivers: readonly PrincipalId[], threshold: number): DkgConfig {
+  const dkgId = { startHeight: 10, dealerSubnet: subnet, tag: "high" as const, target: undefined };
+  const config = { dkgId, dealers: transcript.receivers, receivers, threshold, registryVersion: 2 };
+  return { ...config, collectionThreshold: transcript.threshold, resharing: transcript };
+}
+
+const keyOf = (of: DkgTranscript) => of.coefficients[0] as Uint8Array;
+
+function nobleVerifies(publicKey: Uint8Array, signature: Uint8Array): boolean {
+  const { shortSignatures } = bls12_381;
+  return shortSignatures.verify(signature, shortSignatures.hash(message, DST), publicKey);
+}
+
+describe("signatures of single nodes and of several", () => {
+  test("a node's own signature is good for it and for nobody else", () => {
+    const [a, b] = nodes as [TestNode, TestNode];
+    const signature = a.crypto.signBasic(message);
+    assert.equal(b.crypto.verifyBasic(a.record, message, signature), true);
+    assert.equal(b.crypto.verifyBasic(b.record, message, signature), false);
+    assert.equal(b.crypto.verifyBasic(a.record, message.subarray(1), signature), false);
+    assert.equal(b.crypto.verifyBasic({ ...a.record, signingKey: new Uint8Array(3) }, message, signature), false);
+  });
+
+  test("a sum of signatures is by exactly those who signed", () => {
+    const [a, b, c] = nodes as [TestNode, TestNode, TestNode];
+    const [sa, sb, sc] = [a, b, c].map((node) => node.crypto.signMulti(message)) as [
+      Uint8Array,
+      Uint8Array,
+      Uint8Array,
+    ];
+    const sum = a.crypto.combineMulti([sa, sb, sc]) as Uint8Array;
+    const verify = (signers: readonly TestNode[], signature = sum) =>
+      c.crypto.verifyMulti(
+        signers.map(({ record }) => record),
+        message,
+        signature,
+      );
+    assert.equal(verify([a, b, c]), true);
+    assert.equal(verify([a, b, c]), true);
+    assert.equal(verify([a, b]), false);
+    assert.equal(verify([]), false);
+    assert.equal(verify([a], sa), true);
+    assert.equal(verify([b], sa), false);
+    // One signature does not count for two.
+    assert.equal(verify([a, a], a.crypto.combineMulti([sa, sa])), false);
+    assert.equal(a.crypto.combineMulti([]), undefined);
+    assert.equal(a.crypto.combineMulti([sa, new Uint8Array(48)]), undefined);
+    assert.equal(a.crypto.combineMulti([sa, sb.subarray(1)]), undefined);
+  });
+});
+
+describe("keys that are dealt", () => {
+  test("every three of four make one signature, which is that of the reconstructed secret", () => {
+    const signatures = nodes.map((left) =>
+      signTogether(
+        transcript,
+        nodes.filter((node) => node !== left),
+        message,
+      ),
+    );
+    for (const signature of signatures) assert.deepEqual(signature, signatures[0]);
+    const signature = signatures[0] as Uint8Array;
+    assert.equal((nodes[0] as TestNode).crypto.verifyThreshold(keyOf(transcript), message, signature), true);
+    assert.equal(nobleVerifies(keyOf(transcript), signature), true);
+  });
+
+  test("two make none, and shares that are wrong make a wrong one", () => {
+    const [a, b, c] = nodes as [TestNode, TestNode, TestNode];
+    assert.equal(signTogether(transcript, [a, b], message), undefined);
+    assert.equal(signTogether(transcript, [a, b, b], message), undefined);
+    const forged = (transcript.receivers as readonly PrincipalId[]).slice(0, 3).map((_, index) => ({
+      index,
+      signature: port.bls.sign(scalarToBytes(BigInt(index + 3)), message),
+    }));
+    const combined = a.crypto.combineThreshold(transcript, forged) as Uint8Array;
+    assert.equal(c.crypto.verifyThreshold(keyOf(transcript), message, combined), false);
+    assert.equal(
+      a.crypto.combineThreshold(
+        transcript,
+        forged.map((share) => ({ ...share, signature: new Uint8Array(2) })),
+      ),
+      undefined,
+    );
+    assert.equal(
+      a.crypto.combineThreshold(
+        transcript,
+        forged.map((share) => ({ ...share, index: share.index + 2 })),
+      ),
+      undefined,
+    );
+  });
+
+  test("a share is good for its place alone", () => {
+    const [a, b] = nodes as [TestNode, TestNode];
+    const signature = a.crypto.signThreshold(transcript.dkgId, message) as Uint8Array;
+    assert.equal(b.crypto.verifyThresholdShare(transcript, 0, message, signature), true);
+    assert.equal(b.crypto.verifyThresholdShare(transcript, 1, message, signature), false);
+    assert.equal(b.crypto.verifyThresholdShare(transcript, 0, message.subarray(1), signature), false);
+    assert.equal(b.crypto.verifyThresholdShare(reshared, 0, message, signature), false);
+    for (const index of [-1, 4, 0.5, Number.NaN]) {
+      assert.equal(b.crypto.verifyThresholdShare(transcript, index, message, signature), false);
+    }
+  });
+
+  test("the key stays the same when it is shared anew to others with another threshold", () => {
+    assert.deepEqual(keyOf(reshared), keyOf(transcript));
+    const holders = all.filter(({ id }) => reshared.receivers.includes(id));
+    const before = signTogether(transcript, nodes.slice(0, 3), message);
+    assert.deepEqual(signTogether(reshared, holders.slice(1), message), before);
+    assert.equal(signTogether(reshared, holders.slice(2), message), undefined);
+  });
+
+  test("old shares and new ones do not combine", () => {
+    const share = (of: DkgTranscript, node: TestNode) => ({
+      index: of.receivers.indexOf(node.id),
+      signature: node.crypto.signThreshold(of.dkgId, message) as Uint8Array,
+    });
+    const holders = all.filter(({ id }) => reshared.receivers.includes(id));
+    const old = share(transcript, nodes[0] as TestNode);
+    const mixed = [old, ...holders.map((node) => share(reshared, node)).filter(({ index }) => index !== old.index)];
+    const { crypto } = holders[0] as TestNode;
+    const combined = crypto.combineThreshold(reshared, mixed) as Uint8Array;
+    assert.equal(crypto.verifyThreshold(keyOf(reshared), message, combined), false);
+  });
+
+  test("who is no receiver, or has lost its key, loads nothing; what is not retained is forgotten", () => {
+    const [outsider] = others as [TestNode];
+    assert.equal(outsider.crypto.loadTranscript(transcript), false);
+    assert.equal(outsider.crypto.signThreshold(transcript.dkgId, message), undefined);
+    const [node] = makeNodes(1, port) as [TestNode];
+    const receivers = [node.id];
+    assert.equal(node.crypto.loadTranscript({ ...transcript, receivers, threshold: 1 }), false);
+    const [holder] = nodes as [TestNode];
+    const low = generate({ ...fresh, dkgId: { ...fresh.dkgId, tag: "low" }, threshold: 2 }, nodes);
+    assert.equal(holder.crypto.loadTranscript(low), true);
+    holder.crypto.retainTranscripts([transcript.dkgId, reshared.dkgId]);
+    assert.equal(holder.crypto.signThreshold(low.dkgId, message), undefined);
+    assert.notEqual(holder.crypto.signThreshold(transcript.dkgId, message), undefined);
+  });
+
+  test("a transcript survives its encoding and a change in it does not load", () => {
+    const [node] = makeNodes(1, port) as [TestNode];
+    const config = { ...fresh, dealers: [node.id], receivers: [node.id], threshold: 1, collectionThreshold: 1 };
+    const own = decodeWire(dkgTranscript, encodeWire(dkgTranscript, generate(config, [node])));
+    const wrong = { ...own, coefficients: transcript.coefficients.slice(0, 1) };
+    assert.equal(node.crypto.loadTranscript(wrong), false);
+    assert.equal(node.crypto.loadTranscript({ ...own, dealings: [] }), false);
+    assert.equal(node.crypto.loadTranscript({ ...own, dealings: [...own.dealings, ...own.dealings] }), false);
+    // That nothing can be had of it is remembered by the polynomial, which is its own.
+    const [again] = [own].map((value) => ({ ...value, dkgId: { ...value.dkgId, startHeight: 5 } }));
+    assert.equal(node.crypto.loadTranscript(again as DkgTranscript), true);
+  });
+});
+
+describe("what dealings and transcripts have to fit", () => {
+  const deal = (config: DkgConfig, dealer: TestNode) => ({
+    dealer: dealer.id,
+    content: dealer.crypto.createDealing(config, keysOf(all)) as Uint8Array,
+  });
+
+  test("a dealing is good for its dealer, key generation and registry version alone", () => {
+    const [a, b] = nodes as [TestNode, TestNode];
+    const { content } = deal(fresh, a);
+    const verify = (config: DkgConfig, dealer = a.id) => b.crypto.verifyDealing(config, keysOf(all), dealer, content);
+    assert.equal(verify(fresh), true);
+    assert.equal(verify(fresh, b.id), false);
+    assert.equal(verify(fresh, (others[0] as TestNode).id), false);
+    assert.equal(verify({ ...fresh, dkgId: { ...fresh.dkgId, startHeight: 1 } }), false);
+    assert.equal(verify({ ...fresh, dkgId: { ...fresh.dkgId, tag: "low" } }), false);
+    assert.equal(verify({ ...fresh, dkgId: { ...fresh.dkgId, target: new Uint8Array(32) } }), false);
+    assert.equal(verify({ ...fresh, registryVersion: 2 }), false);
+    assert.equal(verify({ ...fresh, threshold: 2 }), false);
+    assert.equal(verify({ ...fresh, receivers: [...fresh.receivers].reverse() }), false);
+    assert.equal(verify({ ...fresh, resharing: transcript }), false);
+    assert.equal(b.crypto.verifyDealing(fresh, keysOf(nodes.slice(1)), a.id, content), false);
+  });
+
+  test("a wrong constant is refused, and without the share there is no dealing", () => {
+    const [a, b] = nodes as [TestNode, TestNode];
+    const config = resharing(idsOf(nodes), 3);
+    assert.equal(b.crypto.verifyDealing(config, keysOf(all), a.id, deal(config, a).content), true);
+    const wrong = deal({ ...config, resharing: undefined }, a).content;
+    assert.equal(b.crypto.verifyDealing(config, keysOf(all), a.id, wrong), false);
+    const [outsider] = others as [TestNode];
+    const foreign = { ...config, dealers: [...config.dealers, outsider.id] };
+    assert.equal(outsider.crypto.createDealing(foreign, keysOf(all)), undefined);
+    assert.equal(b.crypto.verifyDealing(foreign, keysOf(all), outsider.id, wrong), false);
+    assert.equal(a.crypto.createDealing({ ...fresh, dealers: [b.id] }, keysOf(all)), undefined);
+  });
+
+  test("a transcript takes exactly so many dealings of different dealers", () => {
+    const [a, b, c] = nodes as [TestNode, TestNode, TestNode];
+    const [da, db, dc] = [deal(fresh, a), deal(fresh, b), deal(fresh, c)];
+    const make = (...dealings: (typeof da)[]) => c.crypto.createTranscript(fresh, dealings);
+    assert.notEqual(make(da, db), undefined);
+    assert.deepEqual(make(da, db), a.crypto.createTranscript(fresh, [da, db]));
+    assert.equal(make(da), undefined);
+    assert.equal(make(da, db, dc), undefined);
+    assert.equal(make(da, da), undefined);
+    assert.equal(make(da, { ...db, dealer: (others[0] as TestNode).id }), undefined);
+    assert.equal(make(da, { ...db, content: db.content.subarray(1) }), undefined);
+    // Shared anew, dealings of another key do not give the old one.
+    const config = resharing(idsOf(nodes), 3);
+    const strangers = nodes.slice(0, 3).map((node) => deal({ ...config, resharing: undefined }, node));
+    assert.equal(c.crypto.createTranscript(config, strangers), undefined);
+  });
+
+  test("dealings and shares say nothing of secrets in their text", () => {
+    const [a] = nodes as [TestNode];
+    const text = toHex(deal(fresh, a).content);
+    for (const secret of Object.values(a.keys)) assert.equal(text.includes(toHex(secret)), false);
+  });
+});
