@@ -5,10 +5,12 @@ import { type Codec, encodeWire, fixedBytes, record, text, uint } from "@atoll/t
 import {
   type Block,
   blockContext,
+  encodeArtifact,
   type Hash,
   type Payload,
   payloadCodec,
   type RandomBeacon,
+  type RandomTape,
   randomBeaconCodec,
 } from "./artifacts.ts";
 
@@ -42,6 +44,11 @@ export function payloadHash(payload: Payload, digest: (data: Uint8Array) => Uint
 /** What the beacon of the next height names as its parent. */
 export function beaconHash(beacon: RandomBeacon): Hash {
   return sha256(prefixed("random_beacon_domain", encodeWire(randomBeaconCodec, beacon)));
+}
+
+/** The randomness of a batch, from the whole tape. */
+export function tapeHash(tape: RandomTape): Hash {
+  return sha256(prefixed("random_tape_domain", encodeArtifact(tape)));
 }
 
 function prefixed(domain: string, content: Uint8Array): Uint8Array {

@@ -12,3 +12,12 @@ export const MAX_PAYLOAD_BYTES = 8 * 1024 * 1024;
 export const MAX_DEALING_BYTES = 1024 * 1024;
 /** Key generations that a summary can ask for at once. */
 export const MAX_DKG_CONFIGS = 16;
+
+/** What one peer may have waiting in the unvalidated section. Enough for an honest node's shares and blocks of all heights that matter. */
+export const MAX_UNVALIDATED_COUNT = 10_000;
+export const MAX_UNVALIDATED_BYTES = 64 * 1024 * 1024;
+
+/** A segment of the pool on the disk is closed when it has grown to this. */
+export const SEGMENT_BYTES = 1024 * 1024;
+/** The largest artifact that can be kept; an encoding has at most a payload and a few fields. */
+export const MAX_ARTIFACT_BYTES = MAX_PAYLOAD_BYTES + 1024 * 1024;

@@ -2,6 +2,7 @@
 // random beacon and key generation join here when a subnet has many nodes.
 
 export * from "./artifact-hash.ts";
+export * from "./artifact-pool.ts";
 export * from "./artifacts.ts";
 export * from "./bounds.ts";
 export * from "./catch-up-package-maker.ts";
@@ -22,11 +23,16 @@ export * from "./dkg-types.ts";
 export * from "./finalized-chain.ts";
 export * from "./genesis-keys.ts";
 export * from "./halting.ts";
+export * from "./membership.ts";
 export * from "./node-keys.ts";
+export * from "./open-consensus.ts";
 export * from "./pool.ts";
+export * from "./pool-section.ts";
+export * from "./pool-storage.ts";
 export * from "./ports.ts";
 export * from "./registry/record-registry.ts";
 export * from "./registry/signed-record.ts";
 export * from "./role-context.ts";
+export * from "./shuffle.ts";
 export * from "./signed-bytes.ts";
 export * from "./thresholds.ts";

@@ -1,0 +1,350 @@
+// One node's part in the agreement, as a whole: the pool on its disk, and the loop in which the roles work on it, one change
+// applied before the next role looks. What the roles of one step did is written to the disk before any of it is
+// broadcast; if it cannot be written, it has not happened. Section 3, invocation order.
+import type { Height, PrincipalId, Time } from "@atoll/types";
+import { decodeWire } from "@atoll/types/wire";
+import { eventsOf } from "./artifact-events.ts";
+import { ArtifactPool, type PoolEvent } from "./artifact-pool.ts";
+import {
+  type Artifact,
+  type ArtifactId,
+  type ArtifactKind,
+  artifactCodec,
+  type CatchUpPackage,
+  encodeArtifact,
+  heightOf,
+} from "./artifacts.ts";
+import { deliverBatches } from "./batch-delivery.ts";
+import { blockMaker } from "./block-maker.ts";
+import { type BouncerContext, bounce, isRelayedShare, isShare, isSuperseded } from "./bouncer.ts";
+import { MAX_ARTIFACT_BYTES } from "./bounds.ts";
+import { catchUpPackageAggregator } from "./catch-up-package-aggregator.ts";
+import { catchUpPackageMaker } from "./catch-up-package-maker.ts";
+import { catchUpPackageValidator } from "./catch-up-package-validator.ts";
+import { certifier } from "./certifier.ts";
+import type {
+  ConsensusNode,
+  ConsensusOptions,
+  ConsensusPlaces,
+  ConsensusStatus,
+  OpenConsensus,
+  StepResult,
+} from "./consensus.ts";
+import { dkgDealer } from "./dkg/dealer.ts";
+import { dealingValidator } from "./dkg/dealing-validator.ts";
+import { isUnsigned } from "./dkg/genesis.ts";
+import { keyLoader } from "./dkg/key-loader.ts";
+import { registryVersionAt } from "./dkg/registry-version.ts";
+import { catchUpPackage, finalizedHeight } from "./finalized-chain.ts";
+import { finalizer } from "./finalizer.ts";
+import { type HaltStatus, haltStatus, isStopped } from "./halting.ts";
+import { notary } from "./notary.ts";
+import type { Change, Instant } from "./pool.ts";
+import { PoolAlarm } from "./pool-alarm.ts";
+import { type PoolEntry, parseArtifactId } from "./pool-section.ts";
+import { PoolStorage } from "./pool-storage.ts";
+import type { ConsensusPorts } from "./ports.ts";
+import { purgeHeight, purger } from "./purger.ts";
+import { randomBeaconMaker } from "./random-beacon-maker.ts";
+import { randomTapeMaker } from "./random-tape-maker.ts";
+import type { ConsensusEvent, Role, RoleContext } from "./role-context.ts";
+import { beaconHeight, notarizedHeight } from "./round.ts";
+import { shareAggregator } from "./share-aggregator.ts";
+import { validator } from "./validator.ts";
+
+export const openConsensus: OpenConsensus = (options, ports, places) => new Consensus(options, ports, places);
+
+/** A node looks at its clock at least so often. Section 3. */
+const LONGEST_PAUSE: Time = 200_000_000n;
+/** Turns of one step: more than any honest pool gives work for. The rest is left to the next step. */
+const MAX_TURNS = 10_000;
+/** Where the clock stood when what is read from the disk came in: set at the first step. */
+const NEVER: Instant = { wall: 0n, monotonic: 0n };
+
+class Consensus implements ConsensusNode {
+  readonly #options: ConsensusOptions;
+  readonly #ports: ConsensusPorts;
+  readonly #pool: ArtifactPool;
+  readonly #storage: PoolStorage;
+  readonly #roles: readonly Role[];
+  readonly #alarm = new PoolAlarm();
+  readonly #abstainUpTo: Height;
+  #events: ConsensusEvent[] = [];
+  #isStarted = false;
+  #nextRole = 0;
+  #halt: HaltStatus = "running";
+
+  constructor(options: ConsensusOptions, ports: ConsensusPorts, places: ConsensusPlaces) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#pool = new ArtifactPool(ports.crypto.sha256);
+    this.#storage = new PoolStorage(places.storage, ports.crypto.sha256);
+    this.#roles = allRoles();
+    const stored = this.#storage.open();
+    for (const { artifact, bytes } of stored.artifacts)
+      this.#pool.restore(this.#pool.entryOf(artifact, bytes, NEVER, undefined));
+    this.#abstainUpTo = stored.abstainUpTo;
+    if (stored.damages > 0)
+      places.log.log("warning", "the pool on the disk is damaged: this node signs no block for a while", {
+        places: stored.damages,
+        upToHeight: stored.abstainUpTo,
+      });
+    const { genesis } = options;
+    if ((this.#pool.validated.range("catch-up-package")?.max ?? -1) < genesis.height)
+      this.#pool.restore(this.#pool.entryOf(genesis, encodeArtifact(genesis), NEVER, undefined));
+  }
+
+  step(now: Instant): StepResult {
+    if (!this.#isStarted) for (const entry of this.#pool.validated.all()) entry.since = now;
+    this.#isStarted = true;
+    const wake = new Wake(now);
+    if (isStopped(this.#ports)) return { published: [], retracted: [], wakeAt: wake.at };
+    const changes = this.#runRoles(now, wake);
+    const { added, removed } = netChanges(changes);
+    this.#write(changes.filter(({ kind }) => kind === "validated").map(({ entry }) => entry));
+    this.#pool.commit();
+    const context = this.#context(now, wake);
+    this.#alarm.check(context);
+    this.#noteHalt(context);
+    this.#tell(changes);
+    return {
+      published: added.filter((entry) => this.#isPublished(entry)).map(published),
+      retracted: removed.filter((entry) => this.#isPublished(entry)).map(({ id }) => id),
+      wakeAt: wake.at,
+    };
+  }
+
+  receive(peer: PrincipalId, bytes: Uint8Array, now: Instant): "taken" | "unwanted" | "invalid" {
+    if (bytes.length > MAX_ARTIFACT_BYTES) return "invalid";
+    let artifact: Artifact;
+    try {
+      artifact = decodeWire(artifactCodec, bytes);
+    } catch {
+      return "invalid";
+    }
+    if (isRelayedShare(artifact, peer)) return "invalid";
+    if (artifact.kind === "catch-up-package" && isUnsigned(artifact)) return "invalid";
+    // Of another version of the protocol: nothing to us, and nobody's fault.
+    if (!this.#isOfThisVersion(artifact)) return "taken";
+    const entry = { ...this.#pool.entryOf(artifact, bytes.slice(), now, peer), peer };
+    if (this.#pool.validated.has(entry.id) || this.#pool.unvalidated.has(entry.id)) return "taken";
+    const use = bounce(this.#bouncerContext, artifact.kind, heightOf(artifact));
+    if (use === "early") return "unwanted";
+    if (use === "late" || isSuperseded(this.#bouncerContext, artifact)) return "taken";
+    return this.#pool.receive(entry) ? "taken" : "unwanted";
+  }
+
+  wants(id: ArtifactId): boolean {
+    if (this.#pool.validated.has(id) || this.#pool.unvalidated.has(id)) return false;
+    const named = parseArtifactId(id, KINDS);
+    return named !== undefined && bounce(this.#bouncerContext, named.kind, named.height) === "wanted";
+  }
+
+  published(): StepResult["published"] {
+    return [...this.#pool.validated.all()].filter((entry) => this.#isPublished(entry)).map(published);
+  }
+
+  status(): ConsensusStatus {
+    const pool = this.#pool;
+    const notarized = notarizedHeight(pool);
+    const context = { ...this.#ports, pool, protocolVersion: this.#options.protocolVersion };
+    return {
+      notarizedHeight: notarized,
+      finalizedHeight: finalizedHeight(pool),
+      beaconHeight: beaconHeight(pool),
+      catchUpHeight: catchUpPackage(pool).height,
+      registryVersion: registryVersionAt(pool, notarized + 1) ?? catchUpPackage(pool).block.context.registryVersion,
+      isHalted: isStopped(this.#ports) || haltStatus(context, notarized + 1) === "halted",
+    };
+  }
+
+  catchUpPackage(): CatchUpPackage {
+    return catchUpPackage(this.#pool);
+  }
+
+  close(): void {
+    this.#events = [];
+  }
+
+  get #bouncerContext(): BouncerContext {
+    return { pool: this.#pool, batches: this.#ports.batches, state: this.#ports.state };
+  }
+
+  #context(now: Instant, wake: Wake): RoleContext {
+    const { self, subnetId, protocolVersion } = this.#options;
+    return {
+      ...this.#ports,
+      self,
+      subnetId,
+      protocolVersion,
+      now,
+      pool: this.#pool,
+      wakeAt: (at) => wake.add(at),
+      note: (event) => this.#events.push(event),
+    };
+  }
+
+  /** Round-robin: after a role that had something to do, the others have their turn first. */
+  #runRoles(now: Instant, wake: Wake): PoolEvent[] {
+    const context = this.#context(now, wake);
+    const all: PoolEvent[] = [];
+    let idle = 0;
+    for (let turn = 0; idle < this.#roles.length; turn++) {
+      if (turn === MAX_TURNS) {
+        wake.add(now);
+        break;
+      }
+      const role = this.#roles[this.#nextRole] as Role;
+      this.#nextRole = (this.#nextRole + 1) % this.#roles.length;
+      const { changed, events } = this.#pool.apply(this.#permitted(role(context)), now);
+      all.push(...events);
+      idle = changed ? 0 : idle + 1;
+    }
+    return all;
+  }
+
+  /** A node that may have forgotten what it signed signs no block up to there. */
+  #permitted(changes: readonly Change[]): readonly Change[] {
+    if (this.#abstainUpTo === 0 || changes.length === 0) return changes;
+    return changes.filter(
+      (change) =>
+        change.kind !== "add" || !this.#isOwnVote(change.artifact) || heightOf(change.artifact) > this.#abstainUpTo,
+    );
+  }
+
+  /** Also what is gone from the pool again: a signature that was of use in one step must be remembered all the same. */
+  #write(validated: readonly PoolEntry[]): void {
+    const kept = validated.filter(({ artifact }) => artifact.kind !== "dkg-dealing");
+    try {
+      this.#storage.write(
+        kept,
+        kept.some(({ artifact }) => this.#isOwnVote(artifact)),
+      );
+      this.#storage.purge(purgeHeight({ pool: this.#pool, registry: this.#ports.registry }));
+    } catch (failure) {
+      this.#pool.rollback();
+      // Batches were handed over all the same: they are final whatever this disk says.
+      const told = this.#events.filter(({ kind }) => kind === "delivered");
+      this.#events = [];
+      for (const event of told) this.#options.onEvent?.(event);
+      throw failure;
+    }
+  }
+
+  #noteHalt(context: RoleContext): void {
+    const height = notarizedHeight(context.pool) + 1;
+    const halt = haltStatus(context, height) ?? this.#halt;
+    if (halt !== this.#halt && halt !== "running") context.note({ kind: halt, height });
+    this.#halt = halt;
+  }
+
+  #tell(changes: readonly PoolEvent[]): void {
+    const { self, onEvent } = this.#options;
+    const events = this.#events;
+    this.#events = [];
+    if (onEvent === undefined) return;
+    for (const { kind, entry, why } of changes) {
+      if (kind === "validated") for (const event of eventsOf(this.#pool, entry, self)) onEvent(event);
+      if (kind === "invalid" && entry.peer !== undefined)
+        onEvent({ kind: "invalid", peer: entry.peer, what: entry.artifact.kind, why: why ?? "" });
+    }
+    for (const event of events) onEvent(event);
+  }
+
+  /** Must not be forgotten: with it forgotten, this node could sign what contradicts it. */
+  #isOwnVote(artifact: Artifact): boolean {
+    return VOTES.has(artifact.kind) && "signer" in artifact && artifact.signer === this.#options.self;
+  }
+
+  /** Shares of others are theirs to send, and the package of genesis is nobody's to believe. */
+  #isPublished({ artifact }: PoolEntry): boolean {
+    if (isShare(artifact.kind)) return "signer" in artifact && artifact.signer === this.#options.self;
+    return artifact.kind !== "catch-up-package" || !isUnsigned(artifact);
+  }
+
+  #isOfThisVersion(artifact: Artifact): boolean {
+    const { protocolVersion } = this.#options;
+    if (artifact.kind === "dkg-dealing") return true;
+    if (artifact.kind === "block-proposal") return artifact.block.protocolVersion === protocolVersion;
+    return artifact.protocolVersion === protocolVersion;
+  }
+}
+
+const VOTES: ReadonlySet<ArtifactKind> = new Set(["block-proposal", "notarization-share", "finalization-share"]);
+const KINDS: ReadonlySet<string> = new Set<ArtifactKind>([
+  "block-proposal",
+  "notarization-share",
+  "notarization",
+  "finalization-share",
+  "finalization",
+  "random-beacon-share",
+  "random-beacon",
+  "random-tape-share",
+  "random-tape",
+  "catch-up-package-share",
+  "catch-up-package",
+  "equivocation-proof",
+  "certification-share",
+  "certification",
+  "dkg-dealing",
+]);
+
+/** In the order of section 3; keys and dealings come where shares are made. */
+function allRoles(): Role[] {
+  const deliver: Role = (context) => {
+    deliverBatches(context);
+    return [];
+  };
+  const purge = purger();
+  return [
+    keyLoader(),
+    finalizer,
+    deliver,
+    catchUpPackageMaker,
+    shareAggregator,
+    catchUpPackageAggregator,
+    certifier(),
+    purge,
+    notary,
+    randomBeaconMaker,
+    randomTapeMaker,
+    dkgDealer,
+    blockMaker,
+    dealingValidator(),
+    catchUpPackageValidator(),
+    validator,
+  ];
+}
+
+/** The earliest time that anybody asked for. */
+class Wake {
+  readonly #now: Instant;
+  at: Time;
+
+  constructor(now: Instant) {
+    this.#now = now;
+    this.at = now.monotonic + LONGEST_PAUSE;
+  }
+
+  /** Whichever clock gets there first. */
+  add({ wall, monotonic }: Instant): void {
+    const byWall = this.#now.monotonic + (wall - this.#now.wall);
+    for (const at of [monotonic, byWall])
+      if (at < this.at) this.at = at > this.#now.monotonic ? at : this.#now.monotonic;
+  }
+}
+
+/** What came and stayed, and what was there before and went. */
+function netChanges(events: readonly PoolEvent[]): { added: PoolEntry[]; removed: PoolEntry[] } {
+  const added = new Map<ArtifactId, PoolEntry>();
+  const removed = new Map<ArtifactId, PoolEntry>();
+  for (const { kind, entry } of events) {
+    if (kind === "validated" && !removed.delete(entry.id)) added.set(entry.id, entry);
+    if (kind === "retracted" && !added.delete(entry.id)) removed.set(entry.id, entry);
+  }
+  return { added: [...added.values()], removed: [...removed.values()] };
+}
+
+function published({ id, artifact, bytes }: PoolEntry): StepResult["published"][number] {
+  return { id, artifact, bytes };
+}

@@ -1,0 +1,140 @@
+// One section of the pool: artifacts by id, and by kind and height, so that no role ever looks through all of them.
+// Section 3.
+import type { Height } from "@atoll/types";
+import { type Artifact, type ArtifactId, type ArtifactKind, type ArtifactOf, heightOf } from "./artifacts.ts";
+import type { Entry, Instant, PoolSection } from "./pool.ts";
+
+/** An entry with its encoding, which was made once. */
+export interface PoolEntry extends Entry {
+  readonly bytes: Uint8Array;
+  since: Instant;
+}
+
+/** The artifacts of one kind. Heights are sorted; most additions come at the end. */
+interface KindIndex {
+  readonly heights: Height[];
+  readonly entries: Map<Height, PoolEntry[]>;
+  count: number;
+}
+
+const NONE: readonly never[] = [];
+
+export class Section implements PoolSection {
+  readonly #byId = new Map<ArtifactId, PoolEntry>();
+  readonly #byKind = new Map<ArtifactKind, KindIndex>();
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  get(id: ArtifactId): PoolEntry | undefined {
+    return this.#byId.get(id);
+  }
+
+  has(id: ArtifactId): boolean {
+    return this.#byId.has(id);
+  }
+
+  all(): IterableIterator<PoolEntry> {
+    return this.#byId.values();
+  }
+
+  at<K extends ArtifactKind>(kind: K, height: Height): readonly Entry<ArtifactOf<K>>[] {
+    const found: readonly Entry[] = this.#byKind.get(kind)?.entries.get(height) ?? NONE;
+    return found as readonly Entry<ArtifactOf<K>>[];
+  }
+
+  range(kind: ArtifactKind): { readonly min: Height; readonly max: Height } | undefined {
+    const heights = this.#byKind.get(kind)?.heights;
+    const min = heights?.[0];
+    const max = heights?.at(-1);
+    return min === undefined || max === undefined ? undefined : { min, max };
+  }
+
+  heights(kind: ArtifactKind, from: Height, to: Height): readonly Height[] {
+    const heights = this.#byKind.get(kind)?.heights;
+    if (heights === undefined) return NONE;
+    const start = firstAtLeast(heights, from);
+    let end = start;
+    while (end < heights.length && (heights[end] as Height) <= to) end++;
+    return start === end ? NONE : heights.slice(start, end);
+  }
+
+  count(kind: ArtifactKind): number {
+    return this.#byKind.get(kind)?.count ?? 0;
+  }
+
+  /** False: it is there already. */
+  insert(entry: PoolEntry): boolean {
+    if (this.#byId.has(entry.id)) return false;
+    this.#byId.set(entry.id, entry);
+    const index = this.#index(entry.artifact.kind);
+    const height = heightOf(entry.artifact);
+    const there = index.entries.get(height);
+    if (there === undefined) {
+      index.entries.set(height, [entry]);
+      const place = firstAtLeast(index.heights, height);
+      if (place === index.heights.length) index.heights.push(height);
+      else index.heights.splice(place, 0, height);
+    } else index.entries.set(height, [...there, entry]);
+    index.count++;
+    return true;
+  }
+
+  remove(id: ArtifactId): PoolEntry | undefined {
+    const entry = this.#byId.get(id);
+    if (entry === undefined) return undefined;
+    this.#byId.delete(id);
+    const index = this.#index(entry.artifact.kind);
+    const height = heightOf(entry.artifact);
+    const rest = (index.entries.get(height) ?? []).filter((other) => other !== entry);
+    if (rest.length > 0) index.entries.set(height, rest);
+    else {
+      index.entries.delete(height);
+      index.heights.splice(firstAtLeast(index.heights, height), 1);
+    }
+    index.count--;
+    return entry;
+  }
+
+  /** What is below a height, of these kinds or of all. */
+  below(height: Height, kinds: readonly ArtifactKind[] | undefined): PoolEntry[] {
+    const found: PoolEntry[] = [];
+    for (const kind of kinds ?? [...this.#byKind.keys()])
+      for (const at of this.heights(kind, 0, height - 1)) found.push(...(this.at(kind, at) as readonly PoolEntry[]));
+    return found;
+  }
+
+  #index(kind: ArtifactKind): KindIndex {
+    let index = this.#byKind.get(kind);
+    if (index === undefined) {
+      index = { heights: [], entries: new Map(), count: 0 };
+      this.#byKind.set(kind, index);
+    }
+    return index;
+  }
+}
+
+/** The kind and height that an id names; undefined: it is no id. */
+export function parseArtifactId(
+  id: ArtifactId,
+  kinds: ReadonlySet<string>,
+): { readonly kind: Artifact["kind"]; readonly height: Height } | undefined {
+  const parts = /^([a-z-]{1,40})\/(0|[1-9][0-9]{0,15})\/[0-9a-f]{64}$/.exec(id);
+  const kind = parts?.[1];
+  const height = Number(parts?.[2]);
+  if (kind === undefined || !kinds.has(kind) || !Number.isSafeInteger(height)) return undefined;
+  return { kind: kind as Artifact["kind"], height };
+}
+
+function firstAtLeast(sorted: readonly number[], value: number): number {
+  let low = 0;
+  let high = sorted.length;
+  if (high > 0 && (sorted[high - 1] as number) < value) return high;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((sorted[middle] as number) < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

@@ -1,0 +1,33 @@
+// The maker of beacon shares: once a height is notarized, the beacon of the next one is drawn, out of the beacon before it, so
+// that it is ready before the round that needs it. Section 5.7.
+import { beaconHash } from "./artifact-hash.ts";
+import type { BeaconContent } from "./artifacts.ts";
+import { activeTranscript } from "./dkg/registry-version.ts";
+import { beaconAt } from "./membership.ts";
+import type { Role, RoleContext } from "./role-context.ts";
+import { beaconHeight, notarizedHeight } from "./round.ts";
+import { beaconBytes } from "./signed-bytes.ts";
+
+export const randomBeaconMaker: Role = (context) => {
+  const { pool, self, crypto } = context;
+  if (beaconHeight(pool) > notarizedHeight(pool)) return [];
+  const content = nextBeaconContent(context);
+  if (content === undefined) return [];
+  if (pool.validated.at("random-beacon-share", content.height).some(({ artifact }) => artifact.signer === self))
+    return [];
+  const signature = crypto.signThreshold(content.dkgId, beaconBytes(content));
+  if (signature === undefined) return [];
+  return [{ kind: "add", artifact: { kind: "random-beacon-share", ...content, signer: self, signature } }];
+};
+
+/** What the beacon after the newest one is about. Undefined: it is not known whose shares sign it. */
+export function nextBeaconContent({
+  pool,
+  protocolVersion,
+}: Pick<RoleContext, "pool" | "protocolVersion">): BeaconContent | undefined {
+  const tip = beaconHeight(pool);
+  const parent = beaconAt(pool, tip);
+  const transcript = activeTranscript(pool, "low", tip + 1);
+  if (parent === undefined || transcript === undefined) return undefined;
+  return { protocolVersion, height: tip + 1, parent: beaconHash(parent), dkgId: transcript.dkgId };
+}
