@@ -23,7 +23,7 @@ import { type BatchPayload, EMPTY_PAYLOAD, encodePayload, MAX_QUERY_STATS_PER_PA
 import { later, type PayloadContext, type SectionVerdict, VALID } from "./payload-section.ts";
 import type { SharedIngressPool } from "./shared-ingress-pool.ts";
 import type { SlicePool } from "./slice-pool.ts";
-import { buildSlices, type SliceSectionPorts, validateSlices } from "./slice-section.ts";
+import { buildSlices, validateSlices } from "./slice-section.ts";
 
 export interface PayloadBuilderParts {
   readonly own: PrincipalId;
@@ -128,7 +128,7 @@ export class PayloadBuilder implements PayloadPort {
       case "ingress":
         return { ingress: buildIngress(context, ingress, authenticator, room) };
       case "slices":
-        return { slices: buildSlices(context, slices, room, this.#slicePorts()) };
+        return { slices: buildSlices(context, slices, room, this.#parts) };
       case "outcalls":
         return buildOutcalls(context, outcalls, room);
       case "queryStats":
@@ -142,7 +142,7 @@ export class PayloadBuilder implements PayloadPort {
       case "ingress":
         return validateIngress(context, authenticator, payload.ingress);
       case "slices":
-        return validateSlices(context, payload.slices, this.#slicePorts());
+        return validateSlices(context, payload.slices, this.#parts.slices, this.#parts);
       case "outcalls":
         return validateOutcalls(context, payload, outcalls, crypto.sha256);
       case "queryStats":
@@ -151,11 +151,6 @@ export class PayloadBuilder implements PayloadPort {
           ? VALID
           : { kind: "invalid", why: "too many query statistics" };
     }
-  }
-
-  #slicePorts(): SliceSectionPorts {
-    const { own, crypto, slices } = this.#parts;
-    return { own, crypto, signatures: slices.signatures };
   }
 
   /** The serialized form is what counts: the last messages go while it is too large. */

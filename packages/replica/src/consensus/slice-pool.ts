@@ -42,8 +42,9 @@ export interface HeldSlice extends WholeSlice {
 
 interface Source {
   news: StreamNews;
-  held: HeldSlice | undefined;
-  /** Where the last block that was built or checked went on from. */
+  /** The latest two: while the blocks of one are decided on, the next one is fetched. */
+  held: readonly HeldSlice[];
+  /** Where the block will go on from that follows those that were built or checked. */
   wanted: number;
   fetching: { readonly since: Time } | undefined;
   failures: number;
@@ -72,7 +73,7 @@ export class SlicePool {
     const source = this.#sources.get(subnet);
     if (source !== undefined) source.news = news;
     else {
-      const fresh = { held: undefined, wanted: 0, fetching: undefined, failures: 0, notBefore: 0n };
+      const fresh = { held: [], wanted: 0, fetching: undefined, failures: 0, notBefore: 0n };
       this.#sources.set(subnet, { news, ...fresh });
     }
     this.onChange?.();
@@ -80,16 +81,23 @@ export class SlicePool {
 
   /** Subnets of which something is held, sorted. */
   ready(): readonly PrincipalId[] {
-    return [...this.#sources].flatMap(([subnet, { held }]) => (held === undefined ? [] : [subnet])).sort();
+    return [...this.#sources].flatMap(([subnet, { held }]) => (held.length === 0 ? [] : [subnet])).sort();
   }
 
   /** What is held, if a block can go on with it from message `index`; if not, it will be fetched. */
   from(subnet: PrincipalId, index: number): HeldSlice | undefined {
     const source = this.#sources.get(subnet);
-    if (source === undefined) return undefined;
+    const covering = source?.held.filter((held) => covers(held, index)) ?? [];
+    if (source !== undefined && covering.length === 0) source.wanted = index;
+    return covering.find(({ end }) => index < end) ?? covering.at(-1);
+  }
+
+  /** A block goes up to message `index`: the one after it will want what follows. */
+  takenUpTo(subnet: PrincipalId, index: number): void {
+    const source = this.#sources.get(subnet);
+    if (source === undefined || source.wanted === index) return;
     source.wanted = index;
-    const { held } = source;
-    return held !== undefined && held.begin <= index && index <= held.end ? held : undefined;
+    this.onChange?.();
   }
 
   /** Begins the fetches that are due; gives the time of the next one, or undefined when none is to come. */
@@ -122,7 +130,7 @@ export class SlicePool {
         if (typeof held === "string") return this.#failed(subnet, source, fetching, held);
         source.fetching = undefined;
         source.failures = 0;
-        source.held = held;
+        source.held = [...source.held.slice(-1), held];
         this.onChange?.();
       },
       (error: unknown) => this.#failed(subnet, source, fetching, error instanceof Error ? error.message : "it failed"),
@@ -159,7 +167,11 @@ export class SlicePool {
 function isToBeFetched({ news, held }: Source, from: number, expected: SliceExpectations): boolean {
   const hasMessages = news.end > from && expected.messageLimit > 0;
   const hasSignals = news.signalsEnd > expected.signalIndex;
-  if (!hasMessages && !hasSignals) return false;
-  if (held === undefined || from < held.begin || from > held.end) return true;
-  return (hasMessages && from === held.end) || (hasSignals && news.signalsEnd > held.slice.header.signalsEnd);
+  const covering = held.filter((each) => covers(each, from));
+  if (hasMessages && !covering.some(({ end }) => from < end)) return true;
+  return hasSignals && !covering.some(({ slice }) => news.signalsEnd <= slice.header.signalsEnd);
+}
+
+function covers({ begin, end }: HeldSlice, index: number): boolean {
+  return begin <= index && index <= end;
 }

@@ -1,6 +1,5 @@
 // The slices of other subnets' streams in a payload: at most one of each, going on exactly where the certified state and
 // the blocks since then have left off. Section 16.5.
-import type { SignatureCache } from "@atoll/crypto";
 import { type CryptoPort, type PrincipalId, principalToText } from "@atoll/types";
 import { cutSlice } from "../xnet/cut-slice.ts";
 import { sliceExpectations, type TakenSlice } from "../xnet/expectations.ts";
@@ -12,7 +11,6 @@ import type { SlicePool, SourceExpectations } from "./slice-pool.ts";
 export interface SliceSectionPorts {
   readonly own: PrincipalId;
   readonly crypto: Pick<CryptoPort, "sha256" | "bls">;
-  readonly signatures: SignatureCache;
 }
 
 /** Of a slice beside its bytes: the id of its subnet and two lengths. */
@@ -57,6 +55,7 @@ export function buildSlices(
     // Without messages or signals there is nothing new in it.
     if (cut === undefined || (cut.messages === 0 && held.slice.header.signalsEnd <= signalIndex)) continue;
     carried.push({ source, certified: cut.certified });
+    pool.takenUpTo(source, messageIndex + cut.messages);
     room -= cut.certified.length + ENTRY_BYTES;
   }
   return carried.sort((a, b) => (a.source < b.source ? -1 : 1));
@@ -65,16 +64,18 @@ export function buildSlices(
 export function validateSlices(
   context: PayloadContext,
   slices: readonly CarriedSlice[],
-  { own, crypto, signatures }: SliceSectionPorts,
+  pool: SlicePool,
+  { own, crypto }: SliceSectionPorts,
 ): SectionVerdict {
   for (const { source, certified } of slices) {
     const how = expectationsOf(context, own, source, context.past.slices(source));
     const from = (): string => `the slice from subnet ${principalToText(source)}`;
     if (source === own) return invalid("a subnet takes no slices from itself");
     if (how === undefined) return later(`${from()} is from a subnet that is not known here`);
-    const check = { source: how.record, own, expected: how.expected, crypto, cache: signatures };
+    const check = { source: how.record, own, expected: how.expected, crypto, cache: pool.signatures };
     const result = verifySlice(certified, check);
     if (!result.ok) return invalid(`${from()}: ${result.reason}`);
+    pool.takenUpTo(source, how.expected.messageIndex + result.slice.messages.length);
   }
   return VALID;
 }

@@ -12,6 +12,7 @@ import {
   DEFAULT_CONSENSUS_SETTINGS,
   type NodeRecord,
   type OutcallClient,
+  type OutcallRequest,
   type PrincipalId,
   principalToBytes,
   type RegistryPort,
@@ -23,10 +24,10 @@ import { Principal } from "@icp-sdk/core/principal";
 import { BlockPayloads } from "../../src/consensus/block-payloads.ts";
 import { type BatchPayload, decodePayload, EMPTY_PAYLOAD, encodePayload } from "../../src/consensus/payload-codec.ts";
 
-const crypto = await createNodeCrypto();
+export const crypto = await createNodeCrypto();
 export const SECOND = 1_000_000_000n;
 export const NOW = 1_800_000_000n * SECOND;
-const OWN = `${"5b".repeat(28)}02` as PrincipalId;
+export const OWN = `${"5b".repeat(28)}02` as PrincipalId;
 export const A = canisterIdFromIndex(1n);
 export const B = canisterIdFromIndex(2n);
 export const C = canisterIdFromIndex(3n);
@@ -150,16 +151,20 @@ function makeNode(
   return { id, payloads, alarms, logged };
 }
 
-function contextOf(test: TestNodes, certifiedHeight = 0, registryVersion = 1): BlockContext {
-  return { registryVersion, certifiedHeight, time: test.now };
+function contextOf(test: TestNodes): BlockContext {
+  return { registryVersion: 1, certifiedHeight: 0, time: test.now };
 }
 
 export const node = (test: TestNodes, index = 0): TestNode => test.nodes[index] as TestNode;
 
 /** The payload of a block at `height` by one node, decoded. */
-export function build(test: TestNodes, options: { by?: number; height?: number; past?: readonly PastPayload[] } = {}) {
-  const { by = 0, height = 1, past = [] } = options;
-  const batch = node(test, by).payloads.port.build(height, contextOf(test), past, 4 * 1024 * 1024);
+export function build(
+  test: TestNodes,
+  options: { by?: number; height?: number; past?: readonly PastPayload[]; certifiedHeight?: number } = {},
+) {
+  const { by = 0, height = 1, past = [], certifiedHeight = 0 } = options;
+  const context = { ...contextOf(test), certifiedHeight };
+  const batch = node(test, by).payloads.port.build(height, context, past, 4 * 1024 * 1024);
   return { batch, payload: decodePayload(batch) };
 }
 
@@ -222,4 +227,12 @@ export class Impostor extends SignIdentity {
   override sign(blob: Uint8Array) {
     return this.#key.sign(blob);
   }
+}
+
+export function outcallRequest(outcall: number, fields: Partial<OutcallRequest> = {}): OutcallRequest {
+  return {
+    ...{ outcall, canister: A, url: "https://example.org/", method: "get", headers: [], body: undefined },
+    ...{ maxResponseBytes: undefined, transform: undefined, node: undefined, time: NOW },
+    ...fields,
+  };
 }
