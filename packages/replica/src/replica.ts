@@ -79,7 +79,7 @@ export class Replica {
     this.#executor = executor;
     this.#sequencer = new SoloSequencer(this.#pool, ports.entropy, options.nodeId);
     const { peers, config } = options;
-    this.#incoming = peers && new IncomingStreams(config.subnetId, peers, ports);
+    if (peers !== undefined) this.#setIncoming(new IncomingStreams(config.subnetId, peers, ports));
     const nodes = config.nodes.map(({ nodeId }) => nodeId);
     const { onQueryEvents } = options;
     this.outcalls = new Outcalls(
@@ -107,7 +107,8 @@ export class Replica {
     fork.#sequencer = this.#sequencer.fork(fork.#pool, ports.entropy);
     fork.outcalls = this.outcalls.fork(surroundings, { crypto: ports.crypto, executor });
     fork.outcalls.onReady = () => fork.#wantBlock();
-    if (surroundings.peers !== undefined) fork.#incoming = this.#incoming?.fork(surroundings.peers, ports);
+    const { peers } = surroundings;
+    if (peers !== undefined && this.#incoming !== undefined) fork.#setIncoming(this.#incoming.fork(peers, ports));
     fork.#topology = this.#topology;
     if (this.#served.certified !== undefined) fork.#certify();
     return fork;
@@ -157,7 +158,7 @@ export class Replica {
     this.#isStepping = true;
     try {
       const isRound = content?.interventions === undefined;
-      const fromOutside = isRound ? await this.#fromOutside() : {};
+      const fromOutside = isRound ? this.#fromOutside(now) : {};
       // Not before: slices may have been checked by a topology that came meanwhile.
       const topology = this.#topology;
       const batch = this.#sequencer.nextBatch(now, {
@@ -220,13 +221,18 @@ export class Replica {
   }
 
   /** What other subnets and the web have for the next block. */
-  async #fromOutside(): Promise<BatchContent> {
-    const slices = (await this.#incoming?.gather()) ?? [];
+  #fromOutside(now: Time): BatchContent {
+    const slices = this.#incoming?.gather(now) ?? [];
     const outcallResponses = this.outcalls.ready();
     return {
       ...(slices.length > 0 && { slices }),
       ...(outcallResponses.length > 0 && { outcallResponses }),
     };
+  }
+
+  #setIncoming(incoming: IncomingStreams): void {
+    this.#incoming = incoming;
+    incoming.onReady = () => this.#noteNews();
   }
 
   #noteNews(): void {

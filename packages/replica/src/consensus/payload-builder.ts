@@ -72,7 +72,7 @@ export class PayloadBuilder implements PayloadPort {
         continue;
       }
       payload = { ...payload, ...built };
-      used = encodePayload(payload).length;
+      used += encodePayload({ ...EMPTY_PAYLOAD, ...built }).length;
     }
     return this.#fit(payload, room + HEAD_BYTES);
   }

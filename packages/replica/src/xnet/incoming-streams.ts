@@ -5,6 +5,7 @@ import { SignatureCache } from "@atoll/crypto";
 import type { StreamPosition } from "@atoll/messaging";
 import {
   type CryptoPort,
+  InvariantViolation,
   type LogPort,
   type NetworkTopology,
   type PrincipalId,
@@ -12,6 +13,7 @@ import {
   type StreamSlice,
   type SubnetRecord,
   TARGET_SLICE_BYTES_PER_BLOCK,
+  type Time,
 } from "@atoll/types";
 import { type SliceExpectations, sliceExpectations } from "./expectations.ts";
 import { verifySlice } from "./verify-slice.ts";
@@ -28,6 +30,17 @@ export interface SubnetPeers {
 /** Where a stream of another subnet to ours stands, as far as we have heard; `begin` is of no interest. */
 export type StreamNews = Pick<StreamPosition, "end" | "signalsEnd">;
 
+/** A slice that is on its way, or that could not be had. */
+interface Fetch {
+  isOpen: boolean;
+  arrived: Uint8Array | undefined;
+  failures: number;
+  notBefore: Time;
+}
+
+const FIRST_RETRY_NS = 250_000_000n;
+const MAX_RETRY_NS = 60_000_000_000n;
+
 type IncomingPorts = { readonly crypto: Pick<CryptoPort, "sha256" | "bls">; readonly log: LogPort };
 
 export class IncomingStreams {
@@ -37,9 +50,14 @@ export class IncomingStreams {
   readonly #cache = new SignatureCache();
   readonly #positions = new Map<PrincipalId, StreamPosition>();
   readonly #news = new Map<PrincipalId, StreamNews>();
+  /** Of subnets whose nodes answer later than at once. */
+  readonly #fetches = new Map<PrincipalId, Fetch>();
+  #now: Time = 0n;
   /** The last one that the last block took a slice of. */
   #last: PrincipalId | undefined;
   #topology: NetworkTopology | undefined;
+  /** Called when a slice has come that was waited for. */
+  onReady: (() => void) | undefined;
 
   constructor(own: PrincipalId, peers: SubnetPeers, ports: IncomingPorts) {
     this.#own = own;
@@ -71,18 +89,23 @@ export class IncomingStreams {
 
   /** Another subnet has something that the next block could take. */
   get hasNews(): boolean {
-    for (const [source, news] of this.#news) if (this.#isNew(source, news)) return true;
+    for (const [source, news] of this.#news) if (!this.#mustWait(source) && this.#isNew(source, news)) return true;
     return false;
   }
 
-  /** One slice of each subnet that has something new, as far as a block has room for them. */
-  async gather(): Promise<StreamSlice[]> {
+  /**
+   * One slice of each subnet that has something new, as far as a block has room for them. Nobody is waited for: a slice
+   * that comes later is for a later block. `now`: wall-clock time.
+   */
+  gather(now: Time): StreamSlice[] {
+    this.#now = now;
     const slices: StreamSlice[] = [];
     let room = TARGET_SLICE_BYTES_PER_BLOCK;
     for (const [source, news] of this.#inTurn()) {
       if (room <= 0) break;
-      if (!this.#isNew(source, news)) continue;
-      const fetched = await this.#fetch(source);
+      if (this.#mustWait(source) || !this.#isNew(source, news)) continue;
+      const fetched = this.#fetch(source);
+      if (fetched === "later") continue;
       if (fetched !== undefined) {
         slices.push(fetched.slice);
         room -= fetched.bytes;
@@ -93,6 +116,11 @@ export class IncomingStreams {
     return slices;
   }
 
+  #mustWait(source: PrincipalId): boolean {
+    const fetch = this.#fetches.get(source);
+    return fetch !== undefined && fetch.arrived === undefined && (fetch.isOpen || this.#now < fetch.notBefore);
+  }
+
   /** By id, beginning after the last one that had its turn, so that none has to wait while others go on and on. */
   #inTurn(): [PrincipalId, StreamNews][] {
     const all = [...this.#news].sort(([a], [b]) => (a < b ? -1 : 1));
@@ -100,18 +128,65 @@ export class IncomingStreams {
     return next <= 0 ? all : [...all.slice(next), ...all.slice(0, next)];
   }
 
-  async #fetch(source: PrincipalId): Promise<{ readonly slice: StreamSlice; readonly bytes: number } | undefined> {
+  #fetch(source: PrincipalId): { readonly slice: StreamSlice; readonly bytes: number } | "later" | undefined {
     const record = this.#record(source);
     const expected = this.#expectations(source);
     if (record === undefined || expected === undefined) return undefined;
-    const bytes = await this.#peers.slice(source, expected.messageIndex, expected.messageLimit);
-    if (bytes === undefined) return undefined;
+    const bytes = this.#ask(source, expected);
+    if (bytes === "later" || bytes === undefined) return bytes;
     const check = { source: record, own: this.#own, expected, crypto: this.#ports.crypto, cache: this.#cache };
     const result = verifySlice(bytes, check);
     if (result.ok) return { slice: result.slice, bytes: bytes.length };
     const from = principalToText(source);
     this.#ports.log.log("warning", `A slice of the stream from subnet ${from} was refused: ${result.reason}.`);
     return undefined;
+  }
+
+  /** The slice that was waited for, or the answer to a new question; "later": it will come, or be asked for again. */
+  #ask(source: PrincipalId, expected: SliceExpectations): Uint8Array | "later" | undefined {
+    const arrived = this.#fetches.get(source)?.arrived;
+    if (arrived !== undefined) {
+      this.#fetches.delete(source);
+      return arrived;
+    }
+    const { failures } = this.#fetches.get(source) ?? { failures: 0 };
+    const fetch: Fetch = { isOpen: true, arrived: undefined, failures, notBefore: 0n };
+    const failed = (error: unknown): void => this.#failed(source, fetch, error);
+    const news = this.#news.get(source);
+    try {
+      const answer = this.#peers.slice(source, expected.messageIndex, expected.messageLimit);
+      if (answer === undefined || answer instanceof Uint8Array) {
+        this.#fetches.delete(source);
+        return answer;
+      }
+      this.#fetches.set(source, fetch);
+      answer.then((bytes) => this.#arrived(source, fetch, news, bytes), failed);
+    } catch (error) {
+      if (error instanceof InvariantViolation) throw error;
+      this.#fetches.set(source, fetch);
+      failed(error);
+    }
+    return "later";
+  }
+
+  #arrived(source: PrincipalId, fetch: Fetch, news: StreamNews | undefined, bytes: Uint8Array | undefined): void {
+    if (this.#fetches.get(source) !== fetch) return;
+    fetch.isOpen = false;
+    fetch.arrived = bytes;
+    if (bytes === undefined) {
+      this.#fetches.delete(source);
+      if (this.#news.get(source) === news) this.#news.delete(source);
+    }
+    this.onReady?.();
+  }
+
+  #failed(source: PrincipalId, fetch: Fetch, error: unknown): void {
+    fetch.isOpen = false;
+    const delay = FIRST_RETRY_NS << BigInt(Math.min(fetch.failures++, 16));
+    fetch.notBefore = this.#now + (delay < MAX_RETRY_NS ? delay : MAX_RETRY_NS);
+    const why = error instanceof Error ? error.message : String(error);
+    const from = principalToText(source);
+    this.#ports.log.log("warning", `A slice of the stream from subnet ${from} could not be fetched: ${why}`);
   }
 
   #isNew(source: PrincipalId, { end, signalsEnd }: StreamNews): boolean {

@@ -55,6 +55,9 @@ const topologyOf = (version: number, own: PrincipalId): NetworkTopology => {
   return { version, rootSubnetId: own, subnets: [record(own), record(OTHER)] };
 };
 
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const SECOND = 1_000_000_000n;
+
 test("news that come while a slice is fetched in vain are not forgotten with the old ones", async () => {
   let comes = true;
   const slice: SubnetPeers["slice"] = async (source) => {
@@ -65,10 +68,56 @@ test("news that come while a slice is fetched in vain are not forgotten with the
   const incoming = new IncomingStreams(OWN, { slice }, ports);
   incoming.setTopology(topologyOf(1, OWN));
   incoming.noteNews(OTHER, { end: 1, signalsEnd: 0 });
-  assert.deepEqual(await incoming.gather(), []);
+  assert.deepEqual(incoming.gather(0n), []);
+  await settled();
   assert.equal(incoming.hasNews, true);
-  assert.deepEqual(await incoming.gather(), []);
+  assert.deepEqual(incoming.gather(0n), []);
+  await settled();
   assert.equal(incoming.hasNews, false, "nobody has it: to be tried again when there is more");
+});
+
+test("a slice that comes late is in a later block, and nobody waits for it", async () => {
+  const source = newSource(10);
+  const from = source.record.subnetId;
+  const answer = Promise.withResolvers<Uint8Array>();
+  const incoming = new IncomingStreams(OWN, { slice: () => answer.promise }, ports);
+  let isReady = false;
+  incoming.onReady = () => {
+    isReady = true;
+  };
+  incoming.setTopology({ version: 1, rootSubnetId: OWN, subnets: [record(OWN), source.record] });
+  incoming.noteNews(from, { end: 1, signalsEnd: 0 });
+  assert.deepEqual(incoming.gather(0n), []);
+  assert.equal(incoming.hasNews, false, "it is on its way");
+  answer.resolve(source.slice);
+  await settled();
+  assert.ok(isReady && incoming.hasNews);
+  assert.deepEqual(
+    incoming.gather(0n).map((each) => each.from),
+    [from],
+  );
+});
+
+test("a fetch that fails stops no block, and is tried again later and later until it succeeds", async () => {
+  const source = newSource(10);
+  const from = source.record.subnetId;
+  const asked: bigint[] = [];
+  let now = 0n;
+  const slice: SubnetPeers["slice"] = () => {
+    asked.push(now / 1_000_000n);
+    if (asked.length === 2) throw new Error("the network is gone");
+    return asked.length < 5 ? Promise.reject(new Error("the network is gone")) : source.slice;
+  };
+  const incoming = new IncomingStreams(OWN, { slice }, ports);
+  incoming.setTopology({ version: 1, rootSubnetId: OWN, subnets: [record(OWN), source.record] });
+  incoming.noteNews(from, { end: 1, signalsEnd: 0 });
+  let taken = 0;
+  for (; now < 10n * SECOND && taken === 0; now += SECOND / 4n) {
+    taken += incoming.gather(now).length;
+    await settled();
+  }
+  assert.deepEqual(asked, [0n, 250n, 750n, 1750n, 3750n]);
+  assert.equal(taken, 1);
 });
 
 test("a topology that comes while slices are fetched is in their block, since they were checked by it", async () => {
@@ -90,17 +139,17 @@ test("a topology that comes while slices are fetched is in their block, since th
   await replica.stop();
 });
 
-test("a block takes slices as far as it has room; who was left out is first in the next one", async () => {
+test("a block takes slices as far as it has room; who was left out is first in the next one", () => {
   const sources = Array.from({ length: 6 }, () => newSource(3_900_000));
   const slices = new Map(sources.map((each) => [each.record.subnetId, each.slice]));
   const incoming = new IncomingStreams(OWN, { slice: (source) => slices.get(source) }, ports);
   const subnets = [record(OWN), ...sources.map((each) => each.record)];
   incoming.setTopology({ version: 1, rootSubnetId: OWN, subnets });
   for (const source of slices.keys()) incoming.noteNews(source, { end: 1, signalsEnd: 0 });
-  const first = await incoming.gather();
+  const first = incoming.gather(0n);
   assert.equal(first.length, 3);
   // Whoever came first goes on and on.
-  const others = (await incoming.gather()).map(({ from }) => from);
+  const others = incoming.gather(0n).map(({ from }) => from);
   assert.equal(new Set([...first.map(({ from }) => from), ...others]).size, 6);
   for (const subnet of slices.keys()) incoming.noteOwn([{ subnet, begin: 0, end: 0, signalsEnd: 1 }]);
   assert.equal(incoming.hasNews, false);
