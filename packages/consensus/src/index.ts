@@ -19,6 +19,7 @@ export * from "./dkg/dkg-payload.ts";
 export * from "./dkg/genesis.ts";
 export * from "./dkg/key-loader.ts";
 export * from "./dkg/registry-version.ts";
+export * from "./dkg/subnet-genesis.ts";
 export * from "./dkg-types.ts";
 export * from "./finalized-chain.ts";
 export * from "./genesis-keys.ts";

@@ -24,8 +24,8 @@ const NO_HASH: Hash = new Uint8Array(32);
 /** Throws EnvironmentError("bad-genesis") when record and transcripts do not belong together. */
 export function genesisCatchUpPackage(options: GenesisOptions): CatchUpPackage {
   const { record, low, high, height = 0, stateHash = NO_HASH } = options;
-  checkTranscript(record, low, "low");
-  checkTranscript(record, high, "high");
+  checkTranscript(record, low, "low", height);
+  checkTranscript(record, high, "high", height);
   const { protocolVersion } = record;
   const block = genesisBlock(options, genesisSummary(record, low, high, height), height);
   const beacon = {
@@ -93,9 +93,12 @@ export function memberIds(record: RegistryRecord): readonly PrincipalId[] {
   return record.nodes.map(({ nodeId }) => nodeId).sort();
 }
 
-function checkTranscript(record: RegistryRecord, transcript: DkgTranscript, tag: DkgTag): void {
+function checkTranscript(record: RegistryRecord, transcript: DkgTranscript, tag: DkgTag, height: Height): void {
   if (transcript.dkgId.tag !== tag)
     throw badGenesis(`a transcript of the ${transcript.dkgId.tag} key stands in for ${tag}`);
+  const { dealerSubnet, target, startHeight } = transcript.dkgId;
+  if (dealerSubnet === record.subnetId && target === undefined && startHeight === height)
+    throw badGenesis(`the initial ${tag} key has the id of the one that the subnet makes next`);
   const members = memberIds(record);
   const { receivers } = transcript;
   if (receivers.length !== members.length || receivers.some((node, i) => node !== members[i]))

@@ -17,7 +17,9 @@ export function keyLoader(): Role {
   const loaded = new Set<string>();
   const failed = new Map<string, { readonly next: bigint; readonly delay: bigint }>();
   let wanted = "";
+  const watch = failureWatch();
   return (context) => {
+    watch(context);
     const { current, next, named } = transcripts(context);
     const names = named.map(({ dkgId }) => dkgKey(dkgId)).join();
     if (names !== wanted) {
@@ -53,6 +55,31 @@ export function keyLoader(): Role {
     later.slice(0, 1).forEach(load);
     wakeForRest(context, later.length > 1, failed);
     return [];
+  };
+}
+
+/** An interval that made no key only delays a change; several in a row are something that operators have to look at. */
+function failureWatch(): (context: RoleContext) => void {
+  let seen = -1;
+  let failures = 0;
+  return ({ pool, note }) => {
+    const { height, next, configs } = latestFinalizedSummary(pool).payload.summary;
+    if (height === seen) return;
+    // The package that a node begins with is no news.
+    const isFirst = seen < 0;
+    seen = height;
+    const missing = (["low", "high"] as const).filter((tag) => !next.some(({ dkgId }) => dkgId.tag === tag));
+    if (isFirst || missing.length === 0) {
+      failures = 0;
+      return;
+    }
+    failures++;
+    note({ kind: "dkg", height, what: `no new ${missing.join(" and ")} key in the interval before` });
+    if (failures > 1)
+      note({
+        kind: "alarm",
+        what: `${failures} intervals in a row made not all keys (${configs.length} are tried now)`,
+      });
   };
 }
 

@@ -112,5 +112,7 @@ test("transcripts that were dealt to other nodes, or for another key, are refuse
   bad({ high: transcript("low", 2) });
   bad({ high: transcript("high", 3, NODES.slice(1)) });
   bad({ low: transcript("low", 2, [...NODES].reverse()) });
+  const { dkgId } = genesis.high;
+  bad({ high: { ...genesis.high, dkgId: { ...dkgId, target: undefined } } });
   bad({ high: { ...transcript("high", 3), coefficients: [new Uint8Array(96)] } });
 });
