@@ -24,8 +24,9 @@ const blockHeader: Codec<Omit<Block, "payload">> = record({
   context: blockContext,
 });
 
-// Blocks are never changed, and their hashes are asked for again and again.
+// Blocks and beacons are never changed, and their hashes are asked for again and again.
 const blockHashes = new WeakMap<Block, Hash>();
+const beaconHashes = new WeakMap<RandomBeacon, Hash>();
 
 /** Relies on `block.payloadHash`: whoever takes a block from a peer compares that with the payload first. */
 export function blockHash(block: Block): Hash {
@@ -43,7 +44,11 @@ export function payloadHash(payload: Payload, digest: (data: Uint8Array) => Uint
 
 /** What the beacon of the next height names as its parent. */
 export function beaconHash(beacon: RandomBeacon): Hash {
-  return sha256(prefixed("random_beacon_domain", encodeWire(randomBeaconCodec, beacon)));
+  const known = beaconHashes.get(beacon);
+  if (known !== undefined) return known;
+  const fresh = sha256(prefixed("random_beacon_domain", encodeWire(randomBeaconCodec, beacon)));
+  beaconHashes.set(beacon, fresh);
+  return fresh;
 }
 
 /** The randomness of a batch, from the whole tape. */

@@ -2,7 +2,7 @@
 // applied here, at once for the roles that follow; what they did since the last `commit` can be taken back as a whole,
 // because what could not be written to the disk must not have happened. Sections 3 and 21.2.
 import { type PrincipalId, toHex } from "@atoll/types";
-import { type Artifact, type ArtifactId, encodeArtifact, heightOf } from "./artifacts.ts";
+import { type Artifact, type ArtifactId, type ArtifactKind, encodeArtifact, heightOf } from "./artifacts.ts";
 import { MAX_UNVALIDATED_BYTES, MAX_UNVALIDATED_COUNT } from "./bounds.ts";
 import type { Change, Instant, Pool } from "./pool.ts";
 import { type PoolEntry, Section } from "./pool-section.ts";
@@ -49,6 +49,13 @@ export class ArtifactPool implements Pool {
     if (usage.count >= MAX_UNVALIDATED_COUNT || usage.bytes + entry.byteSize > MAX_UNVALIDATED_BYTES) return false;
     this.#insertUnvalidated(entry);
     return true;
+  }
+
+  /** Grows with each change of any of these kinds. */
+  revision(kinds: readonly ArtifactKind[]): number {
+    let sum = 0;
+    for (const kind of kinds) sum += this.validated.revision(kind) + this.unvalidated.revision(kind);
+    return sum;
   }
 
   /** What was read from the disk. */

@@ -14,14 +14,9 @@ import {
   encodeArtifact,
   heightOf,
 } from "./artifacts.ts";
-import { deliverBatches } from "./batch-delivery.ts";
-import { blockMaker } from "./block-maker.ts";
 import { type BouncerContext, bounce, isRelayedShare, isShare, isSuperseded } from "./bouncer.ts";
 import { MAX_ARTIFACT_BYTES } from "./bounds.ts";
-import { catchUpPackageAggregator } from "./catch-up-package-aggregator.ts";
-import { catchUpPackageMaker } from "./catch-up-package-maker.ts";
-import { catchUpPackageValidator } from "./catch-up-package-validator.ts";
-import { certifier } from "./certifier.ts";
+import { ComponentLoop } from "./component-loop.ts";
 import type {
   ConsensusNode,
   ConsensusOptions,
@@ -30,34 +25,23 @@ import type {
   OpenConsensus,
   StepResult,
 } from "./consensus.ts";
-import { dkgDealer } from "./dkg/dealer.ts";
-import { dealingValidator } from "./dkg/dealing-validator.ts";
 import { isUnsigned } from "./dkg/genesis.ts";
-import { keyLoader } from "./dkg/key-loader.ts";
 import { registryVersionAt } from "./dkg/registry-version.ts";
 import { catchUpPackage, finalizedHeight } from "./finalized-chain.ts";
-import { finalizer } from "./finalizer.ts";
 import { type HaltStatus, haltStatus, isStopped } from "./halting.ts";
-import { notary } from "./notary.ts";
 import type { Change, Instant } from "./pool.ts";
 import { PoolAlarm } from "./pool-alarm.ts";
 import { type PoolEntry, parseArtifactId } from "./pool-section.ts";
 import { PoolStorage } from "./pool-storage.ts";
 import type { ConsensusPorts } from "./ports.ts";
-import { purgeHeight, purger } from "./purger.ts";
-import { randomBeaconMaker } from "./random-beacon-maker.ts";
-import { randomTapeMaker } from "./random-tape-maker.ts";
-import type { ConsensusEvent, Role, RoleContext } from "./role-context.ts";
+import { purgeHeight } from "./purger.ts";
+import type { ConsensusEvent, RoleContext } from "./role-context.ts";
 import { beaconHeight, notarizedHeight } from "./round.ts";
-import { shareAggregator } from "./share-aggregator.ts";
-import { validator } from "./validator.ts";
 
 export const openConsensus: OpenConsensus = (options, ports, places) => new Consensus(options, ports, places);
 
-/** A node looks at its clock at least so often. Section 3. */
-const LONGEST_PAUSE: Time = 200_000_000n;
-/** Turns of one step: more than any honest pool gives work for. The rest is left to the next step. */
-const MAX_TURNS = 10_000;
+/** A node that was told to stop looks whether it may go on. In ns. */
+const STOPPED_PAUSE: Time = 200_000_000n;
 /** Where the clock stood when what is read from the disk came in: set at the first step. */
 const NEVER: Instant = { wall: 0n, monotonic: 0n };
 
@@ -66,12 +50,13 @@ class Consensus implements ConsensusNode {
   readonly #ports: ConsensusPorts;
   readonly #pool: ArtifactPool;
   readonly #storage: PoolStorage;
-  readonly #roles: readonly Role[];
+  readonly #loop: ComponentLoop;
   readonly #alarm = new PoolAlarm();
   readonly #abstainUpTo: Height;
   #events: ConsensusEvent[] = [];
   #isStarted = false;
-  #nextRole = 0;
+  #hasReceived = false;
+  #wakeAt: Time = 0n;
   #halt: HaltStatus = "running";
 
   constructor(options: ConsensusOptions, ports: ConsensusPorts, places: ConsensusPlaces) {
@@ -79,7 +64,7 @@ class Consensus implements ConsensusNode {
     this.#ports = ports;
     this.#pool = new ArtifactPool(ports.crypto.sha256);
     this.#storage = new PoolStorage(places.storage, ports.crypto.sha256);
-    this.#roles = allRoles();
+    this.#loop = new ComponentLoop(this.#pool, ports);
     const stored = this.#storage.open();
     for (const { artifact, bytes } of stored.artifacts)
       this.#pool.restore(this.#pool.entryOf(artifact, bytes, NEVER, undefined));
@@ -97,24 +82,28 @@ class Consensus implements ConsensusNode {
   step(now: Instant): StepResult {
     if (!this.#isStarted) for (const entry of this.#pool.validated.all()) entry.since = now;
     this.#isStarted = true;
-    const wake = new Wake(now);
-    if (isStopped(this.#ports)) return { published: [], retracted: [], wakeAt: wake.at };
-    const changes = this.#runRoles(now, wake);
+    const context = this.#context(now);
+    if (isStopped(this.#ports)) return { published: [], retracted: [], wakeAt: now.monotonic + STOPPED_PAUSE };
+    // Who calls before it is time, and without anything having come in, knows of something else.
+    const isWhole = !this.#hasReceived && now.monotonic < this.#wakeAt;
+    const { events: changes, wakeAt } = this.#loop.run(context, isWhole, (made) => this.#permitted(made));
+    this.#hasReceived = false;
+    this.#wakeAt = wakeAt;
     const { added, removed } = netChanges(changes);
     this.#write(changes.filter(({ kind }) => kind === "validated").map(({ entry }) => entry));
     this.#pool.commit();
-    const context = this.#context(now, wake);
     this.#alarm.check(context);
     this.#noteHalt(context);
     this.#tell(changes);
     return {
       published: added.filter((entry) => this.#isPublished(entry)).map(published),
       retracted: removed.filter((entry) => this.#isPublished(entry)).map(({ id }) => id),
-      wakeAt: wake.at,
+      wakeAt,
     };
   }
 
   receive(peer: PrincipalId, bytes: Uint8Array, now: Instant): "taken" | "unwanted" | "invalid" {
+    this.#hasReceived = true;
     if (bytes.length > MAX_ARTIFACT_BYTES) return "invalid";
     let artifact: Artifact;
     try {
@@ -170,7 +159,7 @@ class Consensus implements ConsensusNode {
     return { pool: this.#pool, batches: this.#ports.batches, state: this.#ports.state };
   }
 
-  #context(now: Instant, wake: Wake): RoleContext {
+  #context(now: Instant): Omit<RoleContext, "wakeAt"> {
     const { self, subnetId, protocolVersion } = this.#options;
     return {
       ...this.#ports,
@@ -179,28 +168,8 @@ class Consensus implements ConsensusNode {
       protocolVersion,
       now,
       pool: this.#pool,
-      wakeAt: (at) => wake.add(at),
       note: (event) => this.#events.push(event),
     };
-  }
-
-  /** Round-robin: after a role that had something to do, the others have their turn first. */
-  #runRoles(now: Instant, wake: Wake): PoolEvent[] {
-    const context = this.#context(now, wake);
-    const all: PoolEvent[] = [];
-    let idle = 0;
-    for (let turn = 0; idle < this.#roles.length; turn++) {
-      if (turn === MAX_TURNS) {
-        wake.add(now);
-        break;
-      }
-      const role = this.#roles[this.#nextRole] as Role;
-      this.#nextRole = (this.#nextRole + 1) % this.#roles.length;
-      const { changed, events } = this.#pool.apply(this.#permitted(role(context)), now);
-      all.push(...events);
-      idle = changed ? 0 : idle + 1;
-    }
-    return all;
   }
 
   /** A node that may have forgotten what it signed signs no block up to there. */
@@ -223,6 +192,7 @@ class Consensus implements ConsensusNode {
       this.#storage.purge(purgeHeight({ pool: this.#pool, registry: this.#ports.registry }));
     } catch (failure) {
       this.#pool.rollback();
+      this.#hasReceived = false;
       // Batches were handed over all the same: they are final whatever this disk says.
       const told = this.#events.filter(({ kind }) => kind === "delivered");
       this.#events = [];
@@ -231,7 +201,7 @@ class Consensus implements ConsensusNode {
     }
   }
 
-  #noteHalt(context: RoleContext): void {
+  #noteHalt(context: Omit<RoleContext, "wakeAt">): void {
     const height = notarizedHeight(context.pool) + 1;
     const halt = haltStatus(context, height) ?? this.#halt;
     if (halt !== this.#halt && halt !== "running") context.note({ kind: halt, height });
@@ -288,51 +258,6 @@ const KINDS: ReadonlySet<string> = new Set<ArtifactKind>([
   "certification",
   "dkg-dealing",
 ]);
-
-/** In the order of section 3; keys and dealings come where shares are made. */
-function allRoles(): Role[] {
-  const deliver: Role = (context) => {
-    deliverBatches(context);
-    return [];
-  };
-  const purge = purger();
-  return [
-    keyLoader(),
-    finalizer,
-    deliver,
-    catchUpPackageMaker,
-    shareAggregator,
-    catchUpPackageAggregator,
-    certifier(),
-    purge,
-    notary,
-    randomBeaconMaker,
-    randomTapeMaker,
-    dkgDealer,
-    blockMaker,
-    dealingValidator(),
-    catchUpPackageValidator(),
-    validator,
-  ];
-}
-
-/** The earliest time that anybody asked for. */
-class Wake {
-  readonly #now: Instant;
-  at: Time;
-
-  constructor(now: Instant) {
-    this.#now = now;
-    this.at = now.monotonic + LONGEST_PAUSE;
-  }
-
-  /** Whichever clock gets there first. */
-  add({ wall, monotonic }: Instant): void {
-    const byWall = this.#now.monotonic + (wall - this.#now.wall);
-    for (const at of [monotonic, byWall])
-      if (at < this.at) this.at = at > this.#now.monotonic ? at : this.#now.monotonic;
-  }
-}
 
 /** What came and stayed, and what was there before and went. */
 function netChanges(events: readonly PoolEvent[]): { added: PoolEntry[]; removed: PoolEntry[] } {

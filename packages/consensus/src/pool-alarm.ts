@@ -13,7 +13,7 @@ const EVERY = 10;
 export class PoolAlarm {
   #last: Height = 0;
 
-  check(context: RoleContext): void {
+  check(context: Omit<RoleContext, "wakeAt">): void {
     const height = notarizedHeight(context.pool);
     if (height - this.#last < EVERY) return;
     this.#last = height;
@@ -26,7 +26,10 @@ export class PoolAlarm {
 }
 
 /** How many artifacts of each kind there can be. Undefined: it is not known who the nodes are. */
-export function poolBounds(context: RoleContext, height: Height): Partial<Record<ArtifactKind, number>> | undefined {
+export function poolBounds(
+  context: Omit<RoleContext, "wakeAt">,
+  height: Height,
+): Partial<Record<ArtifactKind, number>> | undefined {
   const membership = membershipAt(context, height);
   if (membership === undefined) return undefined;
   const { intervalLength, nextIntervalLength } = catchUpPackage(context.pool).block.payload.summary;

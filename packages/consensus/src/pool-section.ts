@@ -15,6 +15,8 @@ interface KindIndex {
   readonly heights: Height[];
   readonly entries: Map<Height, PoolEntry[]>;
   count: number;
+  /** Grows with each change. */
+  revision: number;
 }
 
 const NONE: readonly never[] = [];
@@ -64,6 +66,11 @@ export class Section implements PoolSection {
     return this.#byKind.get(kind)?.count ?? 0;
   }
 
+  /** Grows with each change of that kind. */
+  revision(kind: ArtifactKind): number {
+    return this.#byKind.get(kind)?.revision ?? 0;
+  }
+
   /** False: it is there already. */
   insert(entry: PoolEntry): boolean {
     if (this.#byId.has(entry.id)) return false;
@@ -78,6 +85,7 @@ export class Section implements PoolSection {
       else index.heights.splice(place, 0, height);
     } else index.entries.set(height, [...there, entry]);
     index.count++;
+    index.revision++;
     return true;
   }
 
@@ -94,6 +102,7 @@ export class Section implements PoolSection {
       index.heights.splice(firstAtLeast(index.heights, height), 1);
     }
     index.count--;
+    index.revision++;
     return entry;
   }
 
@@ -108,7 +117,7 @@ export class Section implements PoolSection {
   #index(kind: ArtifactKind): KindIndex {
     let index = this.#byKind.get(kind);
     if (index === undefined) {
-      index = { heights: [], entries: new Map(), count: 0 };
+      index = { heights: [], entries: new Map(), count: 0, revision: 0 };
       this.#byKind.set(kind, index);
     }
     return index;

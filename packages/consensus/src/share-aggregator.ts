@@ -15,18 +15,11 @@ import { type Membership, membershipAt } from "./membership.ts";
 import type { Change, Entry } from "./pool.ts";
 import { nextBeaconContent } from "./random-beacon-maker.ts";
 import { tapeContent, tapeHeights } from "./random-tape-maker.ts";
-import type { Role, RoleContext } from "./role-context.ts";
+import type { RoleContext } from "./role-context.ts";
 import { isNotarized, notarizedHeight, referenceTo } from "./round.ts";
 import { beaconBytes, finalizationBytes, notarizationBytes, tapeBytes } from "./signed-bytes.ts";
 
-export const shareAggregator: Role = (context) => [
-  ...aggregateBeacon(context),
-  ...aggregateNotarizations(context),
-  ...aggregateFinalizations(context),
-  ...aggregateTapes(context),
-];
-
-function aggregateBeacon(context: RoleContext): Change[] {
+export function aggregateBeacon(context: RoleContext): Change[] {
   const content = nextBeaconContent(context);
   if (content === undefined) return [];
   const entries = sharesAt(context, "random-beacon-share", content.height);
@@ -42,7 +35,7 @@ function aggregateBeacon(context: RoleContext): Change[] {
   }));
 }
 
-function aggregateTapes(context: RoleContext): Change[] {
+export function aggregateTapes(context: RoleContext): Change[] {
   const { from, to } = tapeHeights(context);
   const changes: Change[] = [];
   for (let height = from; height <= to; height++) {
@@ -64,7 +57,7 @@ function aggregateTapes(context: RoleContext): Change[] {
   return changes;
 }
 
-function aggregateNotarizations(context: RoleContext): Change[] {
+export function aggregateNotarizations(context: RoleContext): Change[] {
   const { pool } = context;
   const height = notarizedHeight(pool) + 1;
   const shares = sharesAt(context, "notarization-share", height);
@@ -80,7 +73,7 @@ function aggregateNotarizations(context: RoleContext): Change[] {
   });
 }
 
-function aggregateFinalizations(context: RoleContext): Change[] {
+export function aggregateFinalizations(context: RoleContext): Change[] {
   const { pool } = context;
   const changes: Change[] = [];
   for (const height of pool.validated.heights("notarization", finalizedHeight(pool) + 1, notarizedHeight(pool))) {

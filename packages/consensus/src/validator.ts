@@ -11,21 +11,11 @@ import { membershipAt } from "./membership.ts";
 import type { Change } from "./pool.ts";
 import { nextBeaconContent } from "./random-beacon-maker.ts";
 import { tapeContent, tapeHeights } from "./random-tape-maker.ts";
-import type { Role, RoleContext } from "./role-context.ts";
+import type { RoleContext } from "./role-context.ts";
 import { isNotarized, notarizedHeight } from "./round.ts";
 import { beaconBytes, finalizationBytes, notarizationBytes, tapeBytes } from "./signed-bytes.ts";
-import { validateProposals } from "./validator-proposal.ts";
 
-export const validator: Role = (context) => [
-  ...validateBeacons(context),
-  ...validateEquivocationProofs(context),
-  ...validateProposals(context),
-  ...validateNotarizations(context),
-  ...validateFinalizations(context),
-  ...validateTapes(context),
-];
-
-function validateBeacons(context: RoleContext): Change[] {
+export function validateBeacons(context: RoleContext): Change[] {
   const { pool, crypto } = context;
   const content = nextBeaconContent(context);
   if (content === undefined) return [];
@@ -45,7 +35,7 @@ function validateBeacons(context: RoleContext): Change[] {
   return changes;
 }
 
-function validateTapes(context: RoleContext): Change[] {
+export function validateTapes(context: RoleContext): Change[] {
   const { pool, crypto } = context;
   const { from, to } = tapeHeights(context);
   const changes: Change[] = [];
@@ -68,7 +58,7 @@ function validateTapes(context: RoleContext): Change[] {
   return changes;
 }
 
-function validateNotarizations(context: RoleContext): Change[] {
+export function validateNotarizations(context: RoleContext): Change[] {
   const { pool } = context;
   const changes: Change[] = [];
   const top = notarizedHeight(pool) + 1;
@@ -89,7 +79,7 @@ function validateNotarizations(context: RoleContext): Change[] {
   return changes;
 }
 
-function validateFinalizations(context: RoleContext): Change[] {
+export function validateFinalizations(context: RoleContext): Change[] {
   const { pool } = context;
   const changes: Change[] = [];
   const heights = pool.unvalidated.heights("finalization", finalizedHeight(pool) + 1, notarizedHeight(pool));
@@ -124,7 +114,7 @@ export function checkMultiSignature(
   return context.crypto.verifyMulti(records, message, signature) ? "valid" : "invalid";
 }
 
-function validateEquivocationProofs(context: RoleContext): Change[] {
+export function validateEquivocationProofs(context: RoleContext): Change[] {
   const { pool } = context;
   const changes: Change[] = [];
   const kind: ArtifactKind = "equivocation-proof";

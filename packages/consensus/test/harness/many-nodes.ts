@@ -4,9 +4,13 @@ import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import {
   type ArtifactId,
+  artifactCodec,
+  blockHash,
+  blockMetadataBytes,
   type ConsensusEvent,
   type ConsensusNode,
   type DkgTag,
+  encodeArtifact,
   genesisCatchUpPackage,
   highThreshold,
   type Instant,
@@ -21,6 +25,7 @@ import {
   type PrincipalId,
   type RegistryRecord,
 } from "@atoll/types";
+import { decodeWire } from "@atoll/types/wire";
 import { SafetyRules } from "./safety-rules.ts";
 import { type ToyArchive, ToyNode } from "./toy-node.ts";
 
@@ -66,6 +71,8 @@ export interface TestNode {
   /** What it broadcasts now. */
   readonly slots: Map<ArtifactId, Published>;
   wakeAt: bigint;
+  /** Times that were set for its next step: only the last one counts. */
+  turns: number;
   /** Added to its wall clock. */
   skew: bigint;
 }
@@ -110,6 +117,7 @@ export class TestSubnet {
       consensus: undefined,
       slots: new Map(),
       wakeAt: 0n,
+      turns: 0,
       skew: 0n,
     }));
     for (const index of ids.keys()) this.start(index);
@@ -208,6 +216,19 @@ export class TestSubnet {
     return { wall: START + this.now + this.node(index).skew, monotonic: this.now };
   }
 
+  /** The same block at a later time, signed by the same node. */
+  anotherBlock(index: number, bytes: Uint8Array): Uint8Array {
+    const artifact = decodeWire(artifactCodec, bytes);
+    assert.ok(artifact.kind === "block-proposal");
+    const { block: first, signer } = artifact;
+    const block = { ...first, context: { ...first.context, time: first.context.time + 1n } };
+    const { protocolVersion, height } = block;
+    const metadata = { protocolVersion, height, blockHash: blockHash(block), subnetId: SUBNET };
+    const crypto = lightCrypto(world, this.node(index).id, { randomBytes: (length) => new Uint8Array(length) });
+    const signature = crypto.signBasic(blockMetadataBytes(metadata));
+    return encodeArtifact({ kind: "block-proposal", block, signer, signature });
+  }
+
   #note(index: number, event: ConsensusEvent): void {
     this.rules.check(index, event);
     if (this.keepEvents) this.events.push({ node: index, at: this.now, event });
@@ -225,8 +246,9 @@ export class TestSubnet {
   #wake(index: number, at: bigint): void {
     const node = this.node(index);
     node.wakeAt = at;
+    const turn = ++node.turns;
     this.#schedule(at, () => {
-      if (node.wakeAt === at) this.#step(index);
+      if (node.turns === turn) this.#step(index);
     });
   }
 
