@@ -27,6 +27,9 @@ const ROWS = [
   "ticks",
   "fork",
   "round",
+  "chain-key",
+  "dealing-4",
+  "dealing-13",
 ];
 
 test("the short run gives every row", {

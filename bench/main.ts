@@ -27,6 +27,10 @@ const PARTS: Readonly<Record<string, { readonly rows: readonly string[]; load():
     load: async () => (await import("./networks.ts")).benchNetworks,
   },
   round: { rows: ["round"], load: async () => (await import("./round.ts")).benchRound },
+  chainKey: {
+    rows: ["chain-key", "dealing-4", "dealing-13"],
+    load: async () => (await import("./chain-key.ts")).benchChainKey,
+  },
 };
 
 async function main(args: readonly string[]): Promise<void> {

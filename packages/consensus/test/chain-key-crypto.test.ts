@@ -2,13 +2,14 @@
 // forgotten. Consensus and chain-key facts, sections 2, 13, 14 and invariant 11 of section 24.
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
-import { type DkgConfig, type DkgTranscript, dkgTranscript } from "@atoll/consensus";
-import { scalarToBytes } from "@atoll/crypto";
+import { type DkgConfig, type DkgId, type DkgTranscript, dkgId as dkgIdCodec, dkgTranscript } from "@atoll/consensus";
+import { evaluatePolynomial, scalarToBytes } from "@atoll/crypto";
+import { chunksOf, encryptShares } from "@atoll/crypto/nidkg/create-dealing";
 import { createNodeCrypto } from "@atoll/host-node";
 import { type CryptoPort, type PrincipalId, toHex } from "@atoll/types";
-import { decodeWire, encodeWire } from "@atoll/types/wire";
+import { decodeWire, encodeWire, principal, record, uint } from "@atoll/types/wire";
 import { bls12_381 } from "@noble/curves/bls12-381.js";
-import { generate, idsOf, keysOf, makeNodes, signTogether, type TestNode } from "./key-generation.ts";
+import { entropy, generate, idsOf, keysOf, makeNodes, signTogether, type TestNode } from "./key-generation.ts";
 
 const subnet = "00" as PrincipalId;
 const message = new TextEncoder().encode("beacon 7");
@@ -181,6 +182,35 @@ describe("keys that are dealt", () => {
     holder.crypto.retainTranscripts([transcript.dkgId, reshared.dkgId]);
     assert.equal(holder.crypto.signThreshold(low.dkgId, message), undefined);
     assert.notEqual(holder.crypto.signThreshold(transcript.dkgId, message), undefined);
+  });
+
+  test("a dealer whose chunks got past the proof keeps nobody from its share", () => {
+    const [a, b] = nodes as [TestNode, TestNode];
+    const receivers = fresh.receivers.map((id) => keysOf(nodes)(id)?.dealingKey as Uint8Array);
+    const dkgId = { ...fresh.dkgId, startHeight: 3 };
+    const config = { ...fresh, dkgId };
+    const context = record<{ dkgId: DkgId; dealer: PrincipalId; epoch: number }>({
+      dkgId: dkgIdCodec,
+      dealer: principal,
+      epoch: uint(),
+    });
+    const associatedData = encodeWire(context, { dkgId, dealer: a.id, epoch: 1 });
+    const polynomial = [11n, 22n, 33n];
+    const carried = receivers.map((_, i) => {
+      const share = evaluatePolynomial(polynomial, BigInt(i + 1));
+      return chunksOf(share).map((chunk, j) => chunk + (j === 9 ? -1n : j === 10 ? 65_536n : 0n));
+    });
+    const terms = { receivers, threshold: 3, associatedData };
+    const content = encryptShares(terms, polynomial, carried, port, entropy);
+    assert.equal(b.crypto.verifyDealing(config, keysOf(nodes), a.id, content), true);
+    const other = b.crypto.createDealing(config, keysOf(nodes)) as Uint8Array;
+    const made = b.crypto.createTranscript(config, [
+      { dealer: a.id, content },
+      { dealer: b.id, content: other },
+    ]) as DkgTranscript;
+    assert.equal(b.crypto.loadTranscript(made), true);
+    const signature = b.crypto.signThreshold(dkgId, message) as Uint8Array;
+    assert.equal(a.crypto.verifyThresholdShare(made, 1, message, signature), true);
   });
 
   test("a transcript survives its encoding and a change in it does not load", () => {

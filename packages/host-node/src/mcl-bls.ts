@@ -8,8 +8,23 @@ import { createWalk, g1Group, g2Group, type Library } from "./mcl-groups.ts";
 
 type Sha256 = CryptoPort["sha256"];
 
-/** Initialises the library (about 70 ms, most of it off this thread). Rejects where it cannot run. */
-export async function createMclBls(mcl: Library, sha256: Sha256): Promise<BlsPort> {
+// The library's memory is fixed and one for the process: what is kept in it is kept once, however many nodes run here.
+const ports = new WeakMap<Library, Promise<BlsPort>>();
+
+/**
+ * Initialises the library (about 70 ms, most of it off this thread), once. Rejects where it cannot run. `sha256`: of the
+ * first call.
+ */
+export function createMclBls(mcl: Library, sha256: Sha256): Promise<BlsPort> {
+  let port = ports.get(mcl);
+  if (port === undefined) {
+    port = initialise(mcl, sha256);
+    ports.set(mcl, port);
+  }
+  return port;
+}
+
+async function initialise(mcl: Library, sha256: Sha256): Promise<BlsPort> {
   await mcl.init(mcl.BLS12_381);
   mcl.setETHserialization(true);
   mcl.setMapToMode(mcl.IRTF);

@@ -66,6 +66,10 @@ test("sums of products are the same bytes in both groups, also of hundreds of po
   );
 });
 
+test("a process has one library, however many nodes run in it: its memory is small and fixed", async () => {
+  assert.equal((await createNodeCrypto()).bls, mcl);
+});
+
 test("a walk has every step of the way, in both", () => {
   for (const bls of both()) {
     const { g1 } = bls;

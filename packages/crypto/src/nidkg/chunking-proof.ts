@@ -41,13 +41,17 @@ function largestSum(receivers: number): bigint {
 /** Each attempt succeeds in six of ten cases, so that so many fail only if the entropy is none. */
 const MAX_ATTEMPTS = 500;
 
-/** `chunks`: by receiver and chunk. `randomness`: r_j of the randomizers. */
+/**
+ * `chunks`: by receiver and chunk. `randomness`: r_j of the randomizers. `isShown`: whether a combination may be seen;
+ * outside the range it would say something about the chunks, and nobody would accept it.
+ */
 export function proveChunking(
   statement: Statement,
   chunks: readonly (readonly bigint[])[],
   randomness: readonly bigint[],
   entropy: EntropyPort,
   ports: ProofPorts,
+  isShown: (sum: bigint, bound: bigint) => boolean = isInRange,
 ): ChunkingProof {
   const { bls, sha256, codecs } = ports;
   const { g1 } = bls;
@@ -64,7 +68,7 @@ export function proveChunking(
     const challenges = expandChallenges(seed, statement.receivers.length, sha256);
     const sums = masks.map((mask, k) => mask + combination(chunks, challenges, k));
     const bound = chunkingBound(statement.receivers.length);
-    if (sums.every((sum) => sum >= 0n && sum < bound)) {
+    if (sums.every((sum) => isShown(sum, bound))) {
       const witness = { base, betas, randomness };
       return { commitments, sums, ...respond(statement, witness, seed, challenges, sums, entropy, ports) };
     }
@@ -81,7 +85,7 @@ export function chunkingRelations(
   const { bls, sha256, codecs } = ports;
   const { receivers, randomizers, ciphertexts } = statement;
   const { commitments, sums, masks, responses, blinding } = proof;
-  if (sums.some((sum) => sum >= chunkingBound(receivers.length))) return undefined;
+  if (!sums.every((sum) => isInRange(sum, chunkingBound(receivers.length)))) return undefined;
   const seed = oracle(sha256, "chunking-1", statement.hash, encodeWire(codecs.chunkingCommitments, commitments));
   const powers = challengePowers(seed, sums, encodeWire(codecs.masks, masks), ports);
   const weights = weigh(expandChallenges(seed, receivers.length, sha256), receivers.length, powers);
@@ -107,6 +111,10 @@ export function chunkingRelations(
     [generator, -sums.reduce((total, sum, k) => total + sum * (powers[k] as bigint), 0n)],
   ];
   return [...ofRandomness, ofBlinders, ofSums];
+}
+
+function isInRange(sum: bigint, bound: bigint): boolean {
+  return sum >= 0n && sum < bound;
 }
 
 interface Witness {

@@ -15,9 +15,11 @@ import { CHUNK_BITS } from "./dealing.ts";
 /** Multiples of the generator that are looked up: +-0 to +-2^11 for honest chunks; for others as many as ever pay. */
 const SMALL_TABLE = 1 << 11;
 const LARGE_TABLE = 1 << 18;
+/** What the small table leaves of 2^16. */
+const HONEST_STEPS = 16;
 const LARGEST_DENOMINATOR = 3n;
 
-/** Steps that a search may still take; each costs some microseconds. */
+/** Steps that searches for chunks that are not honest may still take; each costs some microseconds. */
 export interface SearchBudget {
   steps: number;
 }
@@ -35,8 +37,8 @@ export function createChunkSearch(bls: BlsPort): ChunkSearch {
     find(point, receivers, budget) {
       if (bls.g1.isZero(point)) return 0n;
       small ??= makeTable(bls, SMALL_TABLE);
-      const honest = search(bls, small, point, 0n, (1n << CHUNK_BITS) - 1n, budget);
-      if (honest !== undefined) return honest;
+      const honest = search(bls, small, point, 0n, (1n << CHUNK_BITS) - 1n, { steps: HONEST_STEPS });
+      if (honest !== undefined || budget.steps === 0) return honest;
       large ??= makeTable(bls, LARGE_TABLE);
       return findCheating(bls, large, point, receivers, budget);
     },
