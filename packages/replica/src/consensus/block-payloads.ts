@@ -57,6 +57,8 @@ export interface BlockPayloadsPorts {
 }
 
 const EXPIRY_INTERVAL_NS = 5_000_000_000n;
+/** Envelopes are CBOR maps or tagged ones. */
+const FIRST_CBOR_MAP = 0xa0;
 const NO_PEERS: SubnetPeers = { slice: () => undefined };
 
 export class BlockPayloads {
@@ -114,10 +116,16 @@ export class BlockPayloads {
     return this.#ingress.size;
   }
 
+  /** A message that this node has authenticated, by the hash of its envelope in hex. */
+  envelope(digest: string): Uint8Array | undefined {
+    return this.#authenticator.byDigest(digest);
+  }
+
   /** Whether an artifact of a peer belongs here and not to consensus: by its id, or by its bytes. */
   isOurs(idOrArtifact: string | Uint8Array): boolean {
     if (typeof idOrArtifact === "string") return /^(ingress|outcall)\//.test(idOrArtifact);
-    return (idOrArtifact[0] ?? 0) >= OUTCALL_SHARE_TAG;
+    const [first = 0] = idOrArtifact;
+    return first === OUTCALL_SHARE_TAG || first >= FIRST_CBOR_MAP;
   }
 
   receive(peer: PrincipalId, id: string, artifact: Uint8Array): "taken" | "unwanted" | "invalid" {

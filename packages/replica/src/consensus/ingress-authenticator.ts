@@ -64,6 +64,11 @@ export class IngressAuthenticator {
     return known;
   }
 
+  /** An authentic envelope by its hash, hex; undefined: it was never here, or is forgotten. */
+  byDigest(digest: string): Uint8Array | undefined {
+    return this.#known.get(digest)?.envelope;
+  }
+
   /** Takes an envelope that this node authenticated when it came in over HTTP. Undefined: no block could carry it. */
   admit(envelope: Uint8Array): AuthenticIngress | undefined {
     const known = this.known(envelope);

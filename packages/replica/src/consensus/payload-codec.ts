@@ -67,7 +67,7 @@ export interface BatchPayload {
 export const EMPTY_PAYLOAD: BatchPayload = { ingress: [], slices: [], outcalls: [], divergent: [], queryStats: [] };
 
 /** Messages that a payload may have whatever the subnet's settings say. */
-const MAX_INGRESS_PER_PAYLOAD = 10_000;
+export const MAX_INGRESS_PER_PAYLOAD = 10_000;
 const MAX_SLICES_PER_PAYLOAD = 1_000;
 export const MAX_QUERY_STATS_PER_PAYLOAD = 1_000;
 
