@@ -3,6 +3,7 @@
 
 export * from "./artifact-hash.ts";
 export * from "./artifact-pool.ts";
+export * from "./artifact-id.ts";
 export * from "./artifacts.ts";
 export * from "./bounds.ts";
 export * from "./catch-up-package-maker.ts";

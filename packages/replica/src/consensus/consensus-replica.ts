@@ -1,22 +1,42 @@
 // One node of a subnet of many: consensus decides the batches, the executor executes them, the nodes certify the states
 // together, and clients are answered from what is certified. It owns no timer, socket or file: a driver calls `step` when
 // `onWork` or the time that the last `step` gave says so, and joins `peerHandler` to the network between the nodes.
-import type { CatchUpPackage, ConsensusCrypto, ConsensusEvent, ConsensusStatus, Instant } from "@atoll/consensus";
+import {
+  type CatchUpPackage,
+  type ConsensusCrypto,
+  type ConsensusEvent,
+  type ConsensusNode,
+  type ConsensusStatus,
+  type DeliveredBatch,
+  type Instant,
+  idOfArtifact,
+  openConsensus,
+} from "@atoll/consensus";
+import type { RoundEvent } from "@atoll/execution";
 import type { SubnetConfig } from "@atoll/state";
-import type {
-  CryptoPort,
-  EntropyPort,
-  Height,
-  LogPort,
-  PeerHandler,
-  PeerNetwork,
-  PrincipalId,
-  RegistryPort,
-  StoragePort,
-  Time,
+import {
+  type Batch,
+  type CryptoPort,
+  type EntropyPort,
+  EnvironmentError,
+  type Height,
+  invariant,
+  type LogPort,
+  type OutcallClient,
+  type PeerHandler,
+  type PeerNetwork,
+  type PrincipalId,
+  type StoragePort,
+  type Time,
 } from "@atoll/types";
 import type { ReplicaBackend } from "../backend.ts";
-import type { Executor } from "../executor.ts";
+import type { ExecutedRound, Executor } from "../executor.ts";
+import { ServedState } from "../served-state.ts";
+import { StateSync, type StateSyncStatus } from "../state-sync/state-sync.ts";
+import { BatchQueue } from "./batch-queue.ts";
+import { BlockPayloads } from "./block-payloads.ts";
+import { RegistryExchange, type SharedRegistry } from "./registry-exchange.ts";
+import { StateHeights } from "./state-heights.ts";
 
 export interface ConsensusReplicaOptions {
   readonly config: SubnetConfig;
@@ -28,8 +48,19 @@ export interface ConsensusReplicaOptions {
   readonly nodeSecret: Uint8Array;
   readonly protocolVersion: string;
   readonly genesis: CatchUpPackage;
+  /** Makes this node's HTTPS outcalls; without it they are left to the others. */
+  readonly outcalls?: OutcallClient;
   readonly onEvent?: (event: ConsensusEvent) => void;
-  readonly onRound?: (round: { readonly height: Height; readonly rootHash: Uint8Array }) => void;
+  readonly onRound?: (round: ExecutedRound, rootHash: Uint8Array) => void;
+  /** A height that clients see from now on. */
+  readonly onCertified?: (height: Height) => void;
+  readonly onQueryEvents?: (events: readonly RoundEvent[]) => void;
+  /** The nodes to hold connections with from now on, sorted: those of all versions of the registry that are in use. */
+  readonly onPeers?: (nodes: readonly PrincipalId[]) => void;
+  /** This node computed another state than the subnet: its state has to be set aside, and another one fetched. */
+  readonly onDiverged?: (height: Height, why: string) => void;
+  /** A mistake of ours: the node cannot go on. */
+  readonly onFailure: (error: unknown) => void;
 }
 
 export interface ConsensusReplicaPorts {
@@ -37,7 +68,7 @@ export interface ConsensusReplicaPorts {
   readonly entropy: EntropyPort;
   readonly crypto: CryptoPort;
   readonly consensusCrypto: ConsensusCrypto;
-  readonly registry: RegistryPort;
+  readonly registry: SharedRegistry;
   /** The validated pool of consensus: nothing leaves the node before it is here. */
   readonly poolStorage: StoragePort;
   readonly network: PeerNetwork;
@@ -47,10 +78,10 @@ export interface ConsensusReplicaPorts {
 export interface ConsensusReplicaStatus extends ConsensusStatus {
   readonly executedHeight: Height;
   readonly certifiedHeight: Height;
-  readonly checkpointHeight: Height;
   /** Of a state that is being fetched. */
-  readonly fetching: { readonly height: Height; readonly chunks: number; readonly of: number } | undefined;
+  readonly fetching: StateSyncStatus | undefined;
   readonly waitingIngress: number;
+  readonly hasDiverged: boolean;
 }
 
 export interface ConsensusReplica {
@@ -63,11 +94,286 @@ export interface ConsensusReplica {
   /** Called when something came in: the driver should call `step` soon. */
   onWork: (() => void) | undefined;
   status(): ConsensusReplicaStatus;
+  /** Resolves when clients can be answered. */
+  readonly firstCertified: Promise<unknown>;
   stop(): Promise<void>;
 }
 
-export type MakeConsensusReplica = (
+/** The executor must not decide on checkpoints by itself: consensus does. */
+export function createConsensusReplica(
   options: ConsensusReplicaOptions,
   ports: ConsensusReplicaPorts,
   executor: Executor,
-) => ConsensusReplica;
+): ConsensusReplica {
+  return new NodeOfMany(options, ports, executor);
+}
+
+/** What a question between peers is about: its first byte. */
+const ABOUT_REGISTRY = 0;
+const ABOUT_STATE = 1;
+/** After a failure of the disk. */
+const RETRY_NS = 1_000_000_000n;
+
+class NodeOfMany implements ConsensusReplica {
+  readonly backend: ReplicaBackend;
+  readonly peerHandler: PeerHandler;
+  onWork: (() => void) | undefined;
+  readonly #options: ConsensusReplicaOptions;
+  readonly #ports: ConsensusReplicaPorts;
+  readonly #executor: Executor;
+  readonly #served: ServedState;
+  readonly #heights: StateHeights;
+  readonly #queue: BatchQueue;
+  readonly #payloads: BlockPayloads;
+  readonly #stateSync: StateSync;
+  readonly #registry: RegistryExchange;
+  #consensus: ConsensusNode | undefined;
+  #peers = "";
+  /** Why this node takes no part any more. */
+  #ended: "diverged" | "stopped" | undefined;
+  /** What the disk said last, while it takes nothing. */
+  #notDurableBecause: string | undefined;
+
+  constructor(options: ConsensusReplicaOptions, ports: ConsensusReplicaPorts, executor: Executor) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#executor = executor;
+    const { clock, network, entropy, log } = ports;
+    const wall = (): Time => clock.now().wall;
+    const monotonic = (): Time => clock.now().monotonic;
+    this.#served = new ServedState(options, { crypto: ports.crypto, executor, clock: { now: wall } });
+    this.#payloads = this.#makePayloads(wall);
+    this.#payloads.onWork = () => this.onWork?.();
+    this.#heights = new StateHeights({
+      served: this.#served,
+      fetchState: (height, hash) => this.#fetchState(height, hash),
+      diverged: (height, why) => this.#diverged(height, why),
+      onCertified: (height) => options.onCertified?.(height),
+    });
+    this.#queue = new BatchQueue({
+      executor,
+      toBatch: (delivered) => this.#batchOf(delivered),
+      onRound: (round) => this.#executed(round),
+      onNotDurable: (height, error) => this.#noteNotDurable(`Block ${height} could not be executed`, error),
+      onFailure: (error) => options.onFailure(error),
+      now: monotonic,
+    });
+    const ask = (about: number) => (peer: PrincipalId, question: Uint8Array) =>
+      network.request(peer, Uint8Array.of(about, ...question));
+    const peers = () => network.peers();
+    this.#stateSync = new StateSync({
+      ...{ executor, ask: ask(ABOUT_STATE), peers, entropy, log },
+      clock: { now: monotonic },
+    });
+    this.#stateSync.onDone = () => void this.#install();
+    const { registry } = ports;
+    this.#registry = new RegistryExchange({ registry, entropy, ask: ask(ABOUT_REGISTRY), peers, log });
+    this.#registry.onVersion = () => this.onWork?.();
+    this.backend = this.#makeBackend();
+    this.peerHandler = this.#makePeerHandler();
+  }
+
+  get firstCertified(): Promise<unknown> {
+    return this.#served.firstCertified;
+  }
+
+  async start(): Promise<void> {
+    const { nodeId: self, config, protocolVersion, genesis, onEvent } = this.#options;
+    const { consensusCrypto, registry, poolStorage, network, log } = this.#ports;
+    this.#executor.onStateHash = (height, hash) => {
+      this.#heights.noteStateHash(height, hash);
+      this.onWork?.();
+    };
+    this.#begin(await this.#executor.start());
+    this.#consensus = openConsensus(
+      { self, subnetId: config.subnetId, protocolVersion, genesis, ...(onEvent && { onEvent }) },
+      {
+        crypto: consensusCrypto,
+        registry,
+        state: this.#heights,
+        batches: this.#queue,
+        payloads: this.#payloads.port,
+      },
+      { storage: poolStorage, log },
+    );
+    for (const { id, bytes } of this.#consensus.published()) network.publish(id, bytes);
+    this.#notePeers();
+  }
+
+  /** From a whole state on: after a start, or when it was taken over. */
+  #begin(whole: ExecutedRound): void {
+    this.#payloads.noteRound(whole, { whole: true });
+    this.#heights.begin(whole);
+    this.#queue.begin(whole.height);
+  }
+
+  step(): Time {
+    const { clock, network } = this.#ports;
+    const now = clock.now();
+    if (this.#ended !== undefined || this.#consensus === undefined) return now.monotonic + RETRY_NS;
+    this.#queue.retry(now.monotonic);
+    const wakes = [this.#registry.step(now.monotonic), this.#stateSync.step(now.monotonic)];
+    wakes.push(now.monotonic + (this.#payloads.step() - now.wall));
+    const retryAt = this.#queue.wakeAt;
+    if (retryAt !== undefined) wakes.push(retryAt);
+    try {
+      const { published, retracted, wakeAt } = this.#consensus.step(now);
+      for (const id of retracted) network.retract(id);
+      for (const { id, bytes } of published) network.publish(id, bytes);
+      wakes.push(wakeAt);
+      this.#noteDurable();
+    } catch (error) {
+      if (!(error instanceof EnvironmentError)) throw error;
+      this.#noteNotDurable("Nothing can be signed", error);
+      wakes.push(now.monotonic + RETRY_NS);
+    }
+    this.#notePeers();
+    return wakes.reduce((one, other) => (one < other ? one : other));
+  }
+
+  #batchOf(delivered: DeliveredBatch): Batch {
+    return { ...this.#payloads.batchOf(delivered), prevStateHash: this.#served.prevStateHash() };
+  }
+
+  #executed(round: ExecutedRound): void {
+    this.#noteDurable();
+    this.#payloads.noteRound(round);
+    this.#heights.executed(round);
+    const fetching = this.#stateSync.status();
+    if (fetching !== undefined && fetching.height <= round.height) this.#stateSync.abandon();
+    const rootHash = this.#heights.rootHash(round.height);
+    invariant(rootHash !== undefined, "the root hash of a state that was just executed is known");
+    this.#options.onRound?.(round, rootHash);
+    this.onWork?.();
+  }
+
+  #fetchState(height: Height, hash: Uint8Array): void {
+    if (height > this.#heights.executedHeight()) this.#stateSync.fetch(height, hash);
+  }
+
+  /** Everything of a state is here: goes on from it, unless this node has got there by itself. */
+  async #install(): Promise<void> {
+    try {
+      await this.#queue.settle();
+      const whole = this.#ended === undefined ? await this.#stateSync.install() : undefined;
+      if (whole === undefined) this.#queue.begin(this.#heights.executedHeight());
+      else {
+        this.#ports.log.log("info", `Goes on from the state of height ${whole.height} of other nodes.`);
+        this.#begin(whole);
+      }
+      this.onWork?.();
+    } catch (error) {
+      this.#options.onFailure(error);
+    }
+  }
+
+  #diverged(height: Height, why: string): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = "diverged";
+    this.#ports.log.log("error", `The state of this node is not that of the subnet: at height ${height} ${why}.`);
+    this.#options.onDiverged?.(height, why);
+  }
+
+  /** Those of all versions of the registry from the oldest that something needs to the newest. */
+  #notePeers(): void {
+    const { onPeers, nodeId } = this.#options;
+    const { registry } = this.#ports;
+    if (onPeers === undefined || this.#consensus === undefined) return;
+    const latest = registry.latestVersion();
+    const oldest = this.#consensus.catchUpPackage().oldestRegistryVersionInUse;
+    const key = `${oldest} ${latest}`;
+    if (key === this.#peers) return;
+    this.#peers = key;
+    const ids = new Set<PrincipalId>();
+    for (let version = oldest; version <= latest; version++) {
+      for (const node of registry.record(version)?.nodes ?? []) ids.add(node.nodeId);
+    }
+    ids.delete(nodeId);
+    onPeers([...ids].sort());
+  }
+
+  /** Said once, however often the same is tried again in vain. */
+  #noteNotDurable(what: string, { message }: Error): void {
+    if (message === this.#notDurableBecause) return;
+    this.#notDurableBecause = message;
+    this.#ports.log.log("error", `${what}: ${message} It is tried again every second.`);
+  }
+
+  #noteDurable(): void {
+    if (this.#notDurableBecause === undefined) return;
+    this.#notDurableBecause = undefined;
+    this.#ports.log.log("info", "The disk takes what this node signs and executes again.");
+  }
+
+  status(): ConsensusReplicaStatus {
+    invariant(this.#consensus !== undefined, "a replica has a status once it is started");
+    return {
+      ...this.#consensus.status(),
+      executedHeight: this.#heights.executedHeight(),
+      certifiedHeight: this.#heights.certifiedHeight(),
+      fetching: this.#stateSync.status(),
+      waitingIngress: this.#payloads.waitingIngress,
+      hasDiverged: this.#ended === "diverged",
+    };
+  }
+
+  async stop(): Promise<void> {
+    this.#ended ??= "stopped";
+    this.#stateSync.abandon();
+    await this.#queue.settle();
+    this.#consensus?.close();
+    await this.#executor.stop();
+  }
+
+  #makePayloads(wall: () => Time): BlockPayloads {
+    const { config, rootKey, nodeId, outcalls, onQueryEvents } = this.#options;
+    const { log } = this.#ports;
+    const alarm = (what: string): void => log.log("error", what);
+    return new BlockPayloads(
+      { self: nodeId, subnet: config, rootKeys: [rootKey], outcalls, onQueryEvents, alarm },
+      { ...this.#ports, executor: this.#executor, now: wall },
+    );
+  }
+
+  #makeBackend(): ReplicaBackend {
+    const { config, nodeId, nodeSecret, rootKey, rootSubnetId } = this.#options;
+    const { crypto, clock } = this.#ports;
+    const { subnetId, type, canisterRanges } = config;
+    return {
+      ...this.#served.answers,
+      clock: { now: () => clock.now().wall },
+      crypto,
+      subnet: { subnetId, rootSubnetId, type, canisterRanges, nodeId, rootKey },
+      trustedRootKeys: [rootKey],
+      health: () => (this.#stateSync.status() === undefined ? this.#served.health() : "certified_state_behind"),
+      filterIngress: (message) => this.#served.filter(message),
+      submitIngress: (message, envelope) => {
+        invariant(envelope !== undefined, "what came over HTTP has its envelope");
+        return this.#served.knows(message.requestId) ? "duplicate" : this.#payloads.submit(envelope);
+      },
+      signAsNode: (message) => crypto.signEd25519(nodeSecret, message),
+    };
+  }
+
+  #makePeerHandler(): PeerHandler {
+    const payloads = this.#payloads;
+    return {
+      receive: (peer, id, artifact) => {
+        if (this.#ended !== undefined) return "unwanted";
+        if (payloads.isOurs(id)) return payloads.isOurs(artifact) ? payloads.receive(peer, id, artifact) : "invalid";
+        if (this.#consensus === undefined) return "unwanted";
+        const taken = this.#consensus.receive(peer, artifact, this.#ports.clock.now());
+        if (taken === "taken") this.onWork?.();
+        return taken;
+      },
+      wants: (id) => (payloads.isOurs(id) ? payloads.wants(id) : this.#consensus?.wants(id) === true),
+      idOf: (artifact) =>
+        payloads.isOurs(artifact) ? payloads.idOf(artifact) : idOfArtifact(artifact, this.#ports.crypto.sha256),
+      serve: (_, question) => {
+        const content = question.subarray(1);
+        if (question[0] === ABOUT_REGISTRY) return this.#ports.registry.answer(content);
+        return question[0] === ABOUT_STATE ? this.#executor.serveState(content) : undefined;
+      },
+    };
+  }
+}

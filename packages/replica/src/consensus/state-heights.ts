@@ -62,7 +62,8 @@ export class StateHeights implements StatePort {
     invariant(rootHash !== undefined && witness !== undefined, "a state that was executed just now is known");
     this.#roots.set(height, rootHash);
     this.#roots.delete(height - KEPT_HASHES);
-    this.#toCertify.set(height, { height, rootHash, witness: encodeHashTree(witness) });
+    // Nobody signs the state of genesis: it is the same on all nodes, and nothing has happened in it.
+    if (height > 0) this.#toCertify.set(height, { height, rootHash, witness: encodeHashTree(witness) });
     const known = this.#ahead.get(height);
     for (const ahead of this.#ahead.keys()) if (ahead <= height) this.#ahead.delete(ahead);
     if (known !== undefined) this.certified(known);
