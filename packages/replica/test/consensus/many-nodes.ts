@@ -1,0 +1,296 @@
+// A subnet of several nodes in the process of a test: real keys dealt by the nodes themselves, real signatures, real state
+// and Wasm, each node with its own disk in memory. Frames between nodes take a millisecond. Time is the machine's.
+import { setImmediate, setTimeout } from "node:timers/promises";
+import {
+  type CatchUpPackage,
+  checkNodeRecord,
+  createChainKeyCrypto,
+  createGenesisDealings,
+  createNodeKeys,
+  type GenesisDealings,
+  genesisCatchUpPackage,
+  genesisKeys,
+  type NodeKeys,
+  nodePublicKeys,
+  RecordRegistry,
+  signRegistryRecord,
+} from "@atoll/consensus";
+import { ed25519KeyToDer, subnetKeyToDer } from "@atoll/crypto";
+import { createNodeCrypto, nodeEntropy, sha256 } from "@atoll/host-node";
+import { Gossip } from "@atoll/p2p";
+import { MemoryNetwork } from "@atoll/p2p/memory-transport";
+import { createHttpHandler, InlineExecutor, toFetch } from "@atoll/replica";
+import { type ConsensusReplica, createConsensusReplica } from "@atoll/replica/consensus/consensus-replica";
+import { MemoryStorage, type SubnetConfig } from "@atoll/state";
+import {
+  type ConsensusSettings,
+  type CryptoPort,
+  canisterIdFromIndex,
+  DEFAULT_CONSENSUS_SETTINGS,
+  type LogPort,
+  type PrincipalId,
+  type RegistryRecord,
+} from "@atoll/types";
+import { HttpAgent } from "@icp-sdk/core/agent";
+
+export interface RunningNode {
+  readonly id: PrincipalId;
+  readonly replica: ConsensusReplica;
+  readonly fetch: typeof globalThis.fetch;
+  agent(): Promise<HttpAgent>;
+  /** Ends it at once; its disk stays. */
+  kill(): void;
+}
+
+export interface Disk {
+  readonly state: MemoryStorage;
+  readonly pool: MemoryStorage;
+  readonly registry: MemoryStorage;
+}
+
+interface Member {
+  readonly id: PrincipalId;
+  readonly keys: NodeKeys;
+  disk: Disk;
+}
+
+const MS = 1_000_000n;
+export const FAST_SETTINGS: ConsensusSettings = {
+  ...DEFAULT_CONSENSUS_SETTINGS,
+  unitDelay: 500n * MS,
+  initialNotaryDelay: 30n * MS,
+  dkgIntervalLength: 19,
+  dkgDealingsPerBlock: 4,
+  cupHoldBack: 2_000n * MS,
+  registryStableAge: 200n * MS,
+};
+
+const emptyDisk = (): Disk => ({
+  state: new MemoryStorage(),
+  pool: new MemoryStorage(),
+  registry: new MemoryStorage(),
+});
+
+export class ManyNodes {
+  readonly rootKey: Uint8Array;
+  readonly nodes = new Map<PrincipalId, RunningNode>();
+  readonly problems: string[] = [];
+  readonly #crypto: CryptoPort;
+  readonly #members: readonly Member[];
+  readonly #record: RegistryRecord;
+  readonly #genesis: CatchUpPackage;
+  readonly #operator: Uint8Array;
+  readonly #network: MemoryNetwork;
+  #stopped = false;
+  #moving: Promise<void>;
+
+  static async start(count: number, settings: ConsensusSettings = FAST_SETTINGS): Promise<ManyNodes> {
+    const subnet = new ManyNodes(count, settings, await createNodeCrypto());
+    for (const { id } of subnet.#members) await subnet.startNode(id);
+    return subnet;
+  }
+
+  private constructor(count: number, settings: ConsensusSettings, crypto: CryptoPort) {
+    this.#crypto = crypto;
+    const all = Array.from({ length: count }, () => createNodeKeys(nodeEntropy)).map((keys) => ({
+      keys,
+      record: { ...nodePublicKeys(keys, crypto), address: "", httpAddress: "" },
+    }));
+    all.sort((a, b) => (a.record.nodeId < b.record.nodeId ? -1 : 1));
+    const nodes = all.map(({ record }) => record);
+    const cryptoOf = (keys: NodeKeys) => createChainKeyCrypto(keys, { crypto, entropy: nodeEntropy });
+    const dealings = all.map(
+      ({ keys, record }) => createGenesisDealings(record.nodeId, nodes, 1, cryptoOf(keys)) as GenesisDealings,
+    );
+    const consensusCrypto = cryptoOf((all[0] as (typeof all)[0]).keys);
+    const result = genesisKeys(nodes, 1, dealings, { crypto, consensusCrypto });
+    if (!result.ok) throw new Error(result.error);
+    const { low, high, publicKey, subnetId } = result.keys;
+    this.#record = {
+      version: 1,
+      subnetId,
+      nodes,
+      settings,
+      protocolVersion: "1",
+      haltAtCupHeight: false,
+      isHalted: false,
+    };
+    this.rootKey = subnetKeyToDer(publicKey);
+    this.#genesis = genesisCatchUpPackage({ record: this.#record, time: BigInt(Date.now()) * MS, low, high });
+    this.#operator = nodeEntropy.randomBytes(32);
+    this.#members = all.map(({ keys, record }) => ({ id: record.nodeId, keys, disk: emptyDisk() }));
+    this.#network = new MemoryNetwork({
+      random: Math.random,
+      minDelay: MS,
+      maxDelay: 2n * MS,
+      loss: 0,
+      repetition: 0,
+      window: 1 << 24,
+    });
+    this.#moving = this.#move();
+  }
+
+  get ids(): readonly PrincipalId[] {
+    return this.#members.map(({ id }) => id);
+  }
+
+  node(place: number): RunningNode {
+    return this.nodes.get(this.ids[place] as PrincipalId) as RunningNode;
+  }
+
+  async startNode(id: PrincipalId, { isEmpty = false } = {}): Promise<RunningNode> {
+    const member = this.#members.find((each) => each.id === id) as Member;
+    if (isEmpty) member.disk = emptyDisk();
+    const crypto = this.#crypto;
+    const { disk, keys } = member;
+    const registry = new RecordRegistry(
+      {
+        subnetId: this.#record.subnetId,
+        operatorKey: crypto.ed25519PublicKey(this.#operator),
+        checkNode: (node) => checkNodeRecord(node, crypto) === undefined,
+      },
+      { storage: disk.registry, crypto, now: () => process.hrtime.bigint() },
+    );
+    registry.add(signRegistryRecord(crypto, this.#operator, this.#record));
+    const transport = this.#network.join(id);
+    const now = () => process.hrtime.bigint();
+    const gossip = new Gossip({ self: id }, { transport, entropy: nodeEntropy, now });
+    const config = this.#config();
+    const executor = new InlineExecutor(
+      { config, rootKey: this.rootKey, agreedCheckpoints: true },
+      { storage: disk.state, crypto: { sha256 }, log: this.#log(id) },
+    );
+    const replica = createConsensusReplica(
+      {
+        config,
+        rootKey: this.rootKey,
+        rootSubnetId: config.subnetId,
+        nodeId: id,
+        nodeSecret: keys.signingSeed,
+        protocolVersion: "1",
+        genesis: this.#genesis,
+        onPeers: (peers) => gossip.setPeers(peers),
+        onDiverged: (height, why) => this.problems.push(`diverged at ${height}: ${why}`),
+        onFailure: (error) => this.problems.push(String((error as Error).stack)),
+        onEvent: (event) => {
+          if (event.kind === "alarm") this.problems.push(event.what);
+          if (event.kind === "invalid") this.problems.push(`${event.what}: ${event.why}`);
+        },
+      },
+      {
+        clock: { now: () => ({ wall: BigInt(Date.now()) * MS, monotonic: process.hrtime.bigint() }) },
+        entropy: nodeEntropy,
+        crypto,
+        consensusCrypto: createChainKeyCrypto(keys, { crypto, entropy: nodeEntropy }),
+        registry,
+        poolStorage: disk.pool,
+        network: gossip,
+        log: this.#log(id),
+      },
+      executor,
+    );
+    const loop = keepStepping(gossip, replica, (error) => this.problems.push(String((error as Error).stack)));
+    transport.start(gossip);
+    await replica.start();
+    gossip.start(replica.peerHandler);
+    loop.begin();
+    const api = createHttpHandler(replica.backend, { timer, log: this.#log(id) });
+    const answer = toFetch(api);
+    const fetch = ((input: Request | URL | string, init?: RequestInit) =>
+      answer(new Request(input, init))) as typeof globalThis.fetch;
+    const running: RunningNode = {
+      id,
+      replica,
+      fetch,
+      agent: () => HttpAgent.create({ host: "http://localhost:8000", fetch, rootKey: this.rootKey }),
+      kill: () => {
+        loop.stop();
+        gossip.stop();
+        this.nodes.delete(id);
+      },
+    };
+    this.nodes.set(id, running);
+    return running;
+  }
+
+  async stop(): Promise<void> {
+    for (const { kill } of [...this.nodes.values()]) kill();
+    this.#stopped = true;
+    await this.#moving;
+  }
+
+  #config(): SubnetConfig {
+    const { subnetId, nodes } = this.#record;
+    return {
+      subnetId,
+      type: "application",
+      publicKey: this.rootKey,
+      nodes: nodes.map(({ nodeId, signingKey }) => ({ nodeId, publicKey: ed25519KeyToDer(signingKey) })),
+      canisterRanges: [[canisterIdFromIndex(0n), canisterIdFromIndex(0xffff_ffff_ffff_ffffn)]],
+      feeNodes: 13,
+      provisional: true,
+    };
+  }
+
+  #log(id: PrincipalId): LogPort {
+    return {
+      log: (level, message, fields) => {
+        if (level === "error" || level === "warning")
+          this.problems.push(`${id.slice(0, 6)} ${level}: ${message} ${JSON.stringify(fields ?? {})}`);
+      },
+    };
+  }
+
+  async #move(): Promise<void> {
+    while (!this.#stopped) {
+      this.#network.advance(process.hrtime.bigint());
+      const next = this.#network.nextTime();
+      if (next === undefined || next > process.hrtime.bigint()) await setTimeout(1);
+      else await setImmediate();
+    }
+  }
+}
+
+const timer = {
+  after: (ms: number, callback: () => void) => {
+    const handle = globalThis.setTimeout(callback, ms);
+    return () => clearTimeout(handle);
+  },
+};
+
+/** The driver of a node: steps what has work, and what is due. */
+function keepStepping(gossip: Gossip, replica: ConsensusReplica, onFailure: (error: unknown) => void) {
+  let isStopped = true;
+  let isSoon = false;
+  let waiting: NodeJS.Timeout | undefined;
+  const run = (): void => {
+    isSoon = false;
+    if (isStopped) return;
+    clearTimeout(waiting);
+    try {
+      const wakes = [replica.step(), gossip.step()];
+      const wake = wakes.reduce((one, other) => (one < other ? one : other));
+      const delay = Number(wake - process.hrtime.bigint()) / 1e6;
+      waiting = globalThis.setTimeout(run, Math.max(0, Math.min(delay, 1000)));
+    } catch (error) {
+      onFailure(error);
+    }
+  };
+  const soon = (): void => {
+    if (isSoon) return;
+    isSoon = true;
+    globalThis.setImmediate(run);
+  };
+  replica.onWork = soon;
+  gossip.onWork = soon;
+  return {
+    begin: () => {
+      isStopped = false;
+      soon();
+    },
+    stop: () => {
+      isStopped = true;
+      clearTimeout(waiting);
+    },
+  };
+}
