@@ -2,8 +2,8 @@
 // random beacon and key generation join here when a subnet has many nodes.
 
 export * from "./artifact-hash.ts";
-export * from "./artifact-pool.ts";
 export * from "./artifact-id.ts";
+export * from "./artifact-pool.ts";
 export * from "./artifacts.ts";
 export * from "./bounds.ts";
 export * from "./catch-up-package-maker.ts";

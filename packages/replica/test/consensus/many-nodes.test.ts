@@ -3,6 +3,11 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
+import { Actor } from "@icp-sdk/core/agent";
+import type { IDL } from "@icp-sdk/core/candid";
+import type { Principal } from "@icp-sdk/core/principal";
+import { canister } from "../../../execution/test/canisters/build.ts";
+import { deploy } from "../network.ts";
 import { ManyNodes } from "./many-nodes.ts";
 
 let subnet: ManyNodes;
@@ -23,12 +28,54 @@ async function until(what: string, isSo: () => boolean, seconds = 60): Promise<v
 
 const heights = () => [...subnet.nodes.values()].map(({ replica }) => replica.status());
 
+interface Counter {
+  inc(): Promise<bigint>;
+  get(): Promise<bigint>;
+}
+const counter = ({ IDL: idl }: { IDL: typeof IDL }) =>
+  idl.Service({ inc: idl.Func([], [idl.Nat], []), get: idl.Func([], [idl.Nat], ["query"]) });
+
+let canisterId: Principal;
+
+/** By one node; the agent verifies certificates, and the signatures of nodes on answers to queries. */
+async function counterAt(place: number): Promise<Counter> {
+  const agent = await subnet.node(place).agent();
+  return Actor.createActor<Counter>(counter as never, { agent, canisterId });
+}
+
+/** What one node has certified by now all of them have. */
+async function everywhere(): Promise<void> {
+  const height = Math.max(...heights().map(({ certifiedHeight }) => certifiedHeight));
+  await until(`height ${height} everywhere`, () => certified() >= height);
+}
+
+const certified = () => Math.min(...heights().map(({ certifiedHeight }) => certifiedHeight));
+
 describe("a subnet of four nodes", { concurrency: false }, () => {
   test("finalizes, executes and certifies", async () => {
-    await until("certified height 5", () => heights().every(({ certifiedHeight }) => certifiedHeight >= 5));
+    await until("certified height 5", () => certified() >= 5);
     const agent = await subnet.node(2).agent();
-    const status = await agent.status();
+    const status = (await agent.status()) as { readonly replica_health_status?: string };
     assert.equal(status.replica_health_status, "healthy");
+  });
+
+  test("an update through one node is seen through all of them", async () => {
+    const { wasm } = await canister("counter", { width: 32 });
+    canisterId = await deploy(await subnet.node(0).agent(), wasm);
+    await everywhere();
+    assert.equal(await (await counterAt(1)).inc(), 1n);
+    await everywhere();
+    for (const place of [0, 1, 2, 3]) assert.equal(await (await counterAt(place)).get(), 1n);
+  });
+
+  test("goes on while one node is down, which catches up when it is back", async () => {
+    const { id } = subnet.node(3);
+    subnet.node(3).kill();
+    for (const expected of [2n, 3n]) assert.equal(await (await counterAt(0)).inc(), expected);
+    const { replica } = await subnet.startNode(id);
+    const height = heights()[0]?.executedHeight ?? 0;
+    await until("the node catches up", () => replica.status().certifiedHeight >= height);
+    assert.equal(await (await counterAt(3)).get(), 3n);
   });
 
   test("nobody complained", () => {

@@ -42,7 +42,7 @@ export interface RunningNode {
   kill(): void;
 }
 
-export interface Disk {
+interface Disk {
   readonly state: MemoryStorage;
   readonly pool: MemoryStorage;
   readonly registry: MemoryStorage;
@@ -55,7 +55,7 @@ interface Member {
 }
 
 const MS = 1_000_000n;
-export const FAST_SETTINGS: ConsensusSettings = {
+const FAST_SETTINGS: ConsensusSettings = {
   ...DEFAULT_CONSENSUS_SETTINGS,
   unitDelay: 500n * MS,
   initialNotaryDelay: 30n * MS,
