@@ -157,7 +157,7 @@ export class PeerLink {
     const room = MAX_CONTROL_FRAME_BYTES - taken;
     const updates = this.offers.take(this.#ports.active, now, room, this.#ports.peerHas);
     const isWorth = posts.length + answers.length + updates.length > 0;
-    const ack = isWorth || (this.#ackAt !== undefined && this.#ackAt <= now) ? this.#takeAck() : undefined;
+    const ack = isWorth || (this.#ackAt !== undefined && this.#ackAt <= now) ? this.#takeAck(now) : undefined;
     if (!isWorth && ack === undefined) return false;
     if (this.#send([...(ack === undefined ? [] : [ack]), ...posts, ...answers, ...updates])) return true;
     this.#controlBlocked = now + this.#limits.minRetry;
@@ -190,11 +190,12 @@ export class PeerLink {
     return taken;
   }
 
-  #takeAck(): Acknowledgement | undefined {
+  #takeAck(now: Time): Acknowledgement | undefined {
     this.#ackAt = undefined;
     if (this.peerSession === undefined) return undefined;
     const commits = [...this.#acks].slice(0, MAX_ACKS);
     for (const commit of commits) this.#acks.delete(commit);
+    if (this.#acks.size > 0) this.#ackAt = now;
     return { kind: "ack", session: this.peerSession, generation: this.generation, commits };
   }
 
@@ -238,11 +239,15 @@ export class PeerLink {
   nextTime(now: Time): Time | undefined {
     if (!this.isConnected) return undefined;
     const waits = this.offers.hasWork() || this.#outbox.length > 0;
-    const work = waits ? (this.#controlBlocked ?? now) : undefined;
+    const control = earliest(waits ? now : undefined, this.#ackAt, this.offers.nextTime());
     const chunk = this.#ports.answers.next(this.peer);
-    const served = chunk === undefined ? undefined : (this.#bulkBlocked ?? this.#servedAgainAt ?? now);
-    return earliest(work, served, this.#ackAt, this.offers.nextTime());
+    const served = chunk === undefined ? undefined : (this.#servedAgainAt ?? now);
+    return earliest(notBefore(this.#controlBlocked, control), notBefore(this.#bulkBlocked, served));
   }
+}
+
+function notBefore(blocked: Time | undefined, time: Time | undefined): Time | undefined {
+  return time !== undefined && blocked !== undefined && blocked > time ? blocked : time;
 }
 
 function isOver(time: Time | undefined, now: Time): boolean {

@@ -1,9 +1,11 @@
 // Nodes with gossip and a pool of bytes each, in a network in memory: what the tests of the broadcast run.
+import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { type PeerHandler, type PrincipalId, principalFromBytes, type Time } from "@atoll/types";
 import { Gossip } from "../src/gossip.ts";
 import type { GossipLimits } from "../src/limits.ts";
 import { MemoryNetwork, type MemoryNetworkOptions } from "../src/memory-transport.ts";
+import { decodeFrame, encodeFrame, type Frame, type Message, SESSION_BYTES } from "../src/messages.ts";
 
 export const MS: Time = 1_000_000n;
 export const SECOND: Time = 1000n * MS;
@@ -17,8 +19,22 @@ export interface TestNode {
   /** Ids that the handler does not want now. */
   readonly unwanted: Set<string>;
   serve: PeerHandler["serve"];
+  /** Told of what was taken. */
+  onReceive: (peer: PrincipalId, id: string, artifact: Uint8Array) => void;
   wakeAt: Time;
 }
+
+export interface RawPeer {
+  readonly id: PrincipalId;
+  isConnected: boolean;
+  readonly received: Message[];
+  onFrame: (frame: Frame) => void;
+  onMessage: (message: Message) => void;
+  send(to: TestNode, messages: readonly Message[], session?: Uint8Array): boolean;
+  sendBytes(to: TestNode, bytes: Uint8Array): boolean;
+}
+
+const RAW_SESSION = new Uint8Array(SESSION_BYTES).fill(7);
 
 export const idOf = (artifact: Uint8Array) => `test/${createHash("sha256").update(artifact).digest("hex")}`;
 
@@ -69,6 +85,7 @@ export class GossipNetwork {
       times: new Map(),
       unwanted: new Set(),
       serve: () => undefined,
+      onReceive: () => undefined,
       wakeAt: network.now,
     };
     gossip.onWork = () => {
@@ -88,14 +105,54 @@ export class GossipNetwork {
   /** Lets the virtual time pass. */
   run(duration: Time): void {
     const end = this.network.now + duration;
+    let turns = 0;
     for (;;) {
       for (const node of this.nodes) if (node.wakeAt <= this.network.now) step(node);
+      // A node that always has something to do never lets time pass.
+      assert.ok(++turns < 100_000, "nodes rest");
       if (this.nodes.some((node) => node.wakeAt <= this.network.now)) continue;
       const times = [end, this.network.nextTime() ?? end, ...this.nodes.map(({ wakeAt }) => wakeAt)];
       const next = times.reduce((a, b) => (b < a ? b : a));
       this.network.advance(next);
       if (next >= end) return;
     }
+  }
+
+  /** A peer of the test's own making, connected to the nodes there are. */
+  startRaw(index: number): RawPeer {
+    const id = nodeId(index);
+    const transport = this.network.join(id);
+    const peer: RawPeer = {
+      id,
+      isConnected: false,
+      received: [],
+      onFrame: () => undefined,
+      onMessage: () => undefined,
+      send: (to, messages, session = RAW_SESSION) => transport.send(to.id, encodeFrame({ session, messages })),
+      sendBytes: (to, bytes) => transport.send(to.id, bytes),
+    };
+    transport.start({
+      onConnected: () => {
+        peer.isConnected = true;
+      },
+      onDisconnected: () => {
+        peer.isConnected = false;
+      },
+      onFrame: (_from, bytes) => {
+        const frame = decodeFrame(bytes);
+        if (frame === undefined) return;
+        peer.onFrame(frame);
+        for (const message of frame.messages) {
+          peer.received.push(message);
+          peer.onMessage(message);
+        }
+      },
+      onWritable: () => undefined,
+    });
+    transport.setPeers(this.nodes.map((node) => node.id));
+    for (const { gossip } of this.nodes) gossip.setPeers([...this.nodes.map((node) => node.id), id]);
+    this.run(10n * MS);
+    return peer;
   }
 
   node(index: number): TestNode {
@@ -114,11 +171,12 @@ function handlerOf(node: TestNode): PeerHandler {
     idOf,
     wants: (id) => !node.unwanted.has(id) && !node.taken.has(id),
     serve: (peer, question) => node.serve(peer, question),
-    receive(_peer, id, artifact) {
+    receive(peer, id, artifact) {
       node.times.set(id, (node.times.get(id) ?? 0) + 1);
       if (artifact[0] === 0xbd) return "invalid";
       if (node.unwanted.has(id)) return "unwanted";
       node.taken.set(id, artifact);
+      node.onReceive(peer, id, artifact);
       return "taken";
     },
   };
