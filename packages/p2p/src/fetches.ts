@@ -107,11 +107,13 @@ export class Fetches {
 
   /** Another holder may be asked at once. When all were asked in vain, or it was not taken, it has to wait. */
   #postpone(advert: Advert, { kind }: Outcome): void {
-    if (kind === "timeout") advert.attempts++;
+    if (kind !== "answer") advert.attempts++;
     const others = [...advert.holders.keys()].some((peer) => !advert.asked.has(peer));
     if (others && kind !== "answer") return;
     advert.asked.clear();
-    advert.notBefore = this.#ports.now() + this.#limits.reconsider;
+    // Whoever offers what it then refuses is asked less and less.
+    const longer = kind === "refused" ? BigInt(Math.min(advert.attempts, 7)) : 0n;
+    advert.notBefore = this.#ports.now() + (this.#limits.reconsider << longer);
   }
 
   hasWork(): boolean {

@@ -237,6 +237,7 @@ export class Gossip implements PeerNetwork, TransportHandler {
       return;
     }
     const now = this.#ports.now();
+    link.refill(now);
     if (link.peerSession === undefined || !isSame(link.peerSession, frame.session)) {
       this.#adverts.clear(peer);
       link.beginTable(frame.session, now);
@@ -317,7 +318,8 @@ export class Gossip implements PeerNetwork, TransportHandler {
     link.statistics.fetchesFailed++;
     if (outcome.kind === "broken") this.#brokenRule(link);
     this.#signal();
-    return outcome.kind === "timeout" ? "open" : "withdraw";
+    // It may have been retracted and published again since it was asked for: its slot tells what holds.
+    return outcome.kind === "timeout" || outcome.kind === "refused" ? "open" : "withdraw";
   }
 
   #onAck(link: PeerLink, { session, generation, commits }: Acknowledgement, now: Time): void {
@@ -374,6 +376,7 @@ export class Gossip implements PeerNetwork, TransportHandler {
     const sum = Math.max(0, (before?.points ?? 0) - forgotten) + points;
     this.#blame.set(link.peer, { points: sum, at: now });
     if (sum < this.#limits.blame || !link.isConnected) return;
+    this.#blame.delete(link.peer);
     this.#close(link);
     this.#ports.transport.disconnect(link.peer);
   }

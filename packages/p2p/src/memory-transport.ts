@@ -66,9 +66,11 @@ export class MemoryNetwork {
     this.later(this.options.maxDelay, () => this.connect(a, b));
   }
 
+  /** Breaks the connection for as long as it is cut. */
   cut(a: PrincipalId, b: PrincipalId, isCut: boolean): void {
     this.pair(a, b).isCut = isCut;
-    this.disconnect(a, b);
+    if (isCut) this.disconnect(a, b);
+    else this.later(this.options.maxDelay, () => this.connect(a, b));
   }
 
   connect(a: PrincipalId, b: PrincipalId): void {

@@ -133,13 +133,17 @@ export class PeerLink {
     this.#bulkBlocked = undefined;
   }
 
+  refill(now: Time): void {
+    this.updateQuota.refill(now);
+    this.questionQuota.refill(now);
+    this.#servedBytes.refill(now);
+  }
+
   /** Sends what is due and what the transport takes. */
   flush(now: Time): void {
     if (!this.isConnected) return;
     this.statistics.retries += this.offers.retry(now);
-    this.updateQuota.refill(now);
-    this.questionQuota.refill(now);
-    this.#servedBytes.refill(now);
+    this.refill(now);
     if (isOver(this.#controlBlocked, now)) {
       this.#controlBlocked = undefined;
       while (this.#sendControl(now));

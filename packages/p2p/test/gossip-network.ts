@@ -39,7 +39,7 @@ const RAW_SESSION = new Uint8Array(SESSION_BYTES).fill(7);
 export const idOf = (artifact: Uint8Array) => `test/${createHash("sha256").update(artifact).digest("hex")}`;
 
 /** Numbers of a seeded sequence in [0, 1). */
-function seeded(seed: number): () => number {
+export function seeded(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
