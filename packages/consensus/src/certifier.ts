@@ -152,6 +152,8 @@ function aggregate(context: RoleContext): Change[] {
   for (const height of heights) {
     const transcript = activeTranscript(pool, "high", height);
     if (transcript === undefined || pool.validated.at("certification", height).length > 0) continue;
+    const own = pool.validated.at("certification-share", height).length;
+    if (own + pool.unvalidated.at("certification-share", height).length < transcript.threshold) continue;
     changes.push(...strangers(context, transcript, height));
     for (const group of groups(context, transcript, height)) changes.push(...combined(context, transcript, group));
   }

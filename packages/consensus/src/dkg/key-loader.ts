@@ -2,10 +2,9 @@
 // be had yet is asked for again, and nobody waits for it; a node without shares follows without signing. Shares of
 // transcripts that are no longer named are forgotten. Section 12.7.
 import type { DkgTranscript } from "../dkg-types.ts";
-import { catchUpPackage } from "../finalized-chain.ts";
 import type { Role, RoleContext } from "../role-context.ts";
 import { dkgKey } from "./dkg-keys.ts";
-import { latestFinalizedSummary } from "./registry-version.ts";
+import { finalizedSummaries, latestFinalizedSummary } from "./registry-version.ts";
 
 /** Loading takes a while: one at a time unless it signs already, so that everything else goes on in between. In ns. */
 const PAUSE = 1_000_000n;
@@ -84,15 +83,15 @@ function failureWatch(): (context: RoleContext) => void {
 }
 
 interface Named {
-  /** Sign in the interval of the package or of the newest final summary. */
+  /** Sign in the intervals of the newest package and of final summaries after it. */
   readonly current: readonly DkgTranscript[];
-  /** Sign in the interval after that. */
+  /** Sign in the intervals after these. */
   readonly next: readonly DkgTranscript[];
   readonly named: readonly DkgTranscript[];
 }
 
 function transcripts({ pool }: RoleContext): Named {
-  const summaries = [catchUpPackage(pool).block, latestFinalizedSummary(pool)].map(({ payload }) => payload.summary);
+  const summaries = finalizedSummaries(pool).map(({ payload }) => payload.summary);
   const current = summaries.flatMap((summary) => summary.current);
   const next = summaries.flatMap((summary) => summary.next);
   return { current, next, named: [...current, ...next] };

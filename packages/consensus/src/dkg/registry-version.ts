@@ -40,7 +40,7 @@ export function latestFinalizedSummary(pool: Pool): SummaryBlock {
   return finalizedSummaries(pool).at(-1) as SummaryBlock;
 }
 
-/** Undefined: neither the catch-up package nor the latest final summary reaches that height. */
+/** Undefined: neither the catch-up package nor a final summary after it reaches that height. */
 export function registryVersionAt(pool: Pool, height: Height): number | undefined {
   return atHeight(pool, height, {
     current: (block) => block.payload.summary.registryVersion,
@@ -77,10 +77,16 @@ interface Answers<T> {
 }
 
 // First the catch-up package, whose two intervals reach back far enough for tapes and certifications that are late; then
-// the latest final summary, without which a chain that runs ahead of execution could not go on to its next package.
+// the final summaries after it, without which a chain that runs ahead of execution could not go on to its next package.
+// Where intervals are short it may be ahead by several of them.
 function atHeight<T>(pool: Pool, height: Height, answers: Answers<T>): T | undefined {
-  const cup = catchUpPackage(pool).block;
-  return within(cup, height, answers) ?? within(latestFinalizedSummary(pool), height, answers);
+  const fromPackage = within(catchUpPackage(pool).block, height, answers);
+  if (fromPackage !== undefined) return fromPackage;
+  for (const block of finalizedSummaries(pool)) {
+    const found = within(block, height, answers);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 function within<T>(block: SummaryBlock, height: Height, { current, next }: Answers<T>): T | undefined {

@@ -63,6 +63,8 @@ class HashChainState {
   readonly signatures = new Map<Height, Certification>();
   fetching: { readonly height: Height; readonly stateHash: Uint8Array } | undefined;
   divergedAt: Height | undefined;
+  /** Nothing is executed for the time being. */
+  isPaused = false;
   /** Requests by the height in whose state they first wait. */
   asked: ReadonlyMap<Height, RemoteDkgRequest> = new Map();
   #states: StateAt[];
@@ -128,7 +130,7 @@ class HashChainState {
 
   readonly batches: ConsensusPorts["batches"] = {
     expected: () => this.top.height + 1,
-    room: () => 16,
+    room: () => (this.isPaused ? 0 : 16),
     deliver: (batch) => this.#execute(batch),
   };
 

@@ -261,6 +261,22 @@ describe("what goes wrong in an interval only delays", () => {
     );
   });
 
+  test("execution that falls several intervals behind catches up, with the keys and members of each height", () => {
+    const { subnet, registry, genesis } = startSubnet();
+    registry.publish(record(2, [A, B, C, X]), subnet.now.monotonic);
+    subnet.start({ id: X, crypto: cryptoOf(X), genesis });
+    subnet.runTo(4);
+    for (const { state } of subnet.nodes.values()) state.isPaused = true;
+    subnet.runUntil(
+      () => nodeOf(subnet, A).consensus.status().finalizedHeight > S(5),
+      () => "a chain of five intervals",
+    );
+    assert.equal(nodeOf(subnet, A).consensus.catchUpPackage().height, 0);
+    for (const { state } of subnet.nodes.values()) state.isPaused = false;
+    packageAt(subnet, S(6));
+    for (let height = 1; height <= S(6); height++) assert.ok(nodeOf(subnet, B).state.signatures.has(height));
+  });
+
   test("a wrong dealing is refused and blamed, and the key is made without it", () => {
     const { subnet } = startSubnet();
     const wrong = {
