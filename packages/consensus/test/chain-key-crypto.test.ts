@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
 import { type DkgConfig, type DkgId, type DkgTranscript, dkgId as dkgIdCodec, dkgTranscript } from "@atoll/consensus";
-import { evaluatePolynomial, scalarToBytes } from "@atoll/crypto";
+import { evaluatePolynomial, lagrangeWeights, modulo, scalarToBytes } from "@atoll/crypto";
 import { chunksOf, encryptShares } from "@atoll/crypto/nidkg/create-dealing";
+import { createChunkSearch, decryptShare } from "@atoll/crypto/nidkg/index";
 import { createNodeCrypto } from "@atoll/host-node";
 import { type CryptoPort, type PrincipalId, toHex } from "@atoll/types";
 import { decodeWire, encodeWire, principal, record, uint } from "@atoll/types/wire";
@@ -51,6 +52,27 @@ function resharing(receivers: readonly PrincipalId[], threshold: number): DkgCon
 }
 
 const keyOf = (of: DkgTranscript) => of.coefficients[0] as Uint8Array;
+
+/** What nobody has: from the shares of three nodes. */
+function reconstructedSecret(): bigint {
+  const search = createChunkSearch(port.bls);
+  const shares = nodes.slice(1).map(({ keys }, i) => {
+    const receiver = { receivers: 4, threshold: 3, index: i + 1 };
+    const parts = transcript.dealings.map(
+      ({ content }) => decryptShare(content, receiver, keys.dealingSecret, port.bls, search, { steps: 0 }) as bigint,
+    );
+    return interpolate(
+      parts,
+      transcript.dealings.map(({ dealerIndex }) => dealerIndex + 1),
+    );
+  });
+  return interpolate(shares, [2, 3, 4]);
+}
+
+function interpolate(values: readonly bigint[], points: readonly number[]): bigint {
+  const weights = lagrangeWeights(points);
+  return modulo(values.reduce((sum, value, i) => sum + value * (weights[i] as bigint), 0n));
+}
 
 function nobleVerifies(publicKey: Uint8Array, signature: Uint8Array): boolean {
   const { shortSignatures } = bls12_381;
@@ -108,6 +130,9 @@ describe("keys that are dealt", () => {
     const signature = signatures[0] as Uint8Array;
     assert.equal((nodes[0] as TestNode).crypto.verifyThreshold(keyOf(transcript), message, signature), true);
     assert.equal(nobleVerifies(keyOf(transcript), signature), true);
+    const { shortSignatures } = bls12_381;
+    const whole = shortSignatures.sign(shortSignatures.hash(message, DST), scalarToBytes(reconstructedSecret()));
+    assert.equal(toHex(whole.toBytes()), toHex(signature));
   });
 
   test("two make none, and shares that are wrong make a wrong one", () => {

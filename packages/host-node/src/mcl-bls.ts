@@ -8,7 +8,7 @@ import { createWalk, g1Group, g2Group, type Library } from "./mcl-groups.ts";
 
 type Sha256 = CryptoPort["sha256"];
 
-// The library's memory is fixed and one for the process: what is kept in it is kept once, however many nodes run here.
+// The library's memory is one for the process and never shrinks: what is kept in it is kept once, however many nodes run here.
 const ports = new WeakMap<Library, Promise<BlsPort>>();
 
 /**
@@ -81,7 +81,7 @@ function verification(
   };
 }
 
-/** Keys whose pairing lines are kept: each takes about 20 KB of the library's small fixed memory. */
+/** Keys whose pairing lines are kept: each takes about 20 KB of the library's memory. */
 const KEPT_LINES = 8;
 
 /** Pairing lines of a public key, kept for the keys used last; undefined for the point at infinity. */

@@ -1,5 +1,5 @@
 // The groups of BLS12-381 as key generation needs them, by mcl (see `mcl-bls.ts`): a point is a small object of its own
-// outside the library's memory, which is fixed at 2 MiB, so that none has to be given back.
+// outside the library's memory, so that none has to be given back.
 import { SCALAR_ORDER, scalarToBytes } from "@atoll/crypto";
 import type { CurveGroup, G1Point, G2Point } from "@atoll/types";
 import type * as Mcl from "mcl-wasm";

@@ -66,7 +66,7 @@ test("sums of products are the same bytes in both groups, also of hundreds of po
   );
 });
 
-test("a process has one library, however many nodes run in it: its memory is small and fixed", async () => {
+test("a process has one library, however many nodes run in it: its memory never shrinks", async () => {
   assert.equal((await createNodeCrypto()).bls, mcl);
 });
 
