@@ -66,8 +66,10 @@ class Consensus implements ConsensusNode {
     this.#storage = new PoolStorage(places.storage, ports.crypto.sha256);
     this.#loop = new ComponentLoop(this.#pool, ports);
     const stored = this.#storage.open();
+    // After an upgrade the package that the version before has signed is all that goes on from it (section 12.5).
     for (const { artifact, bytes } of stored.artifacts)
-      this.#pool.restore(this.#pool.entryOf(artifact, bytes, NEVER, undefined));
+      if (artifact.kind === "catch-up-package" || this.#isOfThisVersion(artifact))
+        this.#pool.restore(this.#pool.entryOf(artifact, bytes, NEVER, undefined));
     this.#abstainUpTo = stored.abstainUpTo;
     if (stored.damages > 0)
       places.log.log("warning", "the pool on the disk is damaged: this node signs no block for a while", {
