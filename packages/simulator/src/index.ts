@@ -1,9 +1,9 @@
 // What other packages and the command line may use of the simulator: many replicas with real state in one process,
 // virtual time, one seed.
-export * from "./event-log.ts";
+export { BEHAVIOURS, type Behaviour } from "./behaviours.ts";
+export * from "./counting-core.ts";
 export * from "./light-crypto.ts";
-export * from "./random.ts";
+export type { MakeCore } from "./node-core.ts";
+export * from "./run-plan.ts";
 export * from "./scheduler.ts";
-export * from "./sim-clock.ts";
-export * from "./sim-disk.ts";
-export * from "./sim-network.ts";
+export { type RunFailure, type RunOptions, type RunResult, runPlan, type SimHost } from "./sim-run.ts";

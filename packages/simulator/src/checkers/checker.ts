@@ -1,0 +1,121 @@
+// What the checkers see of a run, and what one of them is: a small part that watches for one thing that must hold. They see
+// what nodes publish, execute and answer, and what they say happened; they never look into a node. Section 24.
+import type { Artifact, ConsensusEvent, DkgTranscript, Hash } from "@atoll/consensus";
+import type { Height, PrincipalId, Time } from "@atoll/types";
+
+/** A node as checkers know it. */
+export interface Observed {
+  readonly index: number;
+  readonly id: PrincipalId;
+  /** Keeps to the protocol: no word of a Byzantine node counts. */
+  readonly isHonest: boolean;
+  /** Its disk lost or falsified what it held for durable: it may contradict what it said before. */
+  readonly hasForgotten: boolean;
+  /** The version of the protocol that it runs. */
+  readonly protocolVersion: string;
+}
+
+export type Observation = { readonly node: Observed } & (
+  | { readonly kind: "started"; readonly height: Height }
+  | { readonly kind: "crashed" }
+  | { readonly kind: "event"; readonly event: ConsensusEvent }
+  /** `isOld`: said again after a start, as the disk has it. */
+  | { readonly kind: "published"; readonly id: string; readonly artifact: Artifact; readonly isOld: boolean }
+  | { readonly kind: "retracted"; readonly id: string }
+  /** `digest`: of the content that nodes have to agree on. `requests`: ids of the ingress messages in it. */
+  | {
+      readonly kind: "executed";
+      readonly height: Height;
+      readonly time: Time;
+      readonly digest: string;
+      readonly requests: readonly string[];
+      readonly rootHash: string;
+    }
+  /** A state at that height was taken over from other nodes. */
+  | { readonly kind: "synced"; readonly height: Height }
+);
+
+/** What the whole run knows. */
+export interface RunFacts {
+  readonly subnetId: PrincipalId;
+  /** Nodes that the subnet has at a height, as far as the registry's versions can say: never too many. */
+  readonly fewestMembers: number;
+  readonly mostMembers: number;
+  readonly longestInterval: number;
+  readonly minimumChainLength: number;
+  /** First coefficient of the subnet's key at genesis. */
+  readonly subnetKey: Uint8Array;
+  readonly genesis: { readonly block: Hash; readonly beacon: Hash; readonly transcripts: readonly DkgTranscript[] };
+  verifyThreshold(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
+}
+
+/** One of the invariants does not hold. `invariant`: its number in section 24. */
+export class Violation extends Error {
+  override name = "Violation";
+  readonly invariant: number;
+
+  constructor(invariant: number, what: string) {
+    super(`invariant ${invariant}: ${what}`);
+    this.invariant = invariant;
+  }
+}
+
+export type Checker = (observation: Observation) => void;
+
+/**
+ * One checker for each version of the protocol: at an upgrade the new version begins with the package of the switch, and what the
+ * old one agreed on above it was never executed (section 12.5).
+ */
+export function byVersion(make: () => Checker): Checker {
+  const checkers = new Map<string, Checker>();
+  const of = (version: string): Checker => {
+    const checker = checkers.get(version) ?? make();
+    checkers.set(version, checker);
+    return checker;
+  };
+  return (observation) => {
+    if (observation.kind === "published")
+      of(versionOf(observation.artifact) ?? observation.node.protocolVersion)(observation);
+    else if (observation.kind === "event") of(observation.node.protocolVersion)(observation);
+    else for (const checker of checkers.values()) checker(observation);
+  };
+}
+
+function versionOf(artifact: Artifact): string | undefined {
+  if (artifact.kind === "block-proposal") return artifact.block.protocolVersion;
+  return artifact.kind === "dkg-dealing" ? undefined : artifact.protocolVersion;
+}
+
+/** Keeps what is within `span` heights below the highest one seen: checkers take bounded memory. */
+export class ByHeight<T> {
+  readonly #entries = new Map<Height, T>();
+  readonly #span: number;
+  #highest = 0;
+
+  constructor(span: number) {
+    this.#span = span;
+  }
+
+  get(height: Height): T | undefined {
+    return this.#entries.get(height);
+  }
+
+  at(height: Height, make: () => T): T {
+    let entry = this.#entries.get(height);
+    if (entry !== undefined) return entry;
+    entry = make();
+    this.#entries.set(height, entry);
+    if (height > this.#highest) {
+      this.#highest = height;
+      if (this.#entries.size > 2 * this.#span) this.#forget();
+    }
+    return entry;
+  }
+
+  #forget(): void {
+    for (const height of this.#entries.keys()) if (height < this.#highest - this.#span) this.#entries.delete(height);
+  }
+}
+
+/** Heights that checkers remember: more than any node keeps. */
+export const REMEMBERED_HEIGHTS = 400;

@@ -1,0 +1,247 @@
+// A node that lies: the same code as every other node, with somebody between it and the network who leaves out, changes and adds
+// to what it says. It has that node's keys and no other's. Section 24.1; behaviours.ts names what it does.
+import {
+  type Artifact,
+  type Block,
+  type BlockProposal,
+  blockHash,
+  blockMetadataBytes,
+  type CatchUpPackage,
+  type ConsensusCrypto,
+  catchUpBytes,
+  certificationBytes,
+  dealingBytes,
+  finalizationBytes,
+  notarizationBytes,
+  payloadHash,
+  type RandomTapeShare,
+  tapeBytes,
+} from "@atoll/consensus";
+import { type PrincipalId, toHex } from "@atoll/types";
+import type { Behaviour } from "./behaviours.ts";
+import type { Random } from "./random.ts";
+import { MS, SECOND } from "./scheduler.ts";
+
+/** To whom something is said: everybody, or one of two parts of the nodes. */
+export type Audience = "all" | "first" | "second";
+
+export interface LiarOptions {
+  readonly self: PrincipalId;
+  readonly subnetId: PrincipalId;
+  readonly behaviours: readonly Behaviour[];
+}
+
+export interface LiarPorts {
+  readonly crypto: ConsensusCrypto;
+  readonly random: Random;
+  say(artifact: Artifact, to: Audience): void;
+  /** Bytes that are no artifact, under any id. */
+  sayBytes(id: string, bytes: Uint8Array): void;
+  after(delayNs: number, act: () => void): void;
+}
+
+export interface Liar {
+  has(behaviour: Behaviour): boolean;
+  /** What the node wants to publish. */
+  publish(artifact: Artifact): void;
+  /** What the node was sent. */
+  heard(artifact: Artifact): void;
+  /** What the node answers a question with; undefined: nothing. */
+  answer(honest: Uint8Array | undefined): Uint8Array | undefined;
+}
+
+/** Batches that it may propose once more. */
+const REMEMBERED_BATCHES = 20;
+const REMEMBERED_BLOCKS = 1_000;
+
+export function makeLiar(options: LiarOptions, ports: LiarPorts): Liar {
+  const does = new Set(options.behaviours);
+  const has: Has = (behaviour) => does.has(behaviour);
+  const signed = new Set<string>();
+  const batches: Uint8Array[] = [];
+  const say: Say = (artifact, to = "all") => {
+    const audience = to === "all" && has("selective") ? "first" : to;
+    if (has("late")) ports.after(ports.random.below(3 * SECOND), () => ports.say(artifact, audience));
+    else ports.say(artifact, audience);
+  };
+  const speaker: Speaker = { options, ports, has, say, batches };
+  return {
+    has,
+    publish(artifact) {
+      if (has("silent") || isWithheld(artifact, has)) return;
+      if (has("flood")) flood(ports);
+      if (artifact.kind === "block-proposal" && artifact.signer === options.self) propose(speaker, artifact);
+      else say(changedArtifact(options, ports, artifact, has));
+      if (artifact.kind === "random-tape-share" && has("early-tape")) signEarly(speaker, artifact);
+    },
+    heard(artifact) {
+      if (has("silent")) return;
+      if (artifact.kind === "catch-up-package" && has("unsigned-package")) forgePackage(speaker, artifact);
+      if (artifact.kind !== "block-proposal") return;
+      const { block } = artifact;
+      if (block.payload.kind === "data" && batches.length < REMEMBERED_BATCHES) batches.push(block.payload.batch);
+      const hash = toHex(blockHash(block));
+      if (signed.has(hash)) return;
+      if (signed.size > REMEMBERED_BLOCKS) signed.clear();
+      signed.add(hash);
+      signAnything(speaker, block);
+    },
+    answer(honest) {
+      if (has("silent") || has("drop-requests")) return undefined;
+      if (!has("alter-answers") || honest === undefined || honest.length === 0) return honest;
+      return ports.random.chance(0.2) ? ports.random.bytes(100) : spoiled(honest, ports.random);
+    },
+  };
+}
+
+type Say = (artifact: Artifact, to?: Audience) => void;
+
+interface Speaker {
+  readonly options: LiarOptions;
+  readonly ports: LiarPorts;
+  readonly has: Has;
+  readonly say: Say;
+  readonly batches: readonly Uint8Array[];
+}
+
+function propose({ options, ports, has, say, batches }: Speaker, proposal: BlockProposal): void {
+  if (has("withhold-blocks")) return;
+  const change = changedBlock({ has, random: ports.random, batches }, proposal.block);
+  const block = change === undefined ? proposal.block : withPayloadHash(change);
+  const first = change === undefined ? proposal : sign(options, ports.crypto, block);
+  const other = (): BlockProposal => sign(options, ports.crypto, laterBlock(block));
+  if (has("equivocate")) {
+    say(first, "first");
+    say(other(), "second");
+  } else say(first);
+  if (has("equivocate-openly")) say(other());
+  if (!has("every-rank")) return;
+  for (let rank = 0; rank < 5; rank++) if (rank !== block.rank) say(sign(options, ports.crypto, { ...block, rank }));
+}
+
+/** Also what it should not, and in the name of others. */
+function signAnything({ options, ports, has, say }: Speaker, block: Block): void {
+  const reference = { protocolVersion: block.protocolVersion, height: block.height, blockHash: blockHash(block) };
+  const { self: signer } = options;
+  const notarized = ports.crypto.signMulti(notarizationBytes(reference));
+  const finalized = ports.crypto.signMulti(finalizationBytes(reference));
+  if (has("notarize-all")) say({ kind: "notarization-share", ...reference, signer, signature: notarized });
+  if (has("finalize-all")) say({ kind: "finalization-share", ...reference, signer, signature: finalized });
+  if (!has("forged-aggregates")) return;
+  say({ kind: "notarization", ...reference, signers: [signer, signer, signer], signature: notarized });
+  say({ kind: "finalization", ...reference, signers: [signer], signature: finalized });
+}
+
+function signEarly({ ports, say }: Speaker, share: RandomTapeShare): void {
+  const content = { ...share, height: share.height + ports.random.between(1, 8) };
+  const signature = ports.crypto.signThreshold(content.dkgId, tapeBytes(content));
+  if (signature !== undefined) say({ ...content, signature });
+}
+
+function forgePackage({ ports: { random }, say }: Speaker, cup: CatchUpPackage): void {
+  const height = cup.height + random.between(1, 40);
+  const block = { ...cup.block, height };
+  say({ ...cup, height, block, signature: new Uint8Array(), stateHash: random.bytes(32) });
+}
+
+type Has = (behaviour: Behaviour) => boolean;
+
+function isWithheld(artifact: Artifact, has: Has): boolean {
+  switch (artifact.kind) {
+    case "notarization-share":
+    case "finalization-share":
+      return has("withhold-notary-shares");
+    case "random-beacon-share":
+      return has("withhold-beacon");
+    case "random-tape-share":
+      return has("withhold-tape");
+    case "certification-share":
+      return has("withhold-certification");
+    case "catch-up-package-share":
+      return has("withhold-catch-up");
+    case "dkg-dealing":
+      return has("withhold-dealings");
+    default:
+      return false;
+  }
+}
+
+/** What its own shares and dealings become. What others made it passes on as it is. */
+function changedArtifact(options: LiarOptions, ports: LiarPorts, artifact: Artifact, has: Has): Artifact {
+  const { crypto, random } = ports;
+  if (artifact.kind === "dkg-dealing") {
+    if (artifact.dealer !== options.self || !has("bad-dealings")) return artifact;
+    const content = spoiled(artifact.content, random);
+    return { ...artifact, content, signature: crypto.signBasic(dealingBytes({ ...artifact, content })) };
+  }
+  if (!("signer" in artifact) || artifact.signer !== options.self || artifact.kind === "equivocation-proof")
+    return artifact;
+  if (has("invalid-shares") && random.chance(0.5))
+    return { ...artifact, signature: spoiled(artifact.signature, random) };
+  if ("dkgId" in artifact && has("foreign-shares") && random.chance(0.5))
+    return { ...artifact, dkgId: { ...artifact.dkgId, startHeight: artifact.dkgId.startHeight + 1 } };
+  if (artifact.kind === "certification-share" && has("wrong-root")) {
+    const rootHash = random.bytes(32);
+    const signature = crypto.signThreshold(artifact.dkgId, certificationBytes(rootHash));
+    return signature === undefined ? artifact : { ...artifact, rootHash, signature };
+  }
+  if (artifact.kind === "catch-up-package-share" && has("wrong-state-hash")) {
+    const content = { ...artifact, stateHash: random.bytes(32) };
+    const signature = crypto.signThreshold(artifact.dkgId, catchUpBytes(content, artifact.blockHash));
+    return signature === undefined ? artifact : { ...content, signature };
+  }
+  return artifact;
+}
+
+interface Maker {
+  readonly has: Has;
+  readonly random: Random;
+  readonly batches: readonly Uint8Array[];
+}
+
+/** Undefined: as an honest node would have it. */
+function changedBlock({ has, random, batches }: Maker, block: Block): Block | undefined {
+  if (has("wrong-time") && random.chance(0.5)) {
+    const time = random.chance(0.5) ? block.context.time + 3_600_000_000_000n : block.context.time - 60_000_000_000n;
+    return { ...block, context: { ...block.context, time } };
+  }
+  const { payload } = block;
+  if (payload.kind !== "data") return undefined;
+  if (has("empty-blocks")) return { ...block, payload: { ...payload, batch: new Uint8Array() } };
+  if (has("replay-batch") && batches.length > 0)
+    return { ...block, payload: { ...payload, batch: random.pick(batches) } };
+  if (has("garbage-batch") && random.chance(0.5))
+    return { ...block, payload: { ...payload, batch: spoiled(payload.batch, random) } };
+  return undefined;
+}
+
+function withPayloadHash(block: Block): Block {
+  return { ...block, payloadHash: payloadHash(block.payload) };
+}
+
+/** As good as `block`, but for a ms. */
+function laterBlock(block: Block): Block {
+  return { ...block, context: { ...block.context, time: block.context.time + BigInt(MS) } };
+}
+
+function sign({ self, subnetId }: LiarOptions, crypto: ConsensusCrypto, block: Block): BlockProposal {
+  const { protocolVersion, height } = block;
+  const metadata = { protocolVersion, height, subnetId, blockHash: blockHash(block) };
+  const signature = crypto.signBasic(blockMetadataBytes(metadata));
+  return { kind: "block-proposal", block, signer: self, signature };
+}
+
+function spoiled(bytes: Uint8Array, random: Random): Uint8Array {
+  if (bytes.length === 0) return random.bytes(4);
+  const copy = bytes.slice();
+  const at = random.below(copy.length);
+  copy[at] = (copy[at] ?? 0) ^ (1 << random.below(8));
+  return copy;
+}
+
+function flood({ random, sayBytes }: LiarPorts): void {
+  for (let i = 0; i < 5; i++) {
+    const bytes = random.bytes(random.between(0, 200));
+    sayBytes(`notarization-share/${random.below(1000)}/${random.below(1_000_000)}`, bytes);
+  }
+}

@@ -1,0 +1,296 @@
+// One run of one plan: the subnet begins, faults come and go while all checkers watch; then all but f nodes are healed and must go
+// on within a bound; then the rest is healed too, and every node that keeps to the protocol must come to the same point.
+// Sections 22 and 24; invariant 10.
+import { type Artifact, beaconHash, blockHash, type CatchUpPackage } from "@atoll/consensus";
+import type { CryptoPort, Height, PrincipalId } from "@atoll/types";
+import { byVersion, type Checker, type Observation, type RunFacts, Violation } from "./checkers/checker.ts";
+import { executionChecker } from "./checkers/execution.ts";
+import { finalityChecker } from "./checkers/finality.ts";
+import { poolBoundsChecker } from "./checkers/pool-bounds.ts";
+import { signingRulesChecker } from "./checkers/signing-rules.ts";
+import { uniqueArtifactsChecker } from "./checkers/unique-artifacts.ts";
+import { EventLog } from "./event-log.ts";
+import { injectFaults } from "./inject.ts";
+import type { MakeCore } from "./node-core.ts";
+import { type Random, seededRandom } from "./random.ts";
+import type { RegistryChange, RunPlan } from "./run-plan.ts";
+import { Scheduler, SECOND, type Settle } from "./scheduler.ts";
+import { SimNetwork } from "./sim-network.ts";
+import { SimNode } from "./sim-node.ts";
+import { SimRegistry } from "./sim-registry.ts";
+import { type CryptoWorld, lightWorld, makeSubnet, type SimSubnet, sorted } from "./sim-subnet.ts";
+
+/** What the host of a run brings: nothing of it may decide what happens. */
+export interface SimHost {
+  readonly crypto: CryptoPort;
+  readonly settle: Settle;
+  makeCore(scheduler: Scheduler): MakeCore;
+  /** Undefined: there are no real signatures to be had. */
+  readonly realWorld?: (random: Random) => CryptoWorld;
+}
+
+export interface RunOptions {
+  /** Each line of the log as it comes. */
+  readonly tell?: (line: string) => void;
+  /** Phases of liveness follow; default: true. */
+  readonly heals?: boolean;
+}
+
+export interface RunFailure {
+  /** Which check failed: minimising keeps to it. */
+  readonly name: string;
+  readonly message: string;
+  readonly atNs: number;
+}
+
+export interface RunResult {
+  readonly plan: RunPlan;
+  readonly failure: RunFailure | undefined;
+  /** Of the log of events: the same for the same seed and code. */
+  readonly hash: string;
+  readonly events: number;
+  readonly virtualNs: number;
+  readonly finalizedHeight: Height;
+  /** Heights executed, summed over all nodes. */
+  readonly nodeRounds: number;
+  readonly lastLines: readonly string[];
+}
+
+/** Heights that must be added within `LIVENESS_NS` once enough nodes are healed. */
+const LIVE_HEIGHTS = 12;
+const LIVENESS_NS = 90 * SECOND;
+const CONVERGENCE_NS = 90 * SECOND;
+
+export async function runPlan(plan: RunPlan, host: SimHost, options: RunOptions = {}): Promise<RunResult> {
+  const run = new Run(plan, host, options);
+  await run.all(options.heals ?? true);
+  return run.result();
+}
+
+class Run {
+  readonly #plan: RunPlan;
+  readonly #scheduler: Scheduler;
+  readonly #subnet: SimSubnet;
+  readonly #registry: SimRegistry;
+  readonly #network: SimNetwork;
+  readonly #nodes: readonly SimNode[];
+  readonly #checkers: readonly Checker[];
+  readonly #random: Random;
+  readonly #peerChoice: Random;
+  #failure: RunFailure | undefined;
+  #finalized: Height = 0;
+  #lastMaker: { height: Height; node: PrincipalId } | undefined;
+  #nodeRounds = 0;
+
+  constructor(plan: RunPlan, host: SimHost, { tell }: RunOptions) {
+    this.#plan = plan;
+    this.#random = seededRandom(plan.seed);
+    this.#peerChoice = this.#random.stream("peer choice");
+    this.#scheduler = new Scheduler(new EventLog(tell), host.settle);
+    const scheduler = this.#scheduler;
+    const { crypto } = host;
+    const world =
+      plan.crypto === "real" ? realWorld(host, this.#random) : lightWorld(crypto, this.#random.stream("world"));
+    this.#subnet = makeSubnet(plan, { world, crypto, random: this.#random.stream("subnet") });
+    this.#registry = new SimRegistry(this.#subnet.firstRecord, scheduler);
+    const ids = this.#subnet.identities.map(({ id }) => id);
+    this.#network = new SimNetwork(ids, { scheduler, random: this.#random.stream("network") });
+    const decoded = new Map<string, Artifact>();
+    const makeCore = host.makeCore(scheduler);
+    this.#nodes = this.#subnet.identities.map(
+      (identity) =>
+        new SimNode(
+          {
+            identity,
+            subnet: this.#subnet,
+            behaviours: plan.liars.find(({ node }) => node === identity.index)?.behaviours ?? [],
+            protocolVersion: this.#subnet.firstRecord.protocolVersion,
+            decoded,
+            packageOfPeer: (node) => this.#packageOfPeer(node),
+          },
+          {
+            scheduler,
+            random: this.#random.stream(`node ${identity.index}`),
+            network: this.#network,
+            registry: this.#registry,
+            world,
+            makeCore,
+            observe: (observation) => this.#observe(observation),
+          },
+        ),
+    );
+    const facts = this.#facts(world);
+    this.#checkers = [
+      byVersion(() => finalityChecker(facts)),
+      byVersion(() => uniqueArtifactsChecker(facts)),
+      byVersion(() => signingRulesChecker()),
+      executionChecker(facts),
+      poolBoundsChecker(facts),
+    ];
+  }
+
+  async all(heals: boolean): Promise<void> {
+    try {
+      await this.#phases(heals);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  async #phases(heals: boolean): Promise<void> {
+    const { plan, scheduler } = { plan: this.#plan, scheduler: this.#scheduler };
+    for (const node of this.#nodes.slice(0, plan.members)) node.start();
+    for (const change of plan.changes) scheduler.at(change.at, () => this.#change(change));
+    const injection = injectFaults(plan.faults, {
+      nodes: this.#nodes,
+      network: this.#network,
+      scheduler,
+      random: this.#random.stream("adversary"),
+      lastMaker: () => this.#lastMaker?.node,
+    });
+    await this.#pass(plan.safetyNs);
+    if (this.#failure !== undefined || !heals) return;
+    scheduler.note("all but f nodes are healed");
+    injection.heal(new Set(plan.healedFirst.filter((index) => this.#isCalled(index))));
+    await this.#mustReach(LIVENESS_NS, this.#finalized + LIVE_HEIGHTS, plan.healedFirst);
+    if (this.#failure !== undefined) return;
+    scheduler.note("all nodes are healed");
+    const all = this.#nodes.map(({ index }) => index).filter((index) => this.#isCalled(index));
+    injection.heal(new Set(all));
+    await this.#mustReach(CONVERGENCE_NS, this.#finalized + 1, all);
+  }
+
+  /** Has a process: a member from the beginning, or a node that was added. */
+  #isCalled(index: number): boolean {
+    return (
+      index < this.#plan.members || this.#registry.everyNode().some(({ nodeId }) => nodeId === this.#nodes[index]?.id)
+    );
+  }
+
+  async #pass(ns: number): Promise<void> {
+    await this.#scheduler.run(this.#scheduler.now + ns);
+  }
+
+  /** All of these nodes that are members and keep to the protocol execute that height within the time. */
+  async #mustReach(withinNs: number, height: Height, indices: readonly number[]): Promise<void> {
+    const members = new Set(this.#registry.latest.nodes.map(({ nodeId }) => nodeId));
+    const nodes = indices
+      .flatMap((index) => this.#nodes[index] ?? [])
+      .filter((node) => node.observed.isHonest && members.has(node.id));
+    const until = this.#scheduler.now + withinNs;
+    const isBehind = (node: SimNode): boolean => (node.core?.status().certifiedHeight ?? 0) < height;
+    while (this.#failure === undefined && nodes.some(isBehind)) {
+      if (this.#scheduler.now >= until) {
+        const where = nodes.map(({ index, core }) => `${index}: ${core === undefined ? "down" : heightsOf(core)}`);
+        throw new Violation(
+          10,
+          `height ${height} was not reached in ${withinNs / SECOND} s by nodes ${where.join("; ")}`,
+        );
+      }
+      await this.#pass(SECOND);
+    }
+  }
+
+  #packageOfPeer(node: SimNode): CatchUpPackage | undefined {
+    const canAsk = (peer: SimNode): boolean =>
+      peer.isRunning &&
+      peer.observed.isHonest &&
+      !this.#network.link(node.id, peer.id).isCut &&
+      !this.#network.link(peer.id, node.id).isCut;
+    const peers = this.#nodes.filter((peer) => peer !== node && peer.newestPackage !== undefined && canAsk(peer));
+    return peers.length === 0 ? undefined : this.#peerChoice.pick(peers).newestPackage;
+  }
+
+  #change(change: RegistryChange): void {
+    const { latest } = this.#registry;
+    const identity = "node" in change ? this.#subnet.identities[change.node] : undefined;
+    switch (change.kind) {
+      case "add":
+        if (identity === undefined) return;
+        this.#registry.publish({ nodes: sorted([...latest.nodes, identity.record]) });
+        this.#nodes[change.node]?.start();
+        return;
+      case "remove":
+        this.#registry.publish({ nodes: latest.nodes.filter(({ nodeId }) => nodeId !== identity?.id) });
+        return;
+      case "interval":
+        this.#registry.publish({ settings: { ...latest.settings, dkgIntervalLength: change.length } });
+        return;
+      case "upgrade":
+        this.#registry.publish({ protocolVersion: change.protocolVersion });
+        return;
+    }
+  }
+
+  #observe(observation: Observation): void {
+    if (this.#failure !== undefined) return;
+    const { node } = observation;
+    if (observation.kind === "executed") this.#nodeRounds++;
+    if (observation.kind === "event" && observation.event.kind === "finalized" && node.isHonest)
+      this.#finalized = Math.max(this.#finalized, observation.event.height);
+    if (observation.kind === "published" && observation.artifact.kind === "block-proposal") {
+      const { block, signer } = observation.artifact;
+      if (block.height >= (this.#lastMaker?.height ?? 0)) this.#lastMaker = { height: block.height, node: signer };
+    }
+    try {
+      for (const check of this.#checkers) check(observation);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** The first failure ends the run: it is what has to be understood. */
+  #fail(error: unknown): void {
+    if (this.#failure !== undefined) return;
+    const atNs = this.#scheduler.now;
+    const name = error instanceof Violation ? `invariant ${error.invariant}` : "a node broke";
+    const message = error instanceof Violation ? error.message : String((error as Error)?.stack ?? error);
+    this.#failure = { name, message, atNs };
+    this.#scheduler.stop();
+  }
+
+  #facts(world: CryptoWorld): RunFacts {
+    const { plan, subnet } = { plan: this.#plan, subnet: this.#subnet };
+    const { genesis, transcripts, identities } = subnet;
+    const removals = plan.changes.filter(({ kind }) => kind === "remove").length;
+    const lengths = plan.changes.flatMap((change) => (change.kind === "interval" ? [change.length] : []));
+    const first = identities[0];
+    if (first === undefined) throw new RangeError("a subnet without nodes");
+    const crypto = world.crypto(first.id, first.secret, { randomBytes: (length) => new Uint8Array(length) });
+    return {
+      subnetId: subnet.config.subnetId,
+      fewestMembers: plan.members - removals,
+      mostMembers: plan.members + plan.spares,
+      longestInterval: Math.max(plan.settings.dkgIntervalLength, ...lengths),
+      minimumChainLength: plan.settings.minimumChainLength,
+      subnetKey: transcripts[1]?.coefficients[0] as Uint8Array,
+      genesis: { block: blockHash(genesis.block), beacon: beaconHash(genesis.beacon), transcripts },
+      verifyThreshold: (key, message, signature) => crypto.verifyThreshold(key, message, signature),
+    };
+  }
+
+  result(): RunResult {
+    const { log } = this.#scheduler;
+    return {
+      plan: this.#plan,
+      failure: this.#failure,
+      hash: log.hash,
+      events: log.count,
+      virtualNs: this.#scheduler.now,
+      finalizedHeight: this.#finalized,
+      nodeRounds: this.#nodeRounds,
+      lastLines: log.last(60),
+    };
+  }
+}
+
+function heightsOf(core: { status(): object }): string {
+  return Object.entries(core.status())
+    .map(([name, value]) => `${name} ${String(value)}`)
+    .join(", ");
+}
+
+function realWorld(host: SimHost, random: Random): CryptoWorld {
+  if (host.realWorld === undefined) throw new RangeError("this host has no real signatures");
+  return host.realWorld(random.stream("world"));
+}

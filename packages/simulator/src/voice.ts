@@ -1,0 +1,124 @@
+// What a node says, on its way to the network: checkers see each artifact, and of a node that lies the liar decides what becomes
+// of it. Also what a liar hears and answers.
+import { type Artifact, artifactCodec, artifactId, type ConsensusCrypto, encodeArtifact } from "@atoll/consensus";
+import { concatBytes } from "@atoll/crypto";
+import type { PeerHandler, PeerNetwork } from "@atoll/types";
+import { decodeWire } from "@atoll/types/wire";
+import { type Audience, type Liar, type LiarOptions, makeLiar } from "./liar.ts";
+import type { PeerGroups } from "./peer-groups.ts";
+import type { Random } from "./random.ts";
+
+export interface Voice {
+  /** What the node takes for the network. */
+  readonly network: PeerNetwork;
+  readonly liar: Liar | undefined;
+  /** What the network takes for the node. */
+  handler(node: PeerHandler): PeerHandler;
+}
+
+export interface VoiceOptions extends LiarOptions {
+  /** Artifacts by their ids, decoded: what one node publishes most others publish too. */
+  readonly decoded: Map<string, Artifact>;
+}
+
+export interface VoicePorts {
+  readonly peers: PeerGroups;
+  readonly crypto: ConsensusCrypto;
+  readonly random: Random;
+  isAlive(): boolean;
+  after(delayNs: number, act: () => void): void;
+  onPublished(id: string, artifact: Artifact): void;
+  onRetracted(id: string): void;
+}
+
+const MAX_DECODED = 20_000;
+/** Artifacts that a liar has said and not taken back: its table of slots has a bound. */
+const MAX_SAID = 3_000;
+
+export function makeVoice(options: VoiceOptions, ports: VoicePorts): Voice {
+  const { peers } = ports;
+  // What the replica puts before the artifacts of consensus.
+  let tag: Uint8Array = new Uint8Array();
+  const liar = options.behaviours.length === 0 ? undefined : liarOf(options, ports, () => tag);
+  const network: PeerNetwork = {
+    publish(id, bytes) {
+      const artifact = decode(options.decoded, id, bytes);
+      if (artifact === undefined) {
+        if (liar?.has("silent") !== true) peers.publish(id, bytes);
+        return;
+      }
+      if (liar === undefined) {
+        ports.onPublished(id, artifact);
+        peers.publish(id, bytes);
+        return;
+      }
+      tag = bytes.subarray(0, bytes.length - encodeArtifact(artifact).length);
+      liar.publish(artifact);
+    },
+    retract(id) {
+      ports.onRetracted(id);
+      peers.retract(id);
+    },
+    request: (peer, question) => peers.request(peer, question),
+    peers: () => peers.peers(),
+  };
+  return {
+    network,
+    liar,
+    handler: (node) => (liar === undefined ? node : lyingHandler(node, liar, options.decoded)),
+  };
+}
+
+function liarOf(options: VoiceOptions, ports: VoicePorts, tag: () => Uint8Array): Liar {
+  const { peers, crypto, random } = ports;
+  const said: string[] = [];
+  const publish = (to: Audience, id: string, bytes: Uint8Array): void => {
+    said.push(id);
+    for (const old of said.length > MAX_SAID ? said.splice(0, 100) : []) peers.retract(old);
+    peers.publishTo(to, id, concatBytes(tag(), bytes));
+  };
+  return makeLiar(options, {
+    crypto,
+    random,
+    say(artifact, to) {
+      if (!ports.isAlive()) return;
+      const bytes = encodeArtifact(artifact);
+      const id = artifactId(artifact, bytes, crypto.sha256);
+      ports.onPublished(id, artifact);
+      publish(to, id, bytes);
+    },
+    sayBytes: (id, bytes) => publish("all", id, bytes),
+    after: ports.after,
+  });
+}
+
+function lyingHandler(node: PeerHandler, liar: Liar, decoded: Map<string, Artifact>): PeerHandler {
+  return {
+    receive(peer, id, bytes) {
+      const artifact = decode(decoded, id, bytes);
+      if (artifact !== undefined) liar.heard(artifact);
+      return node.receive(peer, id, bytes);
+    },
+    wants: (id) => node.wants(id),
+    idOf: (bytes) => node.idOf(bytes),
+    serve: async (peer, question) => liar.answer(await node.serve(peer, question)),
+  };
+}
+
+/** Undefined: no artifact of consensus. */
+function decode(decoded: Map<string, Artifact>, id: string, bytes: Uint8Array): Artifact | undefined {
+  const known = decoded.get(id);
+  if (known !== undefined) return known;
+  for (const skipped of [1, 0]) {
+    try {
+      const artifact = decodeWire(artifactCodec, bytes.subarray(skipped));
+      if (!id.startsWith(`${artifact.kind}/`)) continue;
+      if (decoded.size >= MAX_DECODED) decoded.clear();
+      decoded.set(id, artifact);
+      return artifact;
+    } catch {
+      // Not with so many bytes before it.
+    }
+  }
+  return undefined;
+}

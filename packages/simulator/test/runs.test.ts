@@ -1,0 +1,57 @@
+// Whole runs from seeds: what must be the same twice, what must go well, and what was once found by a seed.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { nodeHost } from "../../../tools/simulation/host.ts";
+import { drawPlan, type RunPlan, type RunResult, runPlan } from "../src/index.ts";
+import { MS, SECOND } from "../src/scheduler.ts";
+
+const host = await nodeHost();
+
+function explain({ plan, failure, lastLines }: RunResult): string {
+  return `seed ${plan.seed}: ${failure?.message}\n${lastLines.slice(-10).join("\n")}`;
+}
+
+async function goesWell(plan: RunPlan): Promise<RunResult> {
+  const result = await runPlan(plan, host);
+  assert.equal(result.failure, undefined, explain(result));
+  return result;
+}
+
+/** A subnet to which nothing happens but what the test says. */
+function quiet(seed: string, members: number, change: Partial<RunPlan> = {}): RunPlan {
+  return { ...drawPlan(seed, { members, safetyNs: 5 * SECOND, hasFaults: false }), ...change };
+}
+
+for (const members of [1, 4]) {
+  test(`a subnet of ${members} without faults goes on`, async () => {
+    const { finalizedHeight } = await goesWell(quiet("quiet", members));
+    assert.ok(finalizedHeight > 25, `height ${finalizedHeight} after 5 s`);
+  });
+}
+
+test("the same seed gives the same events, another one others", async () => {
+  const run = async (seed: string): Promise<string> =>
+    (await runPlan(drawPlan(seed, { members: 4, safetyNs: 4 * SECOND }), host, { heals: false })).hash;
+  const [first, again, other] = [await run("same"), await run("same"), await run("other")];
+  assert.equal(first, again);
+  assert.notEqual(first, other);
+});
+
+test("a subnet upgrades at a catch-up package, and a node that was cut off meanwhile follows", async () => {
+  const plan = quiet("upgrade", 4, {
+    changes: [{ at: SECOND, kind: "upgrade", protocolVersion: "atoll-2" }],
+    faults: [{ at: 2 * SECOND, kind: "partition", until: 20 * SECOND, group: [0] }],
+    safetyNs: 10 * SECOND,
+  });
+  await goesWell({ ...plan, settings: { ...plan.settings, dkgIntervalLength: 9, unitDelay: BigInt(100 * MS) } });
+});
+
+test("a node that joins and one that has lost its disk come to where the others are", async () => {
+  await goesWell(
+    quiet("join", 4, {
+      changes: [{ at: SECOND, kind: "add", node: 4 }],
+      faults: [{ at: 4 * SECOND, kind: "empty-disk", node: 1, downNs: SECOND }],
+      safetyNs: 8 * SECOND,
+    }),
+  );
+});
