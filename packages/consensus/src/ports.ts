@@ -1,6 +1,6 @@
 // What consensus needs of the rest of the node. The replica stands behind these: batches go down, state hashes come up.
 // All of it is synchronous: what takes time (execution, state sync) is asked for here and seen later.
-import type { Height, PrincipalId, RegistryPort, Time } from "@atoll/types";
+import type { Height, InitialDkgRequest, PrincipalId, RegistryPort, Time } from "@atoll/types";
 import type { BlockContext, Certification, Hash } from "./artifacts.ts";
 import type { ConsensusCrypto } from "./consensus-crypto.ts";
 import type { RemoteDkgResult } from "./dkg-types.ts";
@@ -14,11 +14,7 @@ export interface StateToCertify {
 }
 
 /** Another subnet asks for keys: a call to `setup_initial_dkg` that waits in the certified state. */
-export interface RemoteDkgRequest {
-  readonly target: Uint8Array;
-  readonly receivers: readonly PrincipalId[];
-  readonly registryVersion: number;
-}
+export type RemoteDkgRequest = InitialDkgRequest;
 
 export interface StatePort {
   /** Of the last batch that was executed. */

@@ -1,6 +1,7 @@
 // A batch is everything a round of execution depends on besides the state: the agreed content of one block.
 // Same state + same batch = same bytes. Written to the batch log before it is executed.
 import type { CanisterId, PrincipalId } from "./ids.ts";
+import type { InitialDkgResponse } from "./initial-dkg.ts";
 import type { Intervention } from "./interventions.ts";
 import type { IngressMessage } from "./messages.ts";
 import type { OutcallResponse } from "./outcalls.ts";
@@ -36,6 +37,8 @@ export interface Batch {
   /** At most one of each other subnet. */
   readonly slices?: readonly StreamSlice[];
   readonly outcallResponses?: readonly OutcallResponse[];
+  /** Keys for other subnets that were made, or given up. */
+  readonly remoteDkgs?: readonly InitialDkgResponse[];
   /** Made before anything else. A batch with some runs no messages: looking at a state must not move it on. */
   readonly interventions?: readonly Intervention[];
   /** The round ends after so many executions; undefined: when it has used its instructions. */

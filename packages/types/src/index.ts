@@ -6,6 +6,7 @@ export * from "./errors.ts";
 export * from "./hash-tree.ts";
 export * from "./hash-tree-codec.ts";
 export * from "./ids.ts";
+export * from "./initial-dkg.ts";
 export * from "./interventions.ts";
 export * from "./limits.ts";
 export * from "./messages.ts";
