@@ -12,10 +12,7 @@ import fs from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
-import { MANIFEST_FILE } from "@atoll/state/store/checkpoint-manifest";
-import { checkpointSegmentNumber } from "@atoll/state/store/checkpoint-records";
-import { LOG_MARK_FILE } from "@atoll/state/store/log-mark";
-import { logSegmentHeight } from "@atoll/state/store/log-records";
+import { isStateFile } from "@atoll/state/store/state-files";
 import { EnvironmentError } from "@atoll/types/errors";
 import { fileFailure, NodeStorage, TEMPORARY } from "./storage-node.ts";
 
@@ -270,9 +267,7 @@ function isSubnetFolder(name: string): boolean {
 }
 
 function isStoreFile(name: string): boolean {
-  const file = withoutTemporary(name);
-  if (file === LOG_MARK_FILE || file === MANIFEST_FILE) return true;
-  return logSegmentHeight(file) !== undefined || checkpointSegmentNumber(file) !== undefined;
+  return isStateFile(withoutTemporary(name));
 }
 
 function withoutTemporary(name: string): string {

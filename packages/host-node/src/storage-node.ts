@@ -135,6 +135,16 @@ export class NodeStorage implements StoragePort {
     this.#syncFolder();
   }
 
+  rename(name: string, to: string): void {
+    this.#check(name);
+    this.#check(to);
+    this.#forget(name);
+    this.#forget(to);
+    this.#try("rename", name, () => fs.renameSync(join(this.path, name), join(this.path, to)));
+    this.#isFolderDirty = true;
+    this.#syncFolder();
+  }
+
   /** Closes all descriptors. The storage can be used again; it opens what it needs. */
   close(): void {
     for (const name of [...this.#files.keys()]) this.#forget(name);

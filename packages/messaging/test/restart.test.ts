@@ -18,7 +18,7 @@ import {
   type Batch,
   type CanisterId,
   canisterIdFromIndex,
-  encodeState,
+  encodeCanonicalState,
   type IngressMessage,
   type Intervention,
   MANAGEMENT_CANISTER,
@@ -62,10 +62,10 @@ function recordsOf({ machine: { state, long } }: s.Machine): Record<string, unkn
   const records: Record<string, unknown> = {
     time: state.time,
     charges: state.charges,
-    queue: toHex(encodeState(state.managementQueue)),
-    randomness: toHex(encodeState(state.pendingRandomness)),
+    queue: toHex(encodeCanonicalState(state.managementQueue)),
+    randomness: toHex(encodeCanonicalState(state.pendingRandomness)),
     service: state.serviceReceived,
-    interventions: toHex(encodeState(state.interventions)),
+    interventions: toHex(encodeCanonicalState(state.interventions)),
     consumed: state.metrics,
     usage: state.usage.total,
     due: [...state.paymentsDue.keys()].sort().map((id) => `${id} ${state.paymentsDue.get(id)}`),
@@ -79,7 +79,7 @@ function recordsOf({ machine: { state, long } }: s.Machine): Record<string, unkn
       [...memory.pages()].map(([page, bytes]) => `${page} ${toHex(sha256(bytes))}`).join("\n"),
     );
     const { heap: _, stable: __, ...code } = execution ?? {};
-    const items = [...input].map((item) => toHex(sha256(encodeState(item))));
+    const items = [...input].map((item) => toHex(sha256(encodeCanonicalState(item))));
     records[id] = { plain: JSON.parse(JSON.stringify(plain, shown)), items, pages, code: JSON.stringify(code, shown) };
   }
   return records;

@@ -9,7 +9,7 @@ import {
   REWRITER_VERSION,
   type SliceLimits,
 } from "@atoll/embedder";
-import { FeeSchedule, LongExecutions } from "@atoll/execution";
+import { FeeSchedule, LongExecutions, measureUsage } from "@atoll/execution";
 import {
   describeWholeState,
   forkMachine,
@@ -24,6 +24,7 @@ import {
   ModuleStore,
   newSubnetState,
   type PageStore,
+  type StoredModule,
   type SubnetConfig,
 } from "@atoll/state";
 import {
@@ -37,6 +38,7 @@ import {
 } from "@atoll/types";
 import { StateOnDisk } from "#state-on-disk";
 import type { BatchRecorder } from "./recording.ts";
+import type { AgreedCheckpoints } from "./state-sync/agreed-checkpoints.ts";
 
 /** Some seconds of execution: as often a long start says how far it is. */
 const PROGRESS_INSTRUCTIONS = 10_000_000_000;
@@ -94,11 +96,13 @@ export class DurableState {
     if (storage !== undefined) {
       const { checkpointBatches } = options;
       const longest = Math.ceil(fees.limits.install / long.limits.slice);
-      this.#disk = new StateOnDisk(
-        state,
-        { longest, ...(checkpointBatches !== undefined && { checkpointBatches }) },
-        { storage, log, ...(crc32 && { crc32 }) },
-      );
+      const disk = {
+        longest,
+        ...(checkpointBatches !== undefined && { checkpointBatches }),
+        isAgreed: options.agreedCheckpoints === true,
+        prepare: (uploaded: Uint8Array) => preparedModule(uploaded, crypto),
+      };
+      this.#disk = new StateOnDisk(state, disk, { storage, log, sha256: crypto.sha256, ...(crc32 && { crc32 }) });
     }
     this.machine = {
       state,
@@ -113,8 +117,25 @@ export class DurableState {
     prepareAgain(modules, crypto);
   }
 
+  /** What the nodes of the subnet agree on and give each other; none where checkpoints are not agreed, or without a disk. */
+  get agreed(): AgreedCheckpoints | undefined {
+    return this.#disk?.agreed;
+  }
+
+  /**
+   * Takes over a state that was fetched. True: this object has nothing more to do, and a new one goes on from the disk.
+   * False: something is missing, or this state is as far already; nothing has changed.
+   */
+  installFetched(height: Height): boolean {
+    if (this.#disk === undefined || height <= this.machine.state.height) return false;
+    if (!this.#disk.installFetched(height)) return false;
+    this.machine.pool.clear();
+    return true;
+  }
+
   /** Executes the batches logged after the checkpoint and describes the state that this leads to. */
   async start(): Promise<RoundOutput> {
+    this.#disk?.agreed?.start();
     if (this.#disk !== undefined) await this.#catchUp(this.#disk);
     // What a fork has published already, whoever starts it has not seen.
     if (this.#isFork) return describeWholeState({ ...this.machine, tree: new CanonicalTree() });
@@ -137,6 +158,7 @@ export class DurableState {
       await this.machine.long.runSlice();
       const work = replayBatch(this.machine, batch);
       disk.count(batch, work);
+      if (batch.isCheckpoint === true && disk.agreed !== undefined) this.#checkpointAgain(disk);
       this.#options.recorder?.caughtUp?.(this.#options.config.subnetId, batch);
       instructions += work.instructions;
       if (instructions < told + PROGRESS_INSTRUCTIONS) continue;
@@ -144,6 +166,13 @@ export class DurableState {
       const text = `Executing again what came after the last checkpoint: batch ${batch.height} of ${disk.lastHeight}.`;
       this.#log.log("info", text);
     }
+  }
+
+  /** The process ended before it could be written, and the subnet wants its hash. */
+  #checkpointAgain(disk: StateOnDisk): void {
+    // As after a round whose output somebody takes: what canisters use is a part of their records.
+    measureUsage(this.machine);
+    disk.checkpoint(this.machine.state, { keepsLog: true });
   }
 
   /** Durable first, executed second. Waits for the slice of a long execution that comes between the two rounds. */
@@ -208,8 +237,12 @@ export class DurableState {
 function prepareAgain(modules: ModuleStore, crypto: Pick<CryptoPort, "sha256">): void {
   for (const module of [...modules.all()]) {
     if (describeModule(module).rewriterVersion === REWRITER_VERSION) continue;
-    const prepared = prepareModule(module.uploaded, crypto);
-    invariant(prepared.ok, `the installed module ${module.hash} is not accepted by this version`);
-    modules.replacePrepared(prepared.module.stored);
+    modules.replacePrepared(preparedModule(module.uploaded, crypto));
   }
+}
+
+function preparedModule(uploaded: Uint8Array, crypto: Pick<CryptoPort, "sha256">): StoredModule {
+  const prepared = prepareModule(uploaded, crypto);
+  invariant(prepared.ok, "an installed module is not accepted by this version");
+  return prepared.module.stored;
 }

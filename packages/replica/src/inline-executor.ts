@@ -10,8 +10,9 @@ import {
   QueryExecutor,
   type StateDelta,
 } from "@atoll/execution";
+import type { RoundOutput } from "@atoll/messaging";
 import { PageStore } from "@atoll/state";
-import { EnvironmentError, type Height } from "@atoll/types";
+import { EnvironmentError, type Height, invariant } from "@atoll/types";
 import { DurableState, type DurableStateOptions, type DurableStatePorts } from "./durable-state.ts";
 import type { ExecutedRound, Executor } from "./executor.ts";
 import type { BatchRecorder } from "./recording.ts";
@@ -19,14 +20,28 @@ import type { BatchRecorder } from "./recording.ts";
 /** `instances`: give the executors of a process one budget, so that its limits hold for all of them together. */
 export type InlineExecutorOptions = Omit<DurableStateOptions, "pages">;
 
+/** What queries run on. */
+interface Reader {
+  readonly pages: PageStore;
+  readonly queries: QueryExecutor;
+}
+
+/** What queries will see when they come to its height. */
+interface WaitingDelta {
+  readonly delta: StateDelta;
+  readonly reader: Reader;
+}
+
 export class InlineExecutor implements Executor {
-  readonly durable: DurableState;
-  readonly #options: InlineExecutorOptions;
+  durable: DurableState;
+  onStateHash: Executor["onStateHash"];
+  readonly #options: InlineExecutorOptions & Required<Pick<InlineExecutorOptions, "instances">>;
   readonly #ports: DurableStatePorts;
-  readonly #queries: QueryExecutor;
-  readonly #pages: PageStore;
+  #reader: Reader;
+  /** Of `durable`, and of what `#reader` shows too unless another state was installed lately. */
+  #pages: PageStore;
   readonly #isFork: boolean;
-  #waiting: readonly StateDelta[] = [];
+  #waiting: readonly WaitingDelta[] = [];
   #isStopped = false;
 
   /** With `parent`, one that goes on from the state that `parent` has now: see `fork`. */
@@ -38,17 +53,13 @@ export class InlineExecutor implements Executor {
     if (parent !== undefined) {
       this.#pages = parent.#pages.fork();
       this.durable = parent.durable.fork({ ...this.#options, pages: this.#pages });
-      this.#queries = parent.#queries.fork(this.#pages, instances);
-      this.#waiting = parent.#waiting;
+      this.#reader = { pages: this.#pages, queries: parent.#reader.queries.fork(this.#pages, instances) };
+      this.#waiting = parent.#waiting.map(({ delta }) => ({ delta, reader: this.#reader }));
       return;
     }
     this.#pages = new PageStore({ shared: false });
-    this.durable = new DurableState({ ...this.#options, pages: this.#pages }, ports);
-    this.#queries = new QueryExecutor(
-      newQueryState(options.config, options.rootKey, this.#pages),
-      new FeeSchedule(options.config),
-      instances,
-    );
+    this.durable = this.#openState();
+    this.#reader = this.#newReader();
   }
 
   /**
@@ -60,6 +71,7 @@ export class InlineExecutor implements Executor {
    */
   fork({ recorder }: { readonly recorder?: BatchRecorder } = {}): InlineExecutor {
     this.#mustRun();
+    invariant(this.#reader.pages === this.#pages, "an executor is forked when queries see its state");
     const { storage: _, ...ports } = this.#ports;
     const { recorder: __, ...options } = this.#options;
     return new InlineExecutor({ ...options, ...(recorder && { recorder }) }, ports, this);
@@ -69,47 +81,90 @@ export class InlineExecutor implements Executor {
     const whole = await this.durable.start();
     // Queries of a fork know the state already.
     if (this.#isFork) return withoutDelta(whole);
+    return this.#begin(whole, this.#reader);
+  }
+
+  #begin(whole: RoundOutput, reader: Reader): ExecutedRound {
     // From here on: nobody can have seen the pages that the replay replaced.
-    this.#pages.heights[0] = whole.height;
-    return this.#keepDelta(whole);
+    reader.pages.heights[0] = whole.height;
+    this.durable.agreed?.hashAll();
+    return this.#keepDelta(whole, reader);
   }
 
   async execute(batch: Parameters<Executor["execute"]>[0]): Promise<ExecutedRound> {
     this.#mustRun();
-    return this.#keepDelta(await this.durable.execute(batch));
+    const round = await this.durable.execute(batch);
+    // On this thread there is nothing to do beside: the hash of a checkpoint comes with its round.
+    this.durable.agreed?.hashAll();
+    return this.#keepDelta(round, this.#waiting.at(-1)?.reader ?? this.#reader);
   }
 
   advance(height: Height): void {
-    for (const delta of this.#waiting.filter((each) => each.height <= height)) this.#queries.apply(delta);
-    this.#waiting = this.#waiting.filter((each) => each.height > height);
-    this.#pages.heights[0] = height;
+    for (const { delta, reader } of this.#waiting.filter((each) => each.delta.height <= height)) {
+      if (reader !== this.#reader) this.#turnTo(reader);
+      reader.queries.apply(delta);
+    }
+    this.#waiting = this.#waiting.filter((each) => each.delta.height > height);
+    this.#reader.pages.heights[0] = height;
+  }
+
+  /** Queries see another state from now on, which has pages of its own. */
+  #turnTo(reader: Reader): void {
+    this.#reader.queries.close();
+    this.#reader.pages.release();
+    this.#reader = reader;
   }
 
   query: Executor["query"] = async (call) => {
     this.#mustRun();
-    return executeQuery(this.#queries, call);
+    return executeQuery(this.#reader.queries, call);
   };
 
   filter: Executor["filter"] = async (message) => {
     this.#mustRun();
-    return filterIngress(this.#queries, message);
+    return filterIngress(this.#reader.queries, message);
   };
 
-  takeQueryStats: Executor["takeQueryStats"] = async () => this.#queries.stats.take();
+  takeQueryStats: Executor["takeQueryStats"] = async () => this.#reader.queries.stats.take();
 
-  onStateHash: Executor["onStateHash"];
+  serveState: Executor["serveState"] = async (question) => this.durable.agreed?.serve(question);
 
-  serveState: Executor["serveState"] = async () => undefined;
+  fetchState: Executor["fetchState"] = async (step) => {
+    this.#mustRun();
+    const { agreed } = this.durable;
+    invariant(agreed !== undefined, "a state is fetched where checkpoints are agreed");
+    return agreed.fetch(step);
+  };
 
-  fetchState: Executor["fetchState"] = async () => NOTHING_TO_FETCH;
+  installState: Executor["installState"] = async (height) => {
+    this.#mustRun();
+    if (!this.durable.installFetched(height)) return undefined;
+    this.#pages = new PageStore({ shared: false });
+    this.durable = this.#openState();
+    return this.#begin(await this.durable.start(), this.#newReader());
+  };
 
-  installState: Executor["installState"] = async () => undefined;
+  /** What the storage holds, with the pages that `#pages` has. */
+  #openState(): DurableState {
+    const durable = new DurableState({ ...this.#options, pages: this.#pages }, this.#ports);
+    const { agreed } = durable;
+    if (agreed !== undefined) agreed.onStateHash = (height, hash) => this.onStateHash?.(height, hash);
+    return durable;
+  }
+
+  #newReader(): Reader {
+    const { config, rootKey, instances } = this.#options;
+    const state = newQueryState(config, rootKey, this.#pages);
+    return { pages: this.#pages, queries: new QueryExecutor(state, new FeeSchedule(config), instances) };
+  }
 
   async stop(): Promise<void> {
     if (this.#isStopped) return;
     this.durable.close();
-    this.#queries.close();
-    this.#pages.release();
+    for (const { pages, queries } of new Set([this.#reader, ...this.#waiting.map(({ reader }) => reader)])) {
+      queries.close();
+      pages.release();
+    }
     this.#isStopped = true;
   }
 
@@ -118,14 +173,12 @@ export class InlineExecutor implements Executor {
       throw new EnvironmentError("STOPPED", "The subnet was stopped, as when its network is closed: make a new one.");
   }
 
-  #keepDelta(round: Awaited<ReturnType<DurableState["start"]>>): ExecutedRound {
-    this.#waiting = [...this.#waiting, round.delta];
+  #keepDelta(round: RoundOutput, reader: Reader): ExecutedRound {
+    this.#waiting = [...this.#waiting, { delta: round.delta, reader }];
     return withoutDelta(round);
   }
 }
 
-const NOTHING_TO_FETCH = { questions: [], chunks: 0, of: 0, isComplete: false };
-
-function withoutDelta({ delta: _, ...round }: Awaited<ReturnType<DurableState["start"]>>): ExecutedRound {
+function withoutDelta({ delta: _, ...round }: RoundOutput): ExecutedRound {
   return round;
 }

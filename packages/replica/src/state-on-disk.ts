@@ -2,7 +2,15 @@
 // everything that anybody was ever shown can be derived again after a crash at any instruction: the last checkpoint,
 // and the rest of the log executed again.
 import type { RoundOutput } from "@atoll/messaging";
-import { BatchLog, CheckpointStore, Checkpoints, type SubnetState } from "@atoll/state";
+import {
+  BatchLog,
+  CheckpointStore,
+  Checkpoints,
+  FETCHED_KEY,
+  type Sha256,
+  type StoredModule,
+  type SubnetState,
+} from "@atoll/state";
 import {
   type Batch,
   decodeState,
@@ -12,6 +20,7 @@ import {
   type LogPort,
   type StoragePort,
 } from "@atoll/types";
+import { AgreedCheckpoints } from "./state-sync/agreed-checkpoints.ts";
 
 /**
  * A checkpoint is due after this much work since the last one, so that a start after a crash never repeats more than
@@ -37,6 +46,7 @@ const MISSING_CHECKPOINT =
 export interface DiskPorts {
   readonly storage: StoragePort;
   readonly log: LogPort;
+  readonly sha256: Sha256;
   readonly crc32?: (bytes: Uint8Array, seed?: number) => number;
 }
 
@@ -45,9 +55,15 @@ export interface DiskOptions {
   readonly checkpointBatches?: number;
   /** Batches that the longest of all executions takes. */
   readonly longest: number;
+  /** The nodes of the subnet agree on checkpoints: they are hashed, and given to others. */
+  readonly isAgreed?: boolean;
+  /** For modules of a checkpoint that came from other nodes. */
+  readonly prepare: (uploaded: Uint8Array) => StoredModule;
 }
 
 export class StateOnDisk {
+  /** Only where checkpoints are agreed. */
+  readonly agreed: AgreedCheckpoints | undefined;
   readonly #checkpoints: Checkpoints;
   readonly #batches: BatchLog;
   readonly #log: LogPort;
@@ -59,16 +75,33 @@ export class StateOnDisk {
   #logBytes = 0;
 
   /** Fills `state`, which is empty, with the last checkpoint; the first one is that of the empty state. */
-  constructor(state: SubnetState, options: DiskOptions, { storage, log, crc32 }: DiskPorts) {
+  constructor(state: SubnetState, options: DiskOptions, { storage, log, crc32, sha256 }: DiskPorts) {
     const checks = crc32 === undefined ? {} : { crc32 };
     this.#log = log;
     this.#checkpointBatches = options.checkpointBatches ?? CHECKPOINT_BATCHES;
     this.#longest = options.longest;
-    const store = CheckpointStore.open(storage, checks);
-    this.#checkpoints = new Checkpoints(store);
-    this.#batches = BatchLog.open(storage, { ...checks, checkpoint: store.height });
+    const { isAgreed = false, prepare } = options;
+    const store = CheckpointStore.open(storage, { ...checks, keepsPrevious: isAgreed });
+    this.#checkpoints = new Checkpoints(store, prepare);
+    const isFetched = store.hasKey(FETCHED_KEY);
+    this.#batches = BatchLog.open(storage, { ...checks, checkpoint: isFetched ? undefined : store.height });
+    if (isFetched) this.#followFetched(store.height ?? 0);
     if (this.#checkpoints.height === undefined) this.#begin(state);
     else this.#checkpoints.load(state);
+    if (isAgreed) this.agreed = new AgreedCheckpoints(store, { storage, sha256, log });
+  }
+
+  /** The process may have ended between the commit of a fetched checkpoint and the new beginning of the log. */
+  #followFetched(height: Height): void {
+    const { firstHeight = height + 2, nextHeight = 0 } = this.#batches;
+    if (firstHeight > height + 1 || nextHeight < height + 1) this.#batches.restartAt(height + 1);
+  }
+
+  /** Takes over the state that was fetched. False: something is missing; true: only a new start can go on from here. */
+  installFetched(height: Height): boolean {
+    if (this.agreed?.install(height) !== true) return false;
+    this.#batches.restartAt(height + 1);
+    return true;
   }
 
   /** The log first: from the first checkpoint on, a log that is not there is a log that was lost. */
@@ -134,10 +167,13 @@ export class StateOnDisk {
     );
   }
 
-  checkpoint(state: SubnetState): void {
+  /** `keepsLog`: the batches that led here are being read. */
+  checkpoint(state: SubnetState, { keepsLog = false } = {}): void {
+    this.agreed?.hashAll();
     try {
       this.#checkpoints.save(state);
-      this.#batches.dropBefore(state.height + 1);
+      this.agreed?.committed();
+      if (!keepsLog) this.#batches.dropBefore(state.height + 1);
       this.#checkpoints.compact();
     } catch (error) {
       if (!(error instanceof EnvironmentError)) throw error;

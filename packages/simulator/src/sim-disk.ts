@@ -60,6 +60,12 @@ export class SimDisk {
           this.#storage.remove(path(file));
           this.#forgetDamage(path(file), 0);
         }),
+      rename: (file, to) =>
+        this.#guard(() => {
+          this.#storage.rename(path(file), path(to));
+          this.#forgetDamage(path(to), 0);
+          this.#damages = this.#damages.map((each) => (each.name === path(file) ? { ...each, name: path(to) } : each));
+        }),
     };
   }
 

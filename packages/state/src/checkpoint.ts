@@ -1,9 +1,11 @@
 // A state on disk and back: which record holds which part. A checkpoint writes what changed since the last one and
-// nothing else: changed canisters, changed pages, changed buckets of the ingress history, new modules.
+// nothing else: changed canisters, changed pages, changed buckets of the ingress history, new modules. Records of equal
+// states are equal to the byte, as nodes compare them by hash (manifest/); what only this program needs is apart.
 // Restart = load the last checkpoint, then execute the logged batches that came after it.
 import {
   type CanisterId,
   decodeState,
+  encodeCanonicalState,
   encodeState,
   InvariantViolation,
   invariant,
@@ -28,6 +30,7 @@ import type { OutcallContext } from "./open-outcalls.ts";
 import type { PageSet } from "./page-set.ts";
 import type { Slot } from "./page-store.ts";
 import { PagedMemory } from "./paged-memory.ts";
+import { FETCHED_KEY, PREPARED } from "./store/checkpoint-records.ts";
 import type { CheckpointStore } from "./store/checkpoint-store.ts";
 import { type StreamRecord, streamOf, streamRecord } from "./stream.ts";
 import { indexCanister, type PendingRandomness, type SubnetState, type WaitingManagementCall } from "./subnet-state.ts";
@@ -69,6 +72,7 @@ interface OpenChanges {
 
 export class Checkpoints {
   readonly #store: CheckpointStore;
+  readonly #prepare: ((uploaded: Uint8Array) => StoredModule) | undefined;
   readonly #saved = new Map<CanisterId, SavedCanister>();
   /** Outcalls that the store holds. */
   #savedOutcalls: ReadonlySet<number> = new Set();
@@ -76,8 +80,10 @@ export class Checkpoints {
   /** While loading: where pages are that more than one memory has, by place on the disk. */
   readonly #slots = new Map<number, Slot>();
 
-  constructor(store: CheckpointStore) {
+  /** `prepare`: for modules of a checkpoint that came from other nodes. */
+  constructor(store: CheckpointStore, prepare?: (uploaded: Uint8Array) => StoredModule) {
     this.#store = store;
+    this.#prepare = prepare;
   }
 
   /** Height of the last checkpoint, undefined before the first. */
@@ -101,12 +107,12 @@ export class Checkpoints {
       }
       for (const [bucket, records] of this.#open.buckets) {
         if (records.length === 0) store.delete(`ingress/${bucket}`);
-        else store.put(`ingress/${bucket}`, encodeState(records));
+        else store.put(`ingress/${bucket}`, encodeCanonicalState(records.sort(byRequestId)));
       }
       saveOutcalls(store, state, this.#savedOutcalls);
       for (const id of [...state.streamsChangedSinceCheckpoint].sort()) {
         const stream = state.streams.get(id);
-        if (stream !== undefined) store.put(`stream/${id}`, encodeState(streamRecord(stream)));
+        if (stream !== undefined) store.put(`stream/${id}`, encodeCanonicalState(streamRecord(stream)));
       }
       const meta: MetaRecord = {
         time: state.time,
@@ -125,7 +131,8 @@ export class Checkpoints {
         metrics: state.metrics,
         topology: state.topology,
       };
-      store.commit(state.height, encodeState(meta));
+      store.delete(FETCHED_KEY);
+      store.commit(state.height, encodeCanonicalState(meta));
     } catch (error) {
       store.abort();
       throw error;
@@ -237,7 +244,7 @@ export class Checkpoints {
     for (const memory of memories) {
       this.#saveMemory(memory, saved.memories.includes(memory.id) || cloned.has(memory.id));
     }
-    store.put(`canister/${id}`, encodeState(recordOf(canister)));
+    store.put(`canister/${id}`, encodeCanonicalState(recordOf(canister)));
     return { memories: memories.map((memory) => memory.id), chunks: [...chunks.keys()] };
   }
 
@@ -268,13 +275,28 @@ export class Checkpoints {
     });
     state.canisters.set(canister.id, canister);
     const { execution } = canister;
-    if (execution !== undefined) loadModule(this.#store, state, execution.moduleHash, canister.id);
+    if (execution !== undefined) this.#loadModule(state, execution.moduleHash, canister.id);
     for (const { id, module } of canister.snapshots.values()) {
-      if (module.kind === "stored") loadModule(this.#store, state, module.hash, id);
+      if (module.kind === "stored") this.#loadModule(state, module.hash, id);
     }
     indexCanister(state, canister);
     const memories = memoriesOf(canister).map((memory) => memory.id);
     this.#saved.set(canister.id, { memories, chunks: [...allChunks(canister).keys()] });
+  }
+
+  #loadModule(state: SubnetState, hash: string, user: string): void {
+    state.modules.use(state.modules.get(hash) ?? this.#storedModule(hash), user);
+  }
+
+  #storedModule(hash: string): StoredModule {
+    const uploaded = bytesOf(this.#store, `module/${hash}`);
+    if (this.#store.hasKey(`${PREPARED}${hash}`)) {
+      return { hash, uploaded, ...read<PreparedRecord>(this.#store, `${PREPARED}${hash}`) };
+    }
+    invariant(this.#prepare !== undefined, `the checkpoint has not what the program needs of the module ${hash}`);
+    // Other nodes tell what was uploaded; what the program makes of it is kept from the next checkpoint on.
+    this.#open.modules.add(hash);
+    return this.#prepare(uploaded);
   }
 
   #loadMemory(state: SubnetState, record: MemoryRecord): PagedMemory {
@@ -311,21 +333,31 @@ function noChanges(): OpenChanges {
   return { modules: new Set(), buckets: new Map(), pages: new Map() };
 }
 
+/** Local: what the program has made of a module, for itself. */
+interface PreparedRecord extends Omit<StoredModule, "hash" | "uploaded"> {}
+
 function saveModule(store: CheckpointStore, hash: string, module: StoredModule | undefined): void {
-  if (module === undefined) store.delete(`module/${hash}`);
-  else store.put(`module/${hash}`, encodeState(module));
+  if (module === undefined) {
+    store.delete(`module/${hash}`);
+    store.delete(`${PREPARED}${hash}`);
+    return;
+  }
+  const { prepared, description, summary } = module;
+  const record: PreparedRecord = { prepared, description, summary };
+  store.put(`module/${hash}`, module.uploaded);
+  store.put(`${PREPARED}${hash}`, encodeState(record));
+}
+
+function byRequestId([one]: [RequestId, IngressRecord], [other]: [RequestId, IngressRecord]): number {
+  return one < other ? -1 : 1;
 }
 
 /** An outcall never changes: it is written once, and deleted when it has ended. */
 function saveOutcalls(store: CheckpointStore, { outcalls }: SubnetState, saved: ReadonlySet<number>): void {
   for (const outcall of saved) if (outcalls.get(outcall) === undefined) store.delete(`outcall/${outcall}`);
   for (const outcall of outcalls.numbers()) {
-    if (!saved.has(outcall)) store.put(`outcall/${outcall}`, encodeState(outcalls.get(outcall)));
+    if (!saved.has(outcall)) store.put(`outcall/${outcall}`, encodeCanonicalState(outcalls.get(outcall)));
   }
-}
-
-function loadModule(store: CheckpointStore, state: SubnetState, hash: string, user: string): void {
-  state.modules.use(state.modules.get(hash) ?? read<StoredModule>(store, `module/${hash}`), user);
 }
 
 function bytesOf(store: CheckpointStore, key: string): Uint8Array {

@@ -34,6 +34,8 @@ export interface StoragePort {
   /** Cuts the file to `size` bytes. */
   truncate(name: string, size: number): void;
   remove(name: string): void;
+  /** Gives a file another name, durably and at once; a file that had that name is gone. */
+  rename(name: string, to: string): void;
 }
 
 /** The signature algorithms of the request format (specification, "Signature algorithms"). */

@@ -17,9 +17,29 @@ const MAX_DEPTH = 256;
  */
 export function encodeState(value: unknown): Uint8Array {
   const writer = new CborWriter();
-  write(writer, value, MAX_DEPTH);
+  write(writer, value, MAX_DEPTH, fieldsAsTheyAre);
   return writer.take();
 }
+
+/**
+ * As `encodeState`, but with the fields of objects in the order of their names, whatever order they were made in. The
+ * order of lists, Maps and Sets is a part of the value. For what nodes compare by its hash.
+ */
+export function encodeCanonicalState(value: unknown): Uint8Array {
+  const writer = new CborWriter();
+  write(writer, value, MAX_DEPTH, fieldsInOrder);
+  return writer.take();
+}
+
+type Fields = (value: object) => [string, unknown][];
+
+const fieldsAsTheyAre: Fields = (value) => Object.entries(value);
+
+const fieldsInOrder: Fields = (value) => {
+  return Object.keys(value)
+    .sort()
+    .map((name) => [name, (value as Record<string, unknown>)[name]]);
+};
 
 /** Decodes what `encodeState` made. Throws CborError when the bytes are damaged. Arrays and objects are fresh. */
 export function decodeState(bytes: Uint8Array): unknown {
@@ -29,7 +49,7 @@ export function decodeState(bytes: Uint8Array): unknown {
   return value;
 }
 
-function write(writer: CborWriter, value: unknown, depth: number): void {
+function write(writer: CborWriter, value: unknown, depth: number, fieldsOf: Fields): void {
   if (typeof value === "string") {
     if (!value.isWellFormed()) throw new InvariantViolation("state holds text with a lone surrogate");
     writer.text(value);
@@ -41,40 +61,40 @@ function write(writer: CborWriter, value: unknown, depth: number): void {
   else if (value === undefined) writer.byte(0xf7);
   else if (value === null) writer.byte(0xf6);
   else if (value instanceof Uint8Array) writer.bytes(value);
-  else if (typeof value === "object") writeContainer(writer, value, depth - 1);
+  else if (typeof value === "object") writeContainer(writer, value, depth - 1, fieldsOf);
   else throw new InvariantViolation(`state holds a ${typeof value}`);
 }
 
-function writeContainer(writer: CborWriter, value: object, depth: number): void {
+function writeContainer(writer: CborWriter, value: object, depth: number, fieldsOf: Fields): void {
   if (depth < 0) throw new InvariantViolation("state is nested too deeply");
   if (Array.isArray(value)) {
     writer.head(MAJOR.array, value.length);
-    for (const item of value) write(writer, item, depth);
+    for (const item of value) write(writer, item, depth, fieldsOf);
   } else if (value instanceof Map) {
     writer.head(MAJOR.tag, TAG_MAP);
     writer.head(MAJOR.map, value.size);
     for (const [key, item] of value) {
-      write(writer, key, depth);
-      write(writer, item, depth);
+      write(writer, key, depth, fieldsOf);
+      write(writer, item, depth, fieldsOf);
     }
   } else if (value instanceof Set) {
     writer.head(MAJOR.tag, TAG_SET);
     writer.head(MAJOR.array, value.size);
-    for (const item of value) write(writer, item, depth);
-  } else writeObject(writer, value, depth);
+    for (const item of value) write(writer, item, depth, fieldsOf);
+  } else writeObject(writer, value, depth, fieldsOf);
 }
 
-function writeObject(writer: CborWriter, value: object, depth: number): void {
+function writeObject(writer: CborWriter, value: object, depth: number, fieldsOf: Fields): void {
   const prototype = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) {
     throw new InvariantViolation(`state holds an instance of ${value.constructor?.name ?? "a class"}`);
   }
-  const fields = Object.entries(value);
+  const fields = fieldsOf(value);
   writer.head(MAJOR.map, fields.length);
   for (const [name, item] of fields) {
     if (!name.isWellFormed()) throw new InvariantViolation("state holds a field name with a lone surrogate");
     writer.text(name);
-    write(writer, item, depth);
+    write(writer, item, depth, fieldsOf);
   }
 }
 

@@ -2,7 +2,7 @@
 // wait in their port until the main thread says that their height is certified; so a query and the data certificate
 // that came with it belong to the same state.
 import { flushCompileCache } from "node:module";
-import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { InstanceBudget } from "@atoll/embedder";
 import { executeQuery, FeeSchedule, filterIngress, newQueryState, QueryExecutor } from "@atoll/execution";
 import { type Height, invariant } from "@atoll/types";
@@ -10,9 +10,9 @@ import type { FromQuery, QueryThreadData, ReaderData, ToQuery, ToReader } from "
 
 /** The state of one subnet as queries see it. */
 interface Reader {
-  readonly pages: { slabs: Uint8Array[]; heights: Int32Array };
-  readonly queries: QueryExecutor;
-  readonly deltas: MessagePort;
+  readonly data: ReaderData;
+  pages: { slabs: Uint8Array[]; heights: Int32Array };
+  queries: QueryExecutor;
 }
 
 const main = parentPort;
@@ -57,24 +57,28 @@ function serve(message: ToQuery): FromQuery | undefined {
   }
 }
 
-function openReader({ config, rootKey, deltas }: ReaderData): Reader {
-  const pages: Reader["pages"] = { slabs: [], heights: new Int32Array(1) };
+function openReader(data: ReaderData, heights: Int32Array = new Int32Array(1)): Reader {
+  const { config, rootKey } = data;
+  const pages: Reader["pages"] = { slabs: [], heights };
   const queries = new QueryExecutor(newQueryState(config, rootKey, pages), new FeeSchedule(config), { budget });
-  return { pages, queries, deltas };
+  return { data, pages, queries };
 }
 
 /** Applies all deltas up to `height`; they were posted before the main thread heard of the round. */
-function advance({ pages, queries, deltas }: Reader, height: Height): void {
-  while (queries.state.height < height) {
-    const received = receiveMessageOnPort(deltas) as { message: ToReader } | undefined;
+function advance(reader: Reader, height: Height): void {
+  while (reader.queries.state.height < height) {
+    const received = receiveMessageOnPort(reader.data.deltas) as { message: ToReader } | undefined;
     if (received === undefined) continue;
     const { message } = received;
-    if (message.kind === "slab") pages.slabs.push(message.slab);
-    else if (message.kind === "heights") pages.heights = message.heights;
-    else {
-      queries.apply(message.delta);
-      if (queries.state.height >= height) break;
-    }
+    if (message.kind === "slab") reader.pages.slabs.push(message.slab);
+    else if (message.kind === "heights") beginAnew(reader, message.heights);
+    else reader.queries.apply(message.delta);
   }
-  Atomics.store(pages.heights, READER, height);
+  Atomics.store(reader.pages.heights, READER, height);
+}
+
+/** Another state takes the place of the one that was there, with pages of its own. */
+function beginAnew(reader: Reader, heights: Int32Array): void {
+  reader.queries.close();
+  Object.assign(reader, openReader(reader.data, heights));
 }

@@ -2,7 +2,7 @@
 // on the one that answers those of all subnets.
 import { MessageChannel, type Worker } from "node:worker_threads";
 import type { InstanceLimits } from "@atoll/embedder";
-import type { ExecutedRound, Executor } from "@atoll/replica";
+import type { ExecutedRound, Executor, StateFetchReply } from "@atoll/replica";
 import type { SubnetConfig } from "@atoll/state";
 import { EnvironmentError, type LogPort } from "@atoll/types";
 import type { QueryThread } from "./query-calls.ts";
@@ -18,6 +18,8 @@ export interface ThreadExecutorOptions {
   readonly subnetCount: number;
   /** See DurableStateOptions. */
   readonly checkpointBatches: number | undefined;
+  /** See DurableStateOptions. */
+  readonly agreedCheckpoints?: boolean;
   readonly log: LogPort;
   readonly queries: QueryThread;
   /** A thread ended by itself: nothing can be done but to end the process. */
@@ -28,23 +30,25 @@ export function createThreadExecutor(options: ThreadExecutorOptions): Executor {
   const { port1, port2 } = new MessageChannel();
   const { config, rootKey, storagePath, recording, checkpointBatches, onCrash } = options;
   const instances = instanceLimits(options.subnetCount);
-  const own = { config, rootKey, storagePath, recording, checkpointBatches };
+  const { agreedCheckpoints = false } = options;
+  const own = { config, rootKey, storagePath, recording, checkpointBatches, agreedCheckpoints };
   const data: ExecutionThreadData = { ...own, instances, deltas: port1 };
   const execution = startThread("execution-thread.ts", { data, transfer: [port1], onCrash });
-  const rounds = roundCalls(execution, options.log);
-  return {
-    start: () => rounds({ kind: "start" }) as Promise<ExecutedRound>,
-    execute: (batch) => rounds({ kind: "execute", batch }) as Promise<ExecutedRound>,
+  const ask = stateCalls(execution, options.log, (height, hash) => executor.onStateHash?.(height, hash));
+  const executor: Executor = {
+    start: () => ask({ kind: "start" }) as Promise<ExecutedRound>,
+    execute: (batch) => ask({ kind: "execute", batch }) as Promise<ExecutedRound>,
     ...options.queries.open({ config, rootKey, deltas: port2 }),
     onStateHash: undefined,
-    serveState: async () => undefined,
-    fetchState: async () => ({ questions: [], chunks: 0, of: 0, isComplete: false }),
-    installState: async () => undefined,
+    serveState: (question) => ask({ kind: "serve-state", question }) as Promise<Uint8Array | undefined>,
+    fetchState: (step) => ask({ kind: "fetch-state", step }) as Promise<StateFetchReply>,
+    installState: (height) => ask({ kind: "install-state", height }) as Promise<ExecutedRound | undefined>,
     async stop() {
-      await rounds({ kind: "stop" });
+      await ask({ kind: "stop" });
       await execution.terminate();
     },
   };
+  return executor;
 }
 
 /** Live instances reserve address space, of which a process has enough for twice so many; queries have the other half. */
@@ -58,16 +62,32 @@ function instanceLimits(subnetCount: number): InstanceLimits {
   return { maxBytes, maxInstances: Math.floor(MAX_INSTANCES / Math.max(SHARES, subnetCount)) };
 }
 
-/** One call at a time, answered in order. */
-function roundCalls(thread: Worker, log: LogPort): (message: ToExecution) => Promise<ExecutedRound | undefined> {
-  const waiting: { resolve(round: ExecutedRound | undefined): void; reject(error: Error): void }[] = [];
+type Answer = ExecutedRound | StateFetchReply | Uint8Array | undefined;
+
+/** Calls are answered in order. */
+function stateCalls(
+  thread: Worker,
+  log: LogPort,
+  onStateHash: NonNullable<Executor["onStateHash"]>,
+): (message: ToExecution) => Promise<Answer> {
+  const waiting: { resolve(answer: Answer): void; reject(error: Error): void }[] = [];
   thread.on("message", (message: FromExecution) => {
     switch (message.kind) {
       case "log":
         log.log(message.level, message.message);
         break;
       case "round":
+      case "state-installed":
         waiting.shift()?.resolve(message.round);
+        break;
+      case "state-served":
+        waiting.shift()?.resolve(message.answer);
+        break;
+      case "state-fetched":
+        waiting.shift()?.resolve(message.reply);
+        break;
+      case "state-hash":
+        onStateHash(message.height, message.hash);
         break;
       case "stopped":
         waiting.shift()?.resolve(undefined);

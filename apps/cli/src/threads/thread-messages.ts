@@ -5,7 +5,7 @@
 import type { MessagePort } from "node:worker_threads";
 import type { InstanceLimits } from "@atoll/embedder";
 import type { QueryCall, QueryOutcome, StateDelta } from "@atoll/execution";
-import type { ExecutedRound } from "@atoll/replica";
+import type { ExecutedRound, StateFetchReply, StateFetchStep } from "@atoll/replica";
 import type { SubnetConfig } from "@atoll/state";
 import type { Batch, CanisterQueryStats, Height, IngressMessage, LogLevel, UserError } from "@atoll/types";
 
@@ -17,6 +17,8 @@ export interface ExecutionThreadData {
   /** Where the subnet is recorded, if it is. */
   readonly recording: { readonly folder: string; readonly file: string } | undefined;
   readonly checkpointBatches: number | undefined;
+  /** See DurableStateOptions. */
+  readonly agreedCheckpoints: boolean;
   readonly instances: InstanceLimits;
   /** Deltas and page slabs for the query thread. */
   readonly deltas: MessagePort;
@@ -37,15 +39,24 @@ export interface ReaderData {
 export type ToExecution =
   | { readonly kind: "start" }
   | { readonly kind: "execute"; readonly batch: Batch }
+  | { readonly kind: "serve-state"; readonly question: Uint8Array }
+  | { readonly kind: "fetch-state"; readonly step: StateFetchStep }
+  | { readonly kind: "install-state"; readonly height: Height }
   | { readonly kind: "stop" };
 
 export type FromExecution =
   | { readonly kind: "round"; readonly round: ExecutedRound }
+  | { readonly kind: "state-served"; readonly answer: Uint8Array | undefined }
+  | { readonly kind: "state-fetched"; readonly reply: StateFetchReply }
+  /** None: something of the state is missing. */
+  | { readonly kind: "state-installed"; readonly round: ExecutedRound | undefined }
+  /** No answer to anything. */
+  | { readonly kind: "state-hash"; readonly height: Height; readonly hash: Uint8Array }
   | { readonly kind: "stopped" }
   | { readonly kind: "log"; readonly level: LogLevel; readonly message: string }
   | { readonly kind: "failed"; readonly code: string; readonly message: string };
 
-/** On the deltas port. `heights` comes once, before everything else. */
+/** On the deltas port. `heights` comes before everything else; when it comes again, everything begins anew. */
 export type ToReader =
   | { readonly kind: "heights"; readonly heights: Int32Array }
   | { readonly kind: "slab"; readonly slab: Uint8Array }

@@ -14,6 +14,8 @@ import { type Crc32, viewOf } from "./integrity.ts";
 
 export const CHECKPOINT_SEGMENT_LETTERS = "ATOLLSTA";
 export const PAGE_BYTES = 4096;
+/** Pages whose bytes nodes compare together: 1 MiB of a memory. */
+export const REGION_PAGES = 256;
 export const ENTRY_HEADER_BYTES = 16;
 export const PAGE_RECORD_BYTES = ENTRY_HEADER_BYTES + PAGE_BYTES;
 export const MAX_NAME_BYTES = 0xffff;
@@ -95,6 +97,16 @@ export function isZeroPage(bytes: Uint8Array): boolean {
   const words = new Int32Array(bytes.buffer, bytes.byteOffset, PAGE_BYTES / 4);
   for (let i = 0; i < words.length; i++) if (words[i] !== 0) return false;
   return true;
+}
+
+/** Keys of records that are this node's own matter: they are in no manifest, and no other node gets them. */
+const LOCAL = "local/";
+export const PREPARED = `${LOCAL}prepared/`;
+/** There while the checkpoint is one that came from other nodes: the batch log did not lead to it. */
+export const FETCHED_KEY = `${LOCAL}fetched`;
+
+export function isLocalKey(key: string): boolean {
+  return key.startsWith(LOCAL);
 }
 
 const OFFSET_SPAN = 2 ** 31;

@@ -26,7 +26,8 @@ import {
   readEntryHeader,
   segmentOf,
 } from "./checkpoint-records.ts";
-import { CheckpointTransaction } from "./checkpoint-transaction.ts";
+import { CheckpointTransaction, type Touched } from "./checkpoint-transaction.ts";
+import { CheckpointView } from "./checkpoint-view.ts";
 import { type Crc32, corrupt, portableCrc32, SEGMENT_HEADER_BYTES, viewOf } from "./integrity.ts";
 import { readPageRecords, readRecord, scanSegment } from "./segment-reader.ts";
 import { SegmentWriter } from "./segment-writer.ts";
@@ -37,6 +38,11 @@ export interface CheckpointStoreOptions {
   readonly segmentBytes?: number;
   /** Size of the write buffer. Default 4 MiB. */
   readonly bufferBytes?: number;
+  /**
+   * The checkpoint before the last one stays readable (`previous`), for other nodes that need it. Its records stay on the
+   * disk until then. It does not outlast the process.
+   */
+  readonly keepsPrevious?: boolean;
 }
 
 const DECODER = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -47,7 +53,12 @@ export class CheckpointStore {
   readonly #crc: Crc32;
   readonly #writer: SegmentWriter;
   readonly #index: CheckpointIndex;
+  readonly #keepsPrevious: boolean;
   #manifest: Manifest;
+  #touched: Touched | undefined;
+  #previous: CheckpointView | undefined;
+  /** Segments that compaction emptied, and that `#previous` may still read. */
+  #emptied: number[] = [];
   #transaction: CheckpointTransaction | undefined;
   /** The segments may hold more than what is committed, and could not be cut back yet. */
   #isUndoNeeded = false;
@@ -90,6 +101,7 @@ export class CheckpointStore {
     this.#crc = options.crc32 ?? portableCrc32;
     this.#manifest = manifest;
     this.#index = index;
+    this.#keepsPrevious = options.keepsPrevious === true;
     const segmentBytes = options.segmentBytes ?? 64 * 1024 * 1024;
     this.#writer = new SegmentWriter(storage, this.#crc, segmentBytes, options.bufferBytes ?? 4 * 1024 * 1024);
   }
@@ -122,6 +134,37 @@ export class CheckpointStore {
     if (entry === undefined) return undefined;
     const record = readRecord(this.#storage, entry.place, entry.size, this.#crc);
     return record.subarray(ENTRY_HEADER_BYTES + readEntryHeader(viewOf(record), 0).a);
+  }
+
+  hasKey(key: string): boolean {
+    return this.#index.keys.has(key);
+  }
+
+  /** The last commit, as nodes compare it. Undefined before the first. Not to be used after the next one. */
+  view(): CheckpointView | undefined {
+    const { height, meta } = this.#manifest;
+    if (height === undefined) return undefined;
+    const { keys } = this.#index;
+    return new CheckpointView(this.#storage, this.#crc, {
+      height,
+      meta,
+      entry: (key) => keys.get(key),
+      pages: (memory) => this.#index.memory(memory)?.pages,
+      keys: () => keys.keys(),
+      memories: () => this.#index.memoryNames(),
+    });
+  }
+
+  /** The commit before the last one, with `keepsPrevious`: what it had at each key and memory can be asked for. */
+  previous(): CheckpointView | undefined {
+    return this.#previous;
+  }
+
+  /** What the last commit of this process changed, once. */
+  takeTouched(): Touched | undefined {
+    const touched = this.#touched;
+    this.#touched = undefined;
+    return touched;
   }
 
   /** The committed keys that start with `prefix`, sorted by UTF-16 code units. */
@@ -288,11 +331,25 @@ export class CheckpointStore {
     } catch (error) {
       this.#afterFailedReplace(error);
     }
+    const touched = removed === undefined ? this.#transaction?.touched(this.height) : undefined;
+    if (touched !== undefined) this.#turn(touched);
     this.#manifest = manifest;
     this.#transaction?.apply();
     this.#transaction = undefined;
     this.#isUndoNeeded = false;
-    if (removed !== undefined) this.#removeSegment(removed.number);
+    if (removed === undefined) return;
+    if (this.#previous === undefined) this.#removeSegment(removed.number);
+    else this.#emptied.push(removed.number);
+  }
+
+  /** What is the last commit becomes the one before. */
+  #turn(touched: Touched): void {
+    this.#touched = touched;
+    if (!this.#keepsPrevious) return;
+    // What they hold was moved before this commit began: only the one that is given up now could miss it.
+    for (const number of this.#emptied) this.#removeSegment(number);
+    this.#emptied = [];
+    this.#previous = previousView(this.view(), touched, this.#index);
   }
 
   /** Cutting the segments back is right only if the old manifest is the one on the disk. */
@@ -341,6 +398,22 @@ export class CheckpointStore {
       if (!(error instanceof EnvironmentError)) throw error;
     }
   }
+}
+
+/** `view`, which reads from the index, once the index has moved on: what is touched is as it was. */
+function previousView(
+  view: CheckpointView | undefined,
+  { keys, memories }: Touched,
+  index: CheckpointIndex,
+): CheckpointView | undefined {
+  const entries = new Map([...keys].map((key) => [key, index.keys.get(key)]));
+  const pages = new Map([...memories.keys()].map((memory) => [memory, index.memory(memory)?.pages.copy()]));
+  return view?.with({
+    entry: (key) => (entries.has(key) ? entries.get(key) : index.keys.get(key)),
+    pages: (memory) => (pages.has(memory) ? pages.get(memory) : index.memory(memory)?.pages),
+    keys: () => [],
+    memories: () => [],
+  });
 }
 
 function scanAll(storage: StoragePort, segments: readonly CommittedSegment[], crc: Crc32): CheckpointIndex {

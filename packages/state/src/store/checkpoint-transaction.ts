@@ -1,6 +1,7 @@
 // One transaction of the checkpoint store: writes records as they come and remembers what the index has to take in
 // once they are committed. Reads do not see it until then.
 import { invariant } from "@atoll/types/errors";
+import type { Height } from "@atoll/types/units";
 import type { CheckpointIndex } from "./checkpoint-index.ts";
 import {
   ENTRY_HEADER_BYTES,
@@ -10,10 +11,27 @@ import {
   MAX_PAGE_INDEX,
   MAX_VALUE_BYTES,
   PAGE_BYTES,
+  REGION_PAGES,
 } from "./checkpoint-records.ts";
 import type { SegmentWriter } from "./segment-writer.ts";
 
 const ENCODER = new TextEncoder();
+
+/** A memory that a commit changed. */
+export interface TouchedMemory {
+  /** The memory that it was the same as before, but for the regions: mostly itself; undefined: it is new, or gone. */
+  readonly base: string | undefined;
+  /** Numbers of stretches of 256 pages that were written. */
+  readonly regions: Set<number>;
+}
+
+/** What one commit may have changed. */
+export interface Touched {
+  /** Height of the commit before. */
+  readonly since: Height | undefined;
+  readonly keys: ReadonlySet<string>;
+  readonly memories: ReadonlyMap<string, TouchedMemory>;
+}
 
 export class CheckpointTransaction {
   readonly #writer: SegmentWriter;
@@ -23,6 +41,8 @@ export class CheckpointTransaction {
   readonly #pages: number[] = [];
   readonly #putKeys = new Set<string>();
   readonly #numbers = new Map<string, number | undefined>();
+  readonly #touchedKeys = new Set<string>();
+  readonly #touchedMemories = new Map<string, TouchedMemory>();
   #nextMemory: number;
 
   constructor(writer: SegmentWriter, index: CheckpointIndex) {
@@ -37,12 +57,14 @@ export class CheckpointTransaction {
     const place = this.#writer.named(EntryKind.PUT, name, value.length, value);
     const size = ENTRY_HEADER_BYTES + name.length + value.length;
     this.#putKeys.add(key);
+    this.#touchedKeys.add(key);
     this.#steps.push((index) => index.putKey(key, { place, size }));
   }
 
   delete(key: string): void {
     if (!this.#index.keys.has(key) && !this.#putKeys.has(key)) return;
     this.#writer.named(EntryKind.DELETE, nameBytes(key), 0);
+    this.#touchedKeys.add(key);
     this.#steps.push((index) => index.deleteKey(key));
   }
 
@@ -50,6 +72,7 @@ export class CheckpointTransaction {
     invariant(bytes.length === PAGE_BYTES, "a page has 4,096 bytes");
     invariant(Number.isInteger(index) && index >= 0 && index <= MAX_PAGE_INDEX, "a page index is below 2^32 - 1");
     const number = this.#numberOf(memory) ?? this.#nameMemory(memory);
+    this.#touched(memory).regions.add(Math.floor(index / REGION_PAGES));
     const isZero = isZeroPage(bytes);
     const place = this.#writer.page(number, index, bytes, isZero);
     this.#pages.push(number, index, isZero ? -place : place);
@@ -59,6 +82,7 @@ export class CheckpointTransaction {
   cloneMemory(memory: string, source: string): void {
     const from = this.#index.memory(source)?.number;
     invariant(from !== undefined && this.#numberOf(memory) === undefined, "a clone is a new memory of a committed one");
+    this.#touchedMemories.set(memory, { base: source, regions: new Set() });
     const number = this.#nameMemory(memory);
     this.#writer.clone(number, from);
     this.#steps.push((index) => index.cloneMemory(number, from));
@@ -67,6 +91,7 @@ export class CheckpointTransaction {
   dropMemory(memory: string): void {
     const number = this.#numberOf(memory);
     if (number === undefined) return;
+    this.#touchedMemories.set(memory, { base: undefined, regions: new Set() });
     this.#writer.drop(number);
     this.#numbers.set(memory, undefined);
     this.#steps.push((index) => index.dropMemory(number));
@@ -91,6 +116,20 @@ export class CheckpointTransaction {
         ? this.#writer.copy(record)
         : this.#writer.page(number, index, record.subarray(ENTRY_HEADER_BYTES), isZero);
     this.#pages.push(number, index, isZero ? -place : place);
+  }
+
+  /** What it changes, but for compaction. */
+  touched(since: Height | undefined): Touched {
+    return { since, keys: this.#touchedKeys, memories: this.#touchedMemories };
+  }
+
+  #touched(memory: string): TouchedMemory {
+    let touched = this.#touchedMemories.get(memory);
+    if (touched === undefined) {
+      touched = { base: this.#index.memory(memory) === undefined ? undefined : memory, regions: new Set() };
+      this.#touchedMemories.set(memory, touched);
+    }
+    return touched;
   }
 
   /** Takes the committed transaction into the index. */

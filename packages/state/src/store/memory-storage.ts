@@ -33,7 +33,7 @@ export class MemoryStorage implements StoragePort {
   readonly #files = new Map<string, MemoryFile>();
   /** Bytes that all files together can have. */
   capacity = Number.POSITIVE_INFINITY;
-  /** Changing operations so far (append, sync, replace, truncate, remove). */
+  /** Changing operations so far (append, sync, replace, truncate, remove, rename). */
   operations = 0;
   #stop: { after: number; random: RandomBelow } | undefined;
   #isStopped = false;
@@ -112,6 +112,14 @@ export class MemoryStorage implements StoragePort {
       this.#files.delete(name);
     };
     this.#operate((random) => random(2) === 1 && remove(), remove);
+  }
+
+  rename(name: string, to: string): void {
+    const rename = () => {
+      this.#files.set(to, this.#require(name));
+      this.#files.delete(name);
+    };
+    this.#operate((random) => random(2) === 1 && rename(), rename);
   }
 
   /** Lets `operations` more changes through and stops in the middle of the one after them. */

@@ -57,6 +57,16 @@ export class PageIndex {
     return out;
   }
 
+  /** Numbers of the stretches of `size` pages (a multiple of 64) that have a place above 0, ascending. */
+  stretches(size: number): number[] {
+    const found = new Set<number>();
+    for (const [number, chunk] of this.#chunks) {
+      const stretch = Math.floor((number * CHUNK_PAGES) / size);
+      if (!found.has(stretch) && chunk.some((place) => place > 0)) found.add(stretch);
+    }
+    return [...found].sort((a, b) => a - b);
+  }
+
   /** All places, in no order. */
   places(): Float64Array {
     const out = new Float64Array(this.#count);
