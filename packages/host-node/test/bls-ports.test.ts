@@ -146,3 +146,48 @@ test("random bytes never throw where bytes of peers are read, and both read the 
     { numRuns: 30 },
   );
 });
+
+test("a point has one encoding, and both take it alone: nodes of either kind agree on what is a point", () => {
+  const field = 0x1a0111ea397fe69a4b1ba7b6434bacd764774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffaaabn;
+  const bytesOf = (value: bigint) => fromHex(value.toString(16).padStart(96, "0"));
+  const key = mcl.publicKey(scalarToBytes(5n));
+  const signature = mcl.sign(scalarToBytes(5n), key);
+  const plainOf = (bytes: Uint8Array) => BigInt(`0x${toHex(bytes)}`) & ((1n << 381n) - 1n);
+  const x = plainOf(signature);
+  const xs = [0n, 1n, 4n, x, x + field, field - 1n, field, field + 4n, (1n << 381n) - 1n].filter((n) => n < 1n << 381n);
+  const halves = [plainOf(key.subarray(0, 48)), BigInt(`0x${toHex(key.subarray(48))}`)] as const;
+  const pairs = [
+    ...xs.map((n) => [n, halves[1]] as const),
+    ...xs.map((n) => [halves[0], n] as const),
+    halves,
+    [0n, 0n] as const,
+  ];
+  let taken = 0;
+  const agree = (name: "g1" | "g2", bytes: Uint8Array) => {
+    const read = both().map((bls) => {
+      const group = bls[name] as CurveGroup<unknown>;
+      const point = group.fromBytes(bytes);
+      return point === undefined ? undefined : toHex(group.toBytes(point));
+    });
+    assert.equal(read[0], read[1], toHex(bytes));
+    if (read[0] === undefined) return;
+    taken++;
+    assert.equal(read[0], toHex(bytes));
+  };
+  for (let flags = 0; flags < 8; flags++) {
+    const flagged = (value: bigint) => {
+      const bytes = bytesOf(value);
+      bytes[0] = ((bytes[0] as number) & 0x1f) | (flags << 5);
+      return bytes;
+    };
+    for (const value of xs) {
+      agree("g1", flagged(value));
+      const answers = both().map((bls) => bls.verify(key, key, flagged(value)));
+      assert.equal(answers[0], answers[1]);
+      assert.equal(answers[0], toHex(flagged(value)) === toHex(signature));
+    }
+    for (const [high, low] of pairs) agree("g2", Uint8Array.of(...flagged(high), ...bytesOf(low)));
+  }
+  // The signature and its negative, and the key and its: each is a point.
+  assert.ok(taken >= 4);
+});

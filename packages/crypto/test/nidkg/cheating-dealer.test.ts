@@ -9,11 +9,11 @@ import { decodeWire, encodeWire } from "@atoll/types/wire";
 import { chunkingBound, proveChunking } from "../../src/nidkg/chunking-proof.ts";
 import { chunksOf, encryptShares, joinChunks, readReceivers, statementOf } from "../../src/nidkg/create-dealing.ts";
 import { type Dealing, type DealingCodecs, dealingCodecs } from "../../src/nidkg/dealing.ts";
-import { createChunkSearch, verifyDealing } from "../../src/nidkg/index.ts";
+import { verifyDealing } from "../../src/nidkg/index.ts";
 import { allHold } from "../../src/nidkg/relation.ts";
 import { proveSharing } from "../../src/nidkg/sharing-proof.ts";
 import { evaluatePolynomial, invert, modulo, randomScalar, SCALAR_ORDER } from "../../src/scalar-field.ts";
-import { deal, entropy, openShare, type Parties, parties } from "./dealing-parties.ts";
+import { deal, entropy, openShare, type Parties, parties, searchOf } from "./dealing-parties.ts";
 
 const RECEIVERS = 4;
 const THRESHOLD = 2;
@@ -175,7 +175,7 @@ describe("chunks that get past the proof are found", () => {
 
   test("numbers of either sign and fractions are found, and what is none takes no longer than allowed", () => {
     const { g1 } = port.bls;
-    const search = createChunkSearch(port.bls);
+    const search = searchOf(port.bls);
     const find = (value: bigint, steps: number) => {
       const budget = { steps };
       const found = search.find(g1.sum([g1.generator], [modulo(value)]), RECEIVERS, budget);

@@ -1,5 +1,7 @@
 // Receivers of dealings with keys of their own, for tests of key generation on either curve library.
+import type { BlsPort } from "@atoll/types";
 import {
+  type ChunkSearch,
   createChunkSearch,
   createDealing,
   type DealingCrypto,
@@ -27,6 +29,15 @@ export function deal(terms: DealingTerms, secret: bigint | undefined, crypto: De
   return createDealing(terms, secret, crypto, entropy);
 }
 
+const searches = new WeakMap<BlsPort, ChunkSearch>();
+
+/** One for each library: its tables take a while. */
+export function searchOf(bls: BlsPort): ChunkSearch {
+  const search = searches.get(bls) ?? createChunkSearch(bls);
+  searches.set(bls, search);
+  return search;
+}
+
 /** What receiver `index` gets; `steps`: of search for chunks that are not honest. */
 export function openShare(
   content: Uint8Array,
@@ -36,5 +47,5 @@ export function openShare(
   steps = 0,
 ): bigint | undefined {
   const receiver = { receivers: terms.receivers.length, threshold: terms.threshold, index };
-  return decryptShare(content, receiver, secrets[index] as Uint8Array, bls, createChunkSearch(bls), { steps });
+  return decryptShare(content, receiver, secrets[index] as Uint8Array, bls, searchOf(bls), { steps });
 }
