@@ -218,6 +218,26 @@ test("an artifact is fetched from another peer when the first does not answer, o
   }
 });
 
+test("what a peer refuses although it offers it is asked for again, less and less", () => {
+  const net = calmNetwork(1);
+  const peer = net.startRaw(1);
+  const node = net.node(0);
+  const large = artifact(5000, 1);
+  peer.onMessage = (message) => {
+    if (message.kind === "fetch") peer.send(node, [{ kind: "refused", request: message.request }]);
+  };
+  peer.send(node, [{ kind: "advert", slot: 0, commit: 1, id: idOf(large), size: 5000 }]);
+  net.run(60n * SECOND);
+  const { length } = received(peer, "fetch");
+  assert.ok(length > 4 && length < 12, `${length} fetches in a minute`);
+  peer.onMessage = (message) => {
+    if (message.kind !== "fetch") return;
+    peer.send(node, [{ kind: "chunk", request: message.request, total: 5000, place: 0, bytes: large }]);
+  };
+  net.run(60n * SECOND);
+  assert.deepEqual(node.taken.get(idOf(large)), large);
+});
+
 test("a fetch from a peer that never answers is given up later and later", () => {
   const net = calmNetwork(1);
   const peer = net.startRaw(1);

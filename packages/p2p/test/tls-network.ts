@@ -18,7 +18,7 @@ export interface TlsNode {
 
 export type Registry = Map<PrincipalId, Pick<NodeRecord, "signingKey" | "address">>;
 
-function newSeed(): Uint8Array {
+export function newSeed(): Uint8Array {
   const { d } = generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" });
   return new Uint8Array(Buffer.from(d as string, "base64url"));
 }
@@ -34,16 +34,18 @@ export async function startNode(
     seed = newSeed(),
     limits = {},
     handler = {},
+    port = 0,
   }: {
     readonly seed?: Uint8Array;
     readonly limits?: Partial<TlsLimits>;
     readonly handler?: Partial<TransportHandler>;
+    readonly port?: number;
   } = {},
 ): Promise<TlsNode> {
   const transport = createTlsTransport({
     self: id,
     seed,
-    listen: { port: 0 },
+    listen: { port },
     nodeRecord: (peer) => registry.get(peer),
     limits: { ...LIMITS, ...limits },
   });
