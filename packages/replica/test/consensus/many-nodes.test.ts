@@ -68,6 +68,10 @@ describe("a subnet of four nodes", { concurrency: false }, () => {
     for (const place of [0, 1, 2, 3]) assert.equal(await (await counterAt(place)).get(), 1n);
   });
 
+  test("the summary of an interval leads to a catch-up package", async () => {
+    await until("a catch-up package", () => heights().every(({ catchUpHeight }) => catchUpHeight > 0));
+  });
+
   test("goes on while one node is down, which catches up when it is back", async () => {
     const { id } = subnet.node(3);
     subnet.node(3).kill();
@@ -76,6 +80,16 @@ describe("a subnet of four nodes", { concurrency: false }, () => {
     const height = heights()[0]?.executedHeight ?? 0;
     await until("the node catches up", () => replica.status().certifiedHeight >= height);
     assert.equal(await (await counterAt(3)).get(), 3n);
+  });
+
+  test("a node that lost its disk takes the state over from the others", async () => {
+    const { id } = subnet.node(2);
+    subnet.node(2).kill();
+    assert.equal(await (await counterAt(0)).inc(), 4n);
+    const { replica } = await subnet.startNode(id, { isEmpty: true });
+    const height = heights()[0]?.executedHeight ?? 0;
+    await until("the node catches up", () => replica.status().certifiedHeight >= height, 120);
+    assert.equal(await (await counterAt(2)).get(), 4n);
   });
 
   test("nobody complained", () => {
