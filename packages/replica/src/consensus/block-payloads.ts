@@ -94,7 +94,7 @@ export class BlockPayloads {
     const { onQueryEvents, outcalls: client } = options;
     const outcalls = new OutcallShares({ self, subnetId: own, node, client, onQueryEvents }, ports);
     const parts = { own, facts, registry, authenticator, past, ingress, slices, outcalls, crypto, log };
-    this.port = new PayloadBuilder({ ...parts, topology: () => this.#topology, queryStats: () => [] });
+    this.port = new PayloadBuilder({ ...parts, topology: () => this.#topology });
     this.#authenticator = authenticator;
     this.#ingress = ingress;
     this.#slices = slices;

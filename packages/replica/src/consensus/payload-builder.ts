@@ -1,9 +1,8 @@
-// Builds what a block carries, and checks what the blocks of others carry. Four sections share the room of a block; another
+// Builds what a block carries, and checks what the blocks of others carry. Three sections share the room of a block; another
 // one is first at each height, and each has what the ones before it left. What is built is checked like anybody else's,
 // and a section that fails is left out: nobody would notarize it. Sections 6.2.7, 6.2.8 and 8.
 import type { BlockContext, PastPayload, PayloadPort } from "@atoll/consensus";
 import {
-  type CanisterQueryStats,
   type CryptoPort,
   type Height,
   type LogPort,
@@ -19,7 +18,7 @@ import { buildIngress, validateIngress } from "./ingress-section.ts";
 import { buildOutcalls, validateOutcalls } from "./outcall-section.ts";
 import type { OutcallShares } from "./outcall-shares.ts";
 import type { PastPayloads } from "./past-payloads.ts";
-import { type BatchPayload, EMPTY_PAYLOAD, encodePayload, MAX_QUERY_STATS_PER_PAYLOAD } from "./payload-codec.ts";
+import { type BatchPayload, EMPTY_PAYLOAD, encodePayload } from "./payload-codec.ts";
 import { later, type PayloadContext, type SectionVerdict, VALID } from "./payload-section.ts";
 import type { SharedIngressPool } from "./shared-ingress-pool.ts";
 import type { SlicePool } from "./slice-pool.ts";
@@ -35,8 +34,6 @@ export interface PayloadBuilderParts {
   readonly ingress: SharedIngressPool;
   readonly slices: SlicePool;
   readonly outcalls: OutcallShares;
-  /** Figures of this node that no block has taken along yet, sorted by canister. */
-  readonly queryStats: () => readonly CanisterQueryStats[];
   readonly crypto: CryptoPort;
   readonly log: LogPort;
 }
@@ -45,10 +42,9 @@ export interface PayloadBuilderParts {
 const MIN_PAYLOAD_BYTES = Math.max(MAX_INGRESS_BYTES_SYSTEM, MAX_OUTCALL_RESPONSE_BYTES_PER_BLOCK) + 256 * 1024;
 /** The numbers of items in all sections. */
 const HEAD_BYTES = 32;
-const QUERY_STATS_BYTES = 64;
 
-type SectionName = "ingress" | "slices" | "outcalls" | "queryStats";
-const SECTIONS: readonly SectionName[] = ["ingress", "slices", "outcalls", "queryStats"];
+type SectionName = "ingress" | "slices" | "outcalls";
+const SECTIONS: readonly SectionName[] = ["ingress", "slices", "outcalls"];
 
 export class PayloadBuilder implements PayloadPort {
   readonly #parts: PayloadBuilderParts;
@@ -123,7 +119,7 @@ export class PayloadBuilder implements PayloadPort {
   }
 
   #build(section: SectionName, context: PayloadContext, room: number): Partial<BatchPayload> {
-    const { ingress, authenticator, slices, outcalls, queryStats } = this.#parts;
+    const { ingress, authenticator, slices, outcalls } = this.#parts;
     switch (section) {
       case "ingress":
         return { ingress: buildIngress(context, ingress, authenticator, room) };
@@ -131,8 +127,6 @@ export class PayloadBuilder implements PayloadPort {
         return { slices: buildSlices(context, slices, room, this.#parts) };
       case "outcalls":
         return buildOutcalls(context, outcalls, room);
-      case "queryStats":
-        return { queryStats: queryStats().slice(0, Math.max(0, Math.floor(room / QUERY_STATS_BYTES))) };
     }
   }
 
@@ -145,11 +139,6 @@ export class PayloadBuilder implements PayloadPort {
         return validateSlices(context, payload.slices, this.#parts.slices, this.#parts);
       case "outcalls":
         return validateOutcalls(context, payload, outcalls, crypto.sha256);
-      case "queryStats":
-        // Decoding has bounded them; whether they are true nobody but the proposer can know.
-        return payload.queryStats.length <= MAX_QUERY_STATS_PER_PAYLOAD
-          ? VALID
-          : { kind: "invalid", why: "too many query statistics" };
     }
   }
 

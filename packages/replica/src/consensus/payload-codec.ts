@@ -1,9 +1,9 @@
 // What a block of a subnet of many nodes carries, as bytes that consensus passes on without looking: signed messages of
-// users, certified slices of streams, agreed ends of HTTPS outcalls, figures about queries. One value has one encoding;
-// a payload with nothing in it has no bytes at all. Section 8.1.
+// users, certified slices of streams, agreed ends of HTTPS outcalls. One value has one encoding; a payload with nothing in it
+// has no bytes at all. Figures about queries are not among it: no node can check another's, and to take the median of all
+// they would have to be kept in the state until most nodes have told theirs. Section 8.1.
 import { MAX_NODES, MAX_SIGNATURE_BYTES, type Share } from "@atoll/consensus";
 import {
-  type CanisterQueryStats,
   MAX_CERTIFIED_SLICE_BYTES,
   MAX_INGRESS_BYTES_SYSTEM,
   MAX_OUTCALL_RESPONSE_BYTES_PER_BLOCK,
@@ -60,16 +60,13 @@ export interface BatchPayload {
   readonly outcalls: readonly AgreedOutcall[];
   /** Sorted by number. */
   readonly divergent: readonly DivergentOutcall[];
-  /** Of the block maker, sorted by canister. */
-  readonly queryStats: readonly CanisterQueryStats[];
 }
 
-export const EMPTY_PAYLOAD: BatchPayload = { ingress: [], slices: [], outcalls: [], divergent: [], queryStats: [] };
+export const EMPTY_PAYLOAD: BatchPayload = { ingress: [], slices: [], outcalls: [], divergent: [] };
 
 /** Messages that a payload may have whatever the subnet's settings say. */
 export const MAX_INGRESS_PER_PAYLOAD = 10_000;
 const MAX_SLICES_PER_PAYLOAD = 1_000;
-export const MAX_QUERY_STATS_PER_PAYLOAD = 1_000;
 
 export function encodePayload(payload: BatchPayload): Uint8Array {
   const isEmpty = Object.values(payload).every((section: readonly unknown[]) => section.length === 0);
@@ -139,10 +136,5 @@ const payloadCodec: Codec<BatchPayload> = record<BatchPayload>({
     }),
     MAX_OUTCALL_RESPONSES_PER_BLOCK,
     ({ outcall }) => outcall,
-  ),
-  queryStats: ascending<CanisterQueryStats>(
-    record({ canister: principal, calls: uint(), instructions: uint(), requestBytes: uint(), responseBytes: uint() }),
-    MAX_QUERY_STATS_PER_PAYLOAD,
-    ({ canister }) => canister,
   ),
 });

@@ -68,6 +68,23 @@ describe("a block with such a message is refused", () => {
   refused("that is no message", async () => Uint8Array.of(0xa0));
 });
 
+describe("what was authentic once", () => {
+  test("is refused in a block after its own time, or that of a delegation, is over", async () => {
+    const nodes = makeNodes();
+    const short = await envelope({ expiry: NOW + 20n * SECOND });
+    const lent = await envelope({}, await delegated({ expiration: NOW + 20n * SECOND }));
+    const after = (seconds: bigint) => ({ context: { time: NOW + seconds * SECOND } });
+    for (const message of [short, lent]) {
+      assert.equal(node(nodes).payloads.submit(message), "accepted");
+      assert.equal(verdict(nodes, { ingress: [message] }, after(20n)), "valid");
+      assert.equal(verdict(nodes, { ingress: [message] }, after(21n)), "invalid");
+    }
+    assert.equal(build(nodes).payload.ingress.length, 2);
+    nodes.now += 21n * SECOND;
+    assert.equal(build(nodes).payload.ingress.length, 0);
+  });
+});
+
 describe("a block is valid", () => {
   test("with messages of all sorts of senders, at the edges of their time", async () => {
     const nodes = makeNodes();
@@ -168,13 +185,17 @@ describe("selection", () => {
     for (let i = 0; i < 30; i++) payloads.submit(await envelope({ canister: A, arg: new Uint8Array(200_000) }));
     for (let i = 0; i < 5; i++) payloads.submit(await envelope({ canister: B, arg: new Uint8Array(200_000) }));
     payloads.submit(await envelope({ canister: C, arg: new Uint8Array(1_500_000) }));
-    const { ingress } = payloads.batchOf({ ...emptyBatch, batch: build(nodes).batch });
-    const count = (id: string): number => ingress.filter(({ receiver }) => receiver === id).length;
-    assert.equal(count(B), 5);
-    assert.equal(count(C), 1, "the first message of a canister may be larger than its part");
-    assert.ok(count(A) >= 5 && count(A) <= 9, `${count(A)}`);
-    const total = ingress.reduce((sum, { byteSize }) => sum + byteSize, 0);
-    assert.ok(total > 3_800_000, "and the block is full");
+    // Another canister is first at each height.
+    for (const height of [1, 2, 3]) {
+      const { batch } = build(nodes, { height });
+      const { ingress } = payloads.batchOf({ ...emptyBatch, batch });
+      const count = (id: string): number => ingress.filter(({ receiver }) => receiver === id).length;
+      assert.equal(count(B), 5);
+      assert.equal(count(C), 1, "the first message of a canister may be larger than its part");
+      assert.ok(count(A) >= 5 && count(A) <= 9, `${count(A)}`);
+      const total = ingress.reduce((sum, { byteSize }) => sum + byteSize, 0);
+      assert.ok(total > 3_800_000, "and the block is full");
+    }
   });
 
   const emptyBatch = {
