@@ -14,15 +14,22 @@ import { createThresholdKeys } from "./threshold-keys.ts";
 export interface ChainKeyPorts {
   readonly crypto: CryptoPort;
   readonly entropy: EntropyPort;
+  /** What is known to be good. Several nodes in one process may have it in common: the answer is the same for all. */
+  readonly verified?: SignatureCache;
 }
 
 /** Signatures that are remembered as good: those of a few hundred heights. */
 const MAX_VERIFIED = 2048;
 
+/** For `ChainKeyPorts.verified`. */
+export function verifiedSignatures(): SignatureCache {
+  return new SignatureCache(MAX_VERIFIED);
+}
+
 /** What the node with these keys signs and checks with. */
-export function createChainKeyCrypto(keys: NodeKeys, { crypto, entropy }: ChainKeyPorts): ConsensusCrypto {
+export function createChainKeyCrypto(keys: NodeKeys, ports: ChainKeyPorts): ConsensusCrypto {
+  const { crypto, verified = verifiedSignatures() } = ports;
   const { bls } = crypto;
-  const verified = new SignatureCache(MAX_VERIFIED);
   const self = selfAuthenticatingId(ed25519KeyToDer(crypto.ed25519PublicKey(keys.signingSeed)), crypto.sha224);
   const threshold = createThresholdKeys(self, keys.dealingSecret, crypto);
   const once: Once = (kind, parts, verify) => verifyOnce(verified, crypto, [encoder.encode(kind), ...parts], verify);
@@ -57,7 +64,7 @@ export function createChainKeyCrypto(keys: NodeKeys, { crypto, entropy }: ChainK
     verifyThreshold: (publicKey, message, signature) =>
       once("bls", [publicKey, signature, message], () => bls.verify(publicKey, message, signature)),
 
-    ...createDkgCrypto(self, threshold, { crypto, entropy }, once),
+    ...createDkgCrypto(self, threshold, ports, once),
   };
 }
 

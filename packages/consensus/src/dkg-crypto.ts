@@ -30,9 +30,13 @@ export function createDkgCrypto(
     createDealing(config, keys) {
       const terms = termsOf(config, keys, self);
       if (terms === undefined) return undefined;
-      if (config.resharing === undefined) return createDealing(terms, undefined, crypto, entropy);
-      const secret = threshold.secretOf(config.resharing.dkgId);
-      return secret && createDealing(terms, scalarFromBytes(secret), crypto, entropy);
+      const { resharing } = config;
+      const own = resharing && threshold.secretOf(resharing.dkgId);
+      if (resharing !== undefined && own === undefined) return undefined;
+      const content = createDealing(terms, own && scalarFromBytes(own), crypto, entropy);
+      // It comes back in blocks, and checking it takes as long as making it.
+      once("dealing", partsOf(terms, own && crypto.bls.publicKey(own), content), () => true);
+      return content;
     },
     verifyDealing(config, keys, dealer, content) {
       const terms = termsOf(config, keys, dealer);
@@ -40,12 +44,17 @@ export function createDkgCrypto(
       const { resharing } = config;
       const constantTerm = resharing && threshold.sharePublicKey(resharing, resharing.receivers.indexOf(dealer));
       if (resharing !== undefined && constantTerm === undefined) return false;
-      const size = encodeWire(uint(), terms.threshold);
-      const parts = [terms.associatedData, size, ...terms.receivers, constantTerm ?? new Uint8Array(), content];
-      return once("dealing", parts, () => verifyDealing(terms, content, constantTerm, crypto));
+      const verify = () => verifyDealing(terms, content, constantTerm, crypto);
+      return once("dealing", partsOf(terms, constantTerm, content), verify);
     },
     createTranscript: (config, dealings) => createTranscript(config, dealings, crypto.bls),
   };
+}
+
+/** All that the answer to whether a dealing is good depends on. */
+function partsOf(terms: DealingTerms, constantTerm: Uint8Array | undefined, content: Uint8Array): Uint8Array[] {
+  const size = encodeWire(uint(), terms.threshold);
+  return [terms.associatedData, size, ...terms.receivers, constantTerm ?? new Uint8Array(), content];
 }
 
 function createTranscript(

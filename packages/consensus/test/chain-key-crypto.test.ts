@@ -2,7 +2,16 @@
 // forgotten. Consensus and chain-key facts, sections 2, 13, 14 and invariant 11 of section 24.
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
-import { type DkgConfig, type DkgId, type DkgTranscript, dkgId as dkgIdCodec, dkgTranscript } from "@atoll/consensus";
+import {
+  type ConsensusCrypto,
+  createChainKeyCrypto,
+  type DkgConfig,
+  type DkgId,
+  type DkgTranscript,
+  dkgId as dkgIdCodec,
+  dkgTranscript,
+  verifiedSignatures,
+} from "@atoll/consensus";
 import { evaluatePolynomial, lagrangeWeights, modulo, scalarToBytes } from "@atoll/crypto";
 import { chunksOf, encryptShares } from "@atoll/crypto/nidkg/create-dealing";
 import { createChunkSearch, decryptShare } from "@atoll/crypto/nidkg/index";
@@ -114,6 +123,27 @@ describe("signatures of single nodes and of several", () => {
     assert.equal(a.crypto.combineMulti([]), undefined);
     assert.equal(a.crypto.combineMulti([sa, new Uint8Array(48)]), undefined);
     assert.equal(a.crypto.combineMulti([sa, sb.subarray(1)]), undefined);
+  });
+});
+
+describe("what is known to be good", () => {
+  test("is not verified again, by the same node or by one that has it in common; what is wrong never becomes good", () => {
+    let pairings = 0;
+    const verify: CryptoPort["bls"]["verify"] = (...parts) => {
+      pairings++;
+      return port.bls.verify(...parts);
+    };
+    const ports = { crypto: { ...port, bls: { ...port.bls, verify } }, entropy, verified: verifiedSignatures() };
+    const [a, b] = nodes.map(({ keys }) => createChainKeyCrypto(keys, ports)) as [ConsensusCrypto, ConsensusCrypto];
+    const secret = scalarToBytes(77n);
+    const publicKey = port.bls.publicKey(secret);
+    const signature = port.bls.sign(secret, message);
+    for (const crypto of [a, a, b, b]) assert.equal(crypto.verifyThreshold(publicKey, message, signature), true);
+    assert.equal(pairings, 1);
+    const other = port.bls.sign(secret, message.subarray(1));
+    for (const crypto of [a, a, b]) assert.equal(crypto.verifyThreshold(publicKey, message, other), false);
+    assert.equal(a.verifyThreshold(keyOf(transcript), message, signature), false);
+    assert.equal(pairings, 5);
   });
 });
 
