@@ -31,6 +31,7 @@ import { catchUpPackage, finalizedHeight } from "./finalized-chain.ts";
 import { type HaltStatus, haltStatus, isStopped } from "./halting.ts";
 import type { Change, Instant } from "./pool.ts";
 import { PoolAlarm } from "./pool-alarm.ts";
+import { intactArtifacts } from "./pool-repair.ts";
 import { type PoolEntry, parseArtifactId } from "./pool-section.ts";
 import { PoolStorage } from "./pool-storage.ts";
 import type { ConsensusPorts } from "./ports.ts";
@@ -65,7 +66,7 @@ class Consensus implements ConsensusNode {
     this.#pool = new ArtifactPool(ports.crypto.sha256);
     this.#storage = new PoolStorage(places.storage, ports.crypto.sha256);
     this.#loop = new ComponentLoop(this.#pool, ports);
-    const stored = this.#storage.open();
+    const stored = this.#storage.open((artifacts) => intactArtifacts(artifacts, options.genesis));
     // After an upgrade the package that the version before has signed is all that goes on from it (section 12.5).
     for (const { artifact, bytes } of stored.artifacts)
       if (artifact.kind === "catch-up-package" || this.#isOfThisVersion(artifact))

@@ -42,17 +42,24 @@ const NAME = /^pool-([0-9]{10})$/;
 export class PoolStorage {
   readonly #storage: StoragePort;
   readonly #sha256: (data: Uint8Array) => Uint8Array;
+  readonly #segmentBytes: number;
   #segments: Segment[] = [];
   /** Something went wrong in the last write: what is behind `size` is to be cut off before the next. */
   #isTorn = false;
 
-  constructor(storage: StoragePort, sha256: (data: Uint8Array) => Uint8Array) {
+  constructor(storage: StoragePort, sha256: (data: Uint8Array) => Uint8Array, segmentBytes: number = SEGMENT_BYTES) {
     this.#storage = storage;
+    this.#segmentBytes = segmentBytes;
     this.#sha256 = sha256;
   }
 
-  /** Reads what is there and makes it ready to be appended to. Once, before all else. */
-  open(): StoredPool {
+  /**
+   * Reads what is there and makes it ready to be appended to. Once, before all else. `repair` says what to keep of a log
+   * that is damaged.
+   */
+  open(
+    repair: (artifacts: readonly StoredArtifact[]) => readonly StoredArtifact[] = (artifacts) => artifacts,
+  ): StoredPool {
     const numbers = this.#storage.list().flatMap((name) => NAME.exec(name)?.[1] ?? []);
     const artifacts: StoredArtifact[] = [];
     let abstainUpTo = 0;
@@ -72,7 +79,7 @@ export class PoolStorage {
     if (damages === 0) return { artifacts, abstainUpTo, damages };
     // Whoever signs at a height has what is below it in the log.
     const top = this.#segments.reduce((highest, segment) => Math.max(highest, segment.highest), 0);
-    const stored = { artifacts, abstainUpTo: Math.max(abstainUpTo, top + 1), damages };
+    const stored = { artifacts: repair(artifacts), abstainUpTo: Math.max(abstainUpTo, top + 1), damages };
     this.#rewrite(stored);
     return stored;
   }
@@ -90,7 +97,7 @@ export class PoolStorage {
     const parts = artifacts.flatMap(({ bytes }) => [this.#header(ARTIFACT, bytes, segment.synced), bytes]);
     this.#storage.append(fileName(segment.number), parts);
     const size = parts.reduce((total, part) => total + part.length, segment.size);
-    const isFull = size >= SEGMENT_BYTES;
+    const isFull = size >= this.#segmentBytes;
     if (sync || isFull) this.#storage.sync(fileName(segment.number));
     this.#isTorn = false;
     segment.size = size;

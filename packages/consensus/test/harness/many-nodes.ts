@@ -16,12 +16,14 @@ import {
   type Instant,
   lowThreshold,
   openConsensus,
+  type StepResult,
 } from "@atoll/consensus";
 import { type LightWorld, lightCrypto, lightNodeRecord, lightTranscript } from "@atoll/simulator/light-crypto";
-import { type CrashKind, MemoryStorage } from "@atoll/state/store/memory-storage";
+import { type CrashKind, MachineStopped, MemoryStorage } from "@atoll/state/store/memory-storage";
 import {
   type ConsensusSettings,
   DEFAULT_CONSENSUS_SETTINGS,
+  EnvironmentError,
   type PrincipalId,
   type RegistryRecord,
 } from "@atoll/types";
@@ -84,6 +86,8 @@ export class TestSubnet {
   readonly record: RegistryRecord;
   readonly events: { readonly node: number; readonly at: bigint; readonly event: ConsensusEvent }[] = [];
   keepEvents = false;
+  /** Steps that could not be written. */
+  failures = 0;
   /** Whether a message may pass now. */
   isLinked: (from: number, to: number) => boolean = () => true;
   /** What a node sends instead of an artifact; undefined: as it is. */
@@ -237,10 +241,31 @@ export class TestSubnet {
   #step(index: number): void {
     const node = this.node(index);
     if (node.consensus === undefined) return;
-    const { published, retracted, wakeAt } = node.consensus.step(this.instant(index));
+    let result: StepResult;
+    try {
+      result = node.consensus.step(this.instant(index));
+    } catch (failure) {
+      this.#afterFailure(index, failure);
+      return;
+    }
+    const { published, retracted, wakeAt } = result;
     for (const id of retracted) node.slots.delete(id);
     for (const { id, bytes } of published) this.#publish(index, id, bytes);
     this.#wake(index, wakeAt > this.now ? wakeAt : this.now + 1n);
+  }
+
+  /** A machine that stopped starts again later; one whose disk is full tries again. */
+  #afterFailure(index: number, failure: unknown): void {
+    if (failure instanceof MachineStopped) {
+      this.crash(index, this.random() < 0.5 ? "torn" : "synced");
+      this.#schedule(this.now + 100n * MS, () => {
+        if (this.node(index).consensus === undefined) this.start(index);
+      });
+      return;
+    }
+    if (!(failure instanceof EnvironmentError)) throw failure;
+    this.failures++;
+    this.#wake(index, this.now + 50n * MS);
   }
 
   #wake(index: number, at: bigint): void {

@@ -1,0 +1,98 @@
+// A node's pool, in memory and on the disk, is as large after two thousand rounds as after two hundred; and peers cannot make it
+// larger. Sections 7 and 21.2.
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { ArtifactPool, encodeArtifact, type RandomTape } from "@atoll/consensus";
+import type { PrincipalId } from "@atoll/types";
+import { TestSubnet } from "./harness/many-nodes.ts";
+
+const at = (wall: bigint) => ({ wall, monotonic: wall });
+
+describe("the pool of a node", () => {
+  it("does not grow over 2,000 rounds, and keeps what slow peers need", () => {
+    const subnet = new TestSubnet({ settings: { dkgIntervalLength: 49 } });
+    const sizes: { slots: number; disk: number }[] = [];
+    for (const goal of [200, 400, 1000, 2000]) {
+      assert.ok(subnet.run(600_000, () => subnet.nodes.every((_, i) => subnet.finalized(i) >= goal)));
+      const { storage, slots } = subnet.node(1);
+      const disk = storage.list().reduce((sum, name) => sum + (storage.size(name) as number), 0);
+      sizes.push({ slots: slots.size, disk });
+      const { catchUpHeight } = subnet.running(1).status();
+      const oldest = Math.min(...[...slots.keys()].map((id) => Number(id.split("/")[1])));
+      assert.equal(oldest, catchUpHeight - 20);
+    }
+    // Between two packages the pool holds up to an interval more or less.
+    const [first, second, ...rest] = sizes;
+    const most = Math.max(first?.slots ?? 0, second?.slots ?? 0);
+    for (const { slots, disk } of rest) {
+      assert.ok(slots < most + 5 * 50, `${slots} slots after ${most}`);
+      assert.ok(disk < 3 * 1024 * 1024, `${disk} bytes on the disk`);
+    }
+    assert.deepEqual(subnet.rules.alarms, []);
+    assert.deepEqual(subnet.rules.invalid, []);
+    assert.equal(subnet.rules.finalizedHeights >= 1900, true);
+  });
+
+  it("holds no more unvalidated artifacts of one peer than it may send, and gives the room back", () => {
+    const pool = new ArtifactPool((data) => {
+      // Only the first bytes differ here.
+      const hash = new Uint8Array(32);
+      hash.set(data.subarray(0, 32));
+      return hash;
+    });
+    const entry = (height: number, peer: string, size = 48) => {
+      const artifact: RandomTape = {
+        kind: "random-tape",
+        protocolVersion: "test",
+        height,
+        dkgId: { startHeight: 0, dealerSubnet: "5b" as PrincipalId, tag: "low", target: undefined },
+        signature: new Uint8Array(size),
+      };
+      return { ...pool.entryOf(artifact, encodeArtifact(artifact), at(0n), undefined), peer: peer as PrincipalId };
+    };
+    let taken = 0;
+    while (taken < 50_000 && pool.receive(entry(taken, "a1"))) taken++;
+    assert.equal(taken, 10_000);
+    assert.ok(pool.receive(entry(1_000_000, "a2")), "another peer has its own room");
+    pool.apply([{ kind: "purge", section: "unvalidated", below: 100 }], at(1n));
+    assert.ok(pool.receive(entry(2_000_000, "a1")));
+  });
+
+  it("takes back what was applied since the last commit", () => {
+    const pool = new ArtifactPool((data) => data.slice(0, 32));
+    const tape = (height: number): RandomTape => ({
+      kind: "random-tape",
+      protocolVersion: "test",
+      height,
+      dkgId: { startHeight: 0, dealerSubnet: "5b" as PrincipalId, tag: "low", target: undefined },
+      signature: new Uint8Array(48),
+    });
+    const heights = () => [
+      pool.validated.heights("random-tape", 0, 99),
+      pool.unvalidated.heights("random-tape", 0, 99),
+    ];
+    pool.apply(
+      [
+        { kind: "add", artifact: tape(1) },
+        { kind: "add", artifact: tape(2) },
+      ],
+      at(0n),
+    );
+    pool.commit();
+    const received = pool.entryOf(tape(5), encodeArtifact(tape(5)), at(0n), undefined);
+    pool.receive({ ...received, peer: "a1" as PrincipalId });
+    pool.apply(
+      [
+        { kind: "add", artifact: tape(3) },
+        { kind: "move", id: received.id },
+      ],
+      at(1n),
+    );
+    pool.apply([{ kind: "purge", section: "validated", below: 2 }], at(1n));
+    assert.deepEqual(heights(), [[2, 3, 5], []]);
+    pool.rollback();
+    assert.deepEqual(heights(), [[1, 2], [5]]);
+    pool.rollback();
+    assert.deepEqual(heights(), [[1, 2], [5]]);
+  });
+});
