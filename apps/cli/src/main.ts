@@ -2,7 +2,8 @@
 // of the surroundings ends in one sentence and an exit code that is not 0.
 import { readFileSync } from "node:fs";
 import { EnvironmentError } from "@atoll/types/errors";
-import { parseCommand, USAGE } from "./options.ts";
+import { holdsNodes } from "./nodes/nodes-folder.ts";
+import { parseCommand, type StartOptions, USAGE } from "./options.ts";
 import { endOnSignals, fatal } from "./signals.ts";
 
 async function main(args: readonly string[]): Promise<void> {
@@ -21,8 +22,29 @@ async function main(args: readonly string[]): Promise<void> {
     }
     case "start": {
       const ending = endOnSignals(fatal);
+      if (isOfNodes(command.options)) {
+        const { startNodes } = await import("./nodes/start-nodes.ts");
+        await startNodes(command.options, ending);
+        return;
+      }
       const { start } = await import("./start.ts");
       await start(command.options, packageVersion(), ending);
+      return;
+    }
+    case "node": {
+      const ending = endOnSignals(fatal);
+      const { runNode } = await import("./nodes/run-node.ts");
+      await runNode(command.options, packageVersion(), ending);
+      return;
+    }
+    case "genesis": {
+      const { genesis } = await import("./nodes/genesis.ts");
+      await genesis(command.command);
+      return;
+    }
+    case "registry": {
+      const { registry } = await import("./nodes/registry.ts");
+      await registry(command.command);
       return;
     }
     case "replay": {
@@ -30,6 +52,17 @@ async function main(args: readonly string[]): Promise<void> {
       process.exitCode = await replay(command.options);
     }
   }
+}
+
+/** Asked for, or what the state folder holds. */
+function isOfNodes({ nodes, clean, stateDir, subnets, record }: StartOptions): boolean {
+  if (nodes !== undefined) return true;
+  if (clean || !holdsNodes(stateDir)) return false;
+  if (subnets.length === 0 && record === undefined) return true;
+  throw new EnvironmentError(
+    "OTHER_NETWORK",
+    `The network in ${stateDir} is one subnet of many nodes, with which --subnet and --record cannot be used: choose another state folder.`,
+  );
 }
 
 function packageVersion(): string {

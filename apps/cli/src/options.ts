@@ -1,8 +1,9 @@
 // The command line: what can be said, and a sentence for everything else.
 // Errors carry the code USAGE; `main.ts` prints them and ends the process.
-import { parseArgs } from "node:util";
 import { SUBNET_KINDS, type SubnetKind } from "@atoll/pocket-ic/subnet-kinds";
-import { EnvironmentError } from "@atoll/types";
+import { numberOf, parseOptions, required, wrong } from "./command-line.ts";
+import { type GenesisCommand, parseGenesis } from "./nodes/genesis-options.ts";
+import { parseRegistry, type RegistryCommand } from "./nodes/registry-options.ts";
 
 export interface StartOptions {
   readonly host: string;
@@ -15,6 +16,8 @@ export interface StartOptions {
   readonly subnets: readonly SubnetKind[];
   /** The folder that the network is recorded in. */
   readonly record: string | undefined;
+  /** One subnet of so many nodes, each in a process of its own; undefined: as its state folder has it, or one in this process. */
+  readonly nodes: number | undefined;
 }
 
 /** Kinds that a local network can have; further ones of PocketIC are for tests alone. */
@@ -32,6 +35,14 @@ export const LOCAL_KINDS: readonly SubnetKind[] = [
 /** Each has a thread and files of its own. */
 export const MAX_SUBNETS = 32;
 
+/** Each takes a process with its threads and some 200 MB. */
+const MAX_NODES = 40;
+
+export interface NodeOptions {
+  /** A file. */
+  readonly config: string;
+}
+
 export interface ReplayOptions {
   /** A file, or a folder of them. */
   readonly path: string;
@@ -41,6 +52,9 @@ export interface ReplayOptions {
 export type Command =
   | { readonly kind: "start"; readonly options: StartOptions }
   | { readonly kind: "replay"; readonly options: ReplayOptions }
+  | { readonly kind: "node"; readonly options: NodeOptions }
+  | { readonly kind: "genesis"; readonly command: GenesisCommand }
+  | { readonly kind: "registry"; readonly command: RegistryCommand }
   | { readonly kind: "pocket-ic"; readonly args: readonly string[] }
   | { readonly kind: "help" }
   | { readonly kind: "version" };
@@ -55,12 +69,17 @@ Starts an Internet Computer on this machine.
   --subnet KIND    a network of several subnets: at least the NNS and one of this kind; can be given again and again,
                    also for more of a kind. KIND is application, system, verified-application, bitcoin, fiduciary,
                    ii, nns or sns. Later starts need it only to add subnets; none is ever removed
+  --nodes N        one subnet of N nodes, each a process of its own, which agree by consensus and go on while up to a third
+                   of them fail; later starts need not say it again
   --record DIR     record a new network, one file for each subnet in that folder, for "atoll replay DIR"; a later start
                    goes on with the recording when this is given again
   --clean          forget everything in the state folder and start a new network
   --no-sample      do not deploy the sample canister; canister ids are given out from 0
   --json           print one line of JSON when ready, and nothing else, on standard output
 
+  atoll node --config FILE    one node of a subnet on several machines (deploy/README.md)
+  atoll genesis ...           makes the files of a new subnet's nodes; atoll genesis --help
+  atoll registry ...          changes a subnet's nodes and settings; atoll registry --help
   atoll pocket-ic [options]   a server for tests of canisters, as bin/pocket-ic
   atoll replay PATH [--json]  executes a recording, or all in a folder, again; exit code 1 where a state hash differs
   atoll --version, atoll --help`;
@@ -70,9 +89,13 @@ export function parseCommand(args: readonly string[]): Command {
   if (command === undefined || command === "help" || command === "--help" || command === "-h") return { kind: "help" };
   if (command === "--version" || command === "-v") return { kind: "version" };
   if (command === "pocket-ic") return { kind: "pocket-ic", args: rest };
-  if (command !== "start" && command !== "replay") throw wrong(`There is no command "${command}".`);
+  if (command === "genesis") return { kind: "genesis", command: parseGenesis(rest) };
+  if (command === "registry") return { kind: "registry", command: parseRegistry(rest) };
+  if (command !== "start" && command !== "replay" && command !== "node")
+    throw wrong(`There is no command "${command}".`);
   if (rest.includes("--help") || rest.includes("-h")) return { kind: "help" };
   if (command === "replay") return { kind: "replay", options: parseReplay(rest) };
+  if (command === "node") return { kind: "node", options: parseNode(rest) };
   return { kind: "start", options: parseStart(rest) };
 }
 
@@ -84,6 +107,7 @@ function parseStart(args: string[]): StartOptions {
   const stateDir = values["state-dir"] ?? ".atoll";
   if (stateDir === "") throw wrong("--state-dir needs the name of a folder.");
   if (values.record === "") throw wrong("--record needs the name of a folder.");
+  const nodes = parseNodes(values);
   return {
     host: values.host ?? "127.0.0.1",
     port,
@@ -93,7 +117,17 @@ function parseStart(args: string[]): StartOptions {
     sample: !(values["no-sample"] ?? false),
     subnets: parseKinds(values.subnet ?? []),
     record: values.record,
+    nodes,
   };
+}
+
+function parseNodes(values: { nodes?: string; subnet?: string[]; record?: string }): number | undefined {
+  if (values.nodes === undefined) return undefined;
+  if (values.subnet !== undefined)
+    throw wrong("--nodes and --subnet cannot be used together: so far a network of many nodes is one subnet.");
+  if (values.record !== undefined)
+    throw wrong("--nodes and --record cannot be used together: so far only a network without --nodes is recorded.");
+  return numberOf("nodes", values.nodes, { min: 1, max: MAX_NODES, otherwise: 1 });
 }
 
 function parseKinds(texts: readonly string[]): SubnetKind[] {
@@ -108,45 +142,35 @@ function parseKinds(texts: readonly string[]): SubnetKind[] {
 }
 
 function parseReplay(args: string[]): ReplayOptions {
-  const { values, positionals } = understood(() =>
-    parseArgs({ args, allowPositionals: true, options: { json: { type: "boolean" } } }),
-  );
+  const { values, positionals } = parseOptions({
+    args,
+    allowPositionals: true,
+    options: { json: { type: "boolean" } },
+  });
   const [path, ...others] = positionals;
   if (path === undefined || path === "") throw wrong("replay needs the name of a file or a folder.");
   if (others.length > 0) throw wrong("replay takes one file or one folder.");
   return { path, json: values.json ?? false };
 }
 
+function parseNode(args: string[]): NodeOptions {
+  const { values } = parseOptions({ args, options: { config: { type: "string" } } });
+  return { config: required("config", values.config, "the name of a file") };
+}
+
 function parse(args: string[]) {
-  return understood(() =>
-    parseArgs({
-      args,
-      options: {
-        port: { type: "string" },
-        host: { type: "string" },
-        "state-dir": { type: "string" },
-        clean: { type: "boolean" },
-        json: { type: "boolean" },
-        "no-sample": { type: "boolean" },
-        subnet: { type: "string", multiple: true },
-        record: { type: "string" },
-      },
-    }),
-  );
-}
-
-function understood<T>(parseThem: () => T): T {
-  try {
-    return parseThem();
-  } catch (error) {
-    const [sentence = ""] = (error as Error).message.split(/\.?\s*(?:\n|\.\s|$)/);
-    const [, unclear] = /^Option '(.+)' argument is ambiguous$/.exec(sentence) ?? [];
-    if (unclear !== undefined)
-      throw wrong(`${unclear} needs a value; one that begins with a dash is given as ${unclear}=VALUE.`);
-    throw wrong(`${sentence}.`);
-  }
-}
-
-function wrong(message: string): EnvironmentError {
-  return new EnvironmentError("USAGE", `${message} "atoll --help" shows what can be said.`);
+  return parseOptions({
+    args,
+    options: {
+      port: { type: "string" },
+      host: { type: "string" },
+      "state-dir": { type: "string" },
+      clean: { type: "boolean" },
+      json: { type: "boolean" },
+      "no-sample": { type: "boolean" },
+      nodes: { type: "string" },
+      subnet: { type: "string", multiple: true },
+      record: { type: "string" },
+    },
+  });
 }

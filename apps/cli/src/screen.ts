@@ -10,6 +10,8 @@ interface ReadyFacts {
   readonly url: string;
   readonly rootKey: string;
   readonly subnets: readonly { readonly id: string; readonly kind: string }[];
+  /** Where each node is a process of its own. */
+  readonly nodes?: readonly { readonly id: string; readonly pid: number; readonly url: string }[];
   readonly stateDir: string;
   readonly samplePage: string | undefined;
   /** From the start of the process to the first good answer of /api/v2/status. */
@@ -21,6 +23,8 @@ export interface Screen {
   /** `subnet`: its name, where there are several. */
   showRound(round: ExecutedRound, subnet?: string): void;
   showQueryEvents(events: readonly RoundEvent[], subnet?: string): void;
+  /** Of events in another process. */
+  showLines(lines: readonly string[]): void;
   showReady(facts: ReadyFacts): void;
 }
 
@@ -33,10 +37,11 @@ export function createScreen({ json }: Pick<StartOptions, "json">): Screen {
     log: { log: (level, message) => level !== "debug" && process.stderr.write(`atoll: ${level}: ${message}\n`) },
     showRound: ({ events, height }, subnet) => show(events, `@${height}`, subnet),
     showQueryEvents: (events, subnet) => show(events, "query", subnet),
+    showLines: (lines) => lines.forEach(out),
     showReady(facts) {
       if (json) {
-        const { url, rootKey, stateDir, subnets } = facts;
-        const line = { gateway_url: url, root_key: rootKey, state_dir: stateDir, pid: process.pid, subnets };
+        const { url, rootKey, stateDir, subnets, nodes } = facts;
+        const line = { gateway_url: url, root_key: rootKey, state_dir: stateDir, pid: process.pid, subnets, nodes };
         process.stdout.write(`${JSON.stringify(line)}\n`);
         return;
       }
@@ -45,7 +50,7 @@ export function createScreen({ json }: Pick<StartOptions, "json">): Screen {
   };
 }
 
-function readyText({ url, rootKey, subnets, stateDir, samplePage, statusAfterMs }: ReadyFacts): string {
+function readyText({ url, rootKey, subnets, nodes, stateDir, samplePage, statusAfterMs }: ReadyFacts): string {
   const lines = ["", "  Atoll is running: an Internet Computer on your machine.", "", `  gateway       ${url}`];
   if (samplePage !== undefined) lines.push(`  sample page   ${samplePage}`);
   if (subnets.length > 1) {
@@ -54,6 +59,7 @@ function readyText({ url, rootKey, subnets, stateDir, samplePage, statusAfterMs 
       ...subnets.map(({ id, kind }, i) => `  ${i === 0 ? "subnets" : "       "}       ${kind.padEnd(widest)}  ${id}`),
     );
   }
+  lines.push(...(nodes ?? []).map(({ url: at, id }, i) => `  node ${String(i + 1).padEnd(9)}${at}  ${id}`));
   lines.push(
     `  root key      ${rootKey}`,
     `  state folder  ${stateDir}`,

@@ -6,6 +6,8 @@ export interface Ending {
 }
 
 const PARENT_CHECK_MS = 500;
+/** How long an orderly end may take when the process that waited for it is gone. */
+const ORPHAN_MS = 10_000;
 
 export function endOnSignals(onFailure: (error: unknown) => void): Ending {
   let isEnding = false;
@@ -15,8 +17,16 @@ export function endOnSignals(onFailure: (error: unknown) => void): Ending {
     isEnding = true;
     end().then(() => process.exit(0), onFailure);
   };
-  process.on("SIGINT", onSignal);
+  const isSupervised = process.send !== undefined;
+  // A terminal sends Ctrl+C to all processes: the supervisor alone decides what it means.
+  process.on("SIGINT", () => !isSupervised && onSignal());
   process.on("SIGTERM", onSignal);
+  if (isSupervised) {
+    process.on("disconnect", () => {
+      setTimeout(() => process.exit(0), ORPHAN_MS).unref();
+      onSignal();
+    });
+  }
   // npm puts a shell between itself and us that dies of a signal without passing it on: then its parent is gone too.
   if (process.env.npm_lifecycle_event === "start") {
     const parent = process.ppid;

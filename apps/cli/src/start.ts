@@ -11,14 +11,15 @@ import {
   requireRecordingsFolder,
   startHttpServer,
 } from "@atoll/host-node";
-import { type LogPort, principalToText, toHex } from "@atoll/types";
-import type { TimerPort } from "@atoll/types/http";
+import { type CanisterId, type LogPort, principalToText, toHex } from "@atoll/types";
 import { openNetwork } from "./local-network.ts";
 import type { StartOptions } from "./options.ts";
 import { deploySample } from "./sample.ts";
+import { canisterCalls } from "./sample-calls.ts";
 import { createScreen } from "./screen.ts";
 import { type Ending, fatal } from "./signals.ts";
 import { startQueryThread } from "./threads/query-calls.ts";
+import { nodeTimer } from "./timer.ts";
 
 export async function start(options: StartOptions, version: string, ending: Ending): Promise<void> {
   inlineWasm();
@@ -36,14 +37,14 @@ export async function start(options: StartOptions, version: string, ending: Endi
     queries,
     onRound: (subnet, round) => screen.showRound(round, nameOf(subnet)),
     onQueryEvents: (subnet, events) => screen.showQueryEvents(events, nameOf(subnet)),
-    http: { timer, log, implementation: { version: `atoll ${version}` } },
+    http: { timer: nodeTimer, log, implementation: { version: `atoll ${version}` } },
   });
   // Where there is one subnet, nobody has to be told which.
   const nameOf = (subnet: string) => (network.subnets.length > 1 ? subnet : undefined);
   let samplePage: string | undefined;
   const gatewayHandler = createGateway({
     api: network.api,
-    timer,
+    timer: nodeTimer,
     clock: nodeClock,
     entropy: nodeEntropy,
     crypto,
@@ -61,7 +62,11 @@ export async function start(options: StartOptions, version: string, ending: Endi
     await network.stop();
     folder.close();
   });
-  const sampleId = options.sample ? await deploySample(network, folder) : undefined;
+  const calls = {
+    ...canisterCalls(network.defaultReplica),
+    exists: async (id: CanisterId) => network.replicaOf(id)?.backend.controllers(id) !== undefined,
+  };
+  const sampleId = options.sample ? await deploySample(calls, folder) : undefined;
   samplePage = sampleId && `http://${principalToText(sampleId)}.localhost:${server.port}/`;
   screen.showReady({
     url: server.url,
@@ -73,10 +78,3 @@ export async function start(options: StartOptions, version: string, ending: Endi
   });
   flushCompileCache();
 }
-
-const timer: TimerPort = {
-  after(milliseconds, callback) {
-    const handle = setTimeout(callback, milliseconds);
-    return () => clearTimeout(handle);
-  },
-};

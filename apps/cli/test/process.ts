@@ -39,6 +39,8 @@ export interface Ready {
   readonly stateDir: string;
   readonly pid: number;
   readonly subnets: readonly { readonly id: string; readonly kind: string }[];
+  /** Where each node is a process of its own; else there are none. */
+  readonly nodes: readonly { readonly id: string; readonly pid: number; readonly url: string }[];
 }
 
 /** A network that runs and serves. */
@@ -166,6 +168,7 @@ function readyOf(line: string): Ready {
     state_dir: string;
     pid: number;
     subnets: Ready["subnets"];
+    nodes?: Ready["nodes"];
   };
   return {
     gatewayUrl: json.gateway_url,
@@ -173,6 +176,7 @@ function readyOf(line: string): Ready {
     stateDir: json.state_dir,
     pid: json.pid,
     subnets: json.subnets,
+    nodes: json.nodes ?? [],
   };
 }
 

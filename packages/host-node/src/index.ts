@@ -2,6 +2,7 @@
 // A driver picks what it needs; nothing here knows the protocol.
 export { createNodeCrypto, sha256 } from "./crypto-node.ts";
 export { type HttpServer, type HttpServerOptions, startHttpServer } from "./http-server.ts";
+export { isSealed, type KeyFile, readKeyFile, readPrivateFile, writeKeyFile } from "./key-file.ts";
 export { createOutcallClient, type OutcallClientOptions } from "./outcall-client.ts";
 export { keepRecording, RECORDING_SUFFIX, requireRecordingsFolder } from "./recordings-folder.ts";
 export { openStateFolder, type StateFolder } from "./state-folder.ts";

@@ -1,19 +1,17 @@
-// The folder that a network lives in: who may use it, in which format it is, and where its parts lie.
-//
-//   atoll-state      one line: the format version, with a checksum; its presence makes the folder ours
-//   lock.sqlite      held by the running program. SQLite locks it the right way on each system, and the system lets
-//                    go when the process dies, however it dies
-//   pid              who holds the lock, for the sentence that another start prints
-//   secret-<name>    keys and other small files with a checksum, readable by the owner only
-//   subnet-<name>/   the StoragePort of one subnet
-
-// Only files with these names are ever removed, and only for `clean`.
+// The folder that a network lives in: who may use it, in which format it is (atoll-state: one line, whose presence makes the
+// folder ours), and where its parts lie. lock.sqlite is held by the running program: SQLite locks it the right way on each
+// system, which lets go when the process dies, however it dies. pid says who holds it. secret-<name> are keys and other small
+// files with a checksum, readable by the owner only; subnet-<name> is the StoragePort of one subnet. A node among many has
+// pool, what it vouches for and must never forget, and registry, the records that it knows. A network of many nodes on this
+// machine has nodes, with their keys and a state folder for each.
+// Only files with these names are ever removed, nodes with all that is in it, and only for `clean`.
 import fs from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
 import { isStateFile } from "@atoll/state/store/state-files";
 import { EnvironmentError } from "@atoll/types/errors";
+import { NODES_FOLDER, NODES_MAKING } from "./nodes-folder.ts";
 import { fileFailure, NodeStorage, TEMPORARY } from "./storage-node.ts";
 
 /** The version of the folder's format that this program reads and writes. */
@@ -24,6 +22,8 @@ export interface StateFolder {
   readonly path: string;
   /** The files of one subnet; made when missing. `subnet` is a name of lower-case letters, digits and dashes. */
   storage(subnet: string): NodeStorage;
+  /** The files of a node among many beside its subnet's; made when missing. */
+  part(name: NodePart): NodeStorage;
   /** Names of the subnets that have files here, sorted. */
   subnets(): string[];
   /** The secret, undefined when it was never written; throws STATE_CORRUPT when it is not what was written. */
@@ -34,6 +34,9 @@ export interface StateFolder {
   close(): void;
 }
 
+export type NodePart = "pool" | "registry";
+
+const NODE_PARTS: readonly string[] = ["pool", "registry"] satisfies NodePart[];
 const FORMAT_FILE = "atoll-state";
 const LOCK_FILE = "lock.sqlite";
 const PID_FILE = "pid";
@@ -66,17 +69,21 @@ export function openStateFolder(path: string, options: { readonly clean?: boolea
 
 function stateFolder(path: string, root: NodeStorage, lock: DatabaseSync): StateFolder {
   const storages = new Map<string, NodeStorage>();
+  const storageIn = (name: string): NodeStorage => {
+    let storage = storages.get(name);
+    if (storage === undefined) {
+      storage = new NodeStorage(partFolder(path, name));
+      storages.set(name, storage);
+    }
+    return storage;
+  };
   return {
     path,
     storage(subnet) {
       requirePartName(subnet);
-      let storage = storages.get(subnet);
-      if (storage === undefined) {
-        storage = new NodeStorage(subnetFolder(path, subnet));
-        storages.set(subnet, storage);
-      }
-      return storage;
+      return storageIn(`subnet-${subnet}`);
     },
+    part: storageIn,
     subnets() {
       return fs
         .readdirSync(path, { withFileTypes: true })
@@ -217,8 +224,8 @@ function readSecret(path: string, root: NodeStorage, file: string): Uint8Array |
   return bytes;
 }
 
-function subnetFolder(path: string, subnet: string): string {
-  const folder = join(path, `subnet-${subnet}`);
+function partFolder(path: string, name: string): string {
+  const folder = join(path, name);
   try {
     if (!fs.existsSync(folder)) fs.mkdirSync(folder, { mode: 0o700 });
   } catch (error) {
@@ -236,6 +243,7 @@ function removeContent(path: string, root: NodeStorage): void {
     for (const entry of fs.readdirSync(path, { withFileTypes: true })) {
       const inside = join(path, entry.name);
       if (entry.isDirectory() && isSubnetFolder(entry.name)) removeSubnet(inside);
+      else if (entry.isDirectory() && isNodesFolder(entry.name)) fs.rmSync(inside, { recursive: true });
       else if (!entry.isDirectory() && isSecretFile(entry.name)) fs.unlinkSync(inside);
     }
   } catch (error) {
@@ -251,7 +259,13 @@ function removeSubnet(folder: string): void {
 }
 
 function isOurName(name: string): boolean {
-  return name === FORMAT_FILE || name === FORMAT_FILE + TEMPORARY || isSecretFile(name) || isSubnetFolder(name);
+  if (name === FORMAT_FILE || name === FORMAT_FILE + TEMPORARY) return true;
+  return isSecretFile(name) || isSubnetFolder(name) || isNodesFolder(name) || NODE_PARTS.includes(name);
+}
+
+/** Everything in it is ours. */
+function isNodesFolder(name: string): boolean {
+  return name === NODES_FOLDER || name === NODES_MAKING;
 }
 
 function isLockFile(name: string): boolean {

@@ -148,6 +148,36 @@ test("clean removes what Atoll made and nothing else, and follows no link", () =
     folder.close();
   }));
 
+test("clean removes the nodes of a network with all that is theirs, and follows no link", () =>
+  withFolder((parent) => {
+    const path = join(parent, "state");
+    fill(path);
+    const outside = join(parent, "outside");
+    fs.mkdirSync(outside);
+    fs.writeFileSync(join(outside, "thesis.txt"), "precious");
+    for (const folder of ["nodes", "nodes-making"]) {
+      fs.mkdirSync(join(path, folder, "node-1", "data"), { recursive: true });
+      fs.writeFileSync(join(path, folder, "genesis.json"), "{}");
+      fs.symlinkSync(outside, join(path, folder, "node-1", "linked"));
+    }
+    openStateFolder(path, { clean: true }).close();
+    assert.ok(!fs.existsSync(join(path, "nodes")) && !fs.existsSync(join(path, "nodes-making")));
+    assert.deepEqual(everyPath(outside), ["thesis.txt"]);
+  }));
+
+test("a node among many has folders of its own beside its subnet's", () =>
+  withFolder((path) => {
+    let folder = openStateFolder(path);
+    folder.part("pool").append("artifacts", [Uint8Array.of(1)]);
+    folder.part("registry").replace("1", Uint8Array.of(2));
+    folder.close();
+    folder = openStateFolder(path);
+    assert.equal(folder.part("pool").size("artifacts"), 1);
+    assert.deepEqual(folder.part("registry").list(), ["1"]);
+    assert.deepEqual(folder.subnets(), []);
+    folder.close();
+  }));
+
 test("the folder is taken once, also within one process", () =>
   withFolder((path) => {
     const folder = openStateFolder(path);

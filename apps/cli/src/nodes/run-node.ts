@@ -1,0 +1,69 @@
+// `atoll node`: one node of a subnet of many, as a process. Reads its files, opens its sockets, and hands over to the loop
+// that moves it on (drive-node.ts). Whatever it needs to know of others it finds in the registry.
+import { flushCompileCache } from "node:module";
+import { nodePublicKeys } from "@atoll/consensus";
+import { createNodeCrypto, inlineWasm, openStateFolder, startHttpServer } from "@atoll/host-node";
+import { type LogPort, principalToText, toHex } from "@atoll/types";
+import type { HttpHandler } from "@atoll/types/http";
+import type { NodeOptions } from "../options.ts";
+import type { Ending } from "../signals.ts";
+import { readGenesis } from "./genesis-files.ts";
+import { genesisFacts } from "./genesis-steps.ts";
+import { addressText, isLoopback, type Listener, type NodeConfig, readNodeConfig } from "./node-config.ts";
+import { readNodeKeys } from "./node-folder.ts";
+import { createNodeLog } from "./node-log.ts";
+import { NodeProcess } from "./node-process.ts";
+import { isOperatorTarget } from "./operator-api.ts";
+import { passphraseOf } from "./passphrase.ts";
+import { tellSupervisor } from "./supervised.ts";
+
+export async function runNode({ config: path }: NodeOptions, version: string, ending: Ending): Promise<void> {
+  inlineWasm();
+  const config = readNodeConfig(path);
+  const log = createNodeLog(config.log);
+  const { keys } = readNodeKeys(config.keyFile, await passphraseOf(config.keyFile, config.passphrase));
+  const crypto = await createNodeCrypto();
+  const genesis = genesisFacts(readGenesis(config.genesisFile), crypto);
+  const { nodeId } = nodePublicKeys(keys, crypto);
+  const folder = openStateFolder(config.dataDir);
+  const node = new NodeProcess({ config, keys, nodeId, genesis, version }, { crypto, folder, log });
+  await node.start();
+  const servers = await listen(config, node, log);
+  ending.by(async () => {
+    for (const server of servers) await server.close();
+    await node.stop();
+    folder.close();
+    log.log("info", "the node has ended");
+  });
+  const [{ url } = { url: "" }] = servers;
+  const id = principalToText(nodeId);
+  const subnet = principalToText(genesis.config.subnetId);
+  log.log("info", "the node serves", {
+    node: id,
+    subnet,
+    http: url,
+    p2p: addressText({ ...config.p2p, port: node.p2pPort }),
+  });
+  tellSupervisor({ kind: "ready", id, url, rootKey: toHex(genesis.rootKey) });
+  flushCompileCache();
+}
+
+/** Clients first. The operator's paths are on a listener of their own where others than this machine can reach that. */
+async function listen(
+  { http, operator }: NodeConfig,
+  node: { readonly api: HttpHandler; readonly operatorApi: HttpHandler },
+  log: LogPort,
+) {
+  const isOwn = operator === undefined && isLoopback(http.host);
+  const forClients: HttpHandler = async (request) => {
+    if (isOwn && isOperatorTarget(request.target)) return node.operatorApi(request);
+    return node.api(request);
+  };
+  const servers = [await serve(http, forClients, log)];
+  if (operator !== undefined) servers.push(await serve(operator, node.operatorApi, log));
+  return servers;
+}
+
+function serve({ host, port }: Listener, apiHandler: HttpHandler, log: LogPort) {
+  return startHttpServer({ host, port, apiHandler, log });
+}
