@@ -98,7 +98,7 @@ export interface Traffic {
   bytes: number;
 }
 
-interface Fetching {
+export interface Fetching {
   readonly sync: StateSync;
   readonly traffic: Traffic;
   /** Virtual monotonic time. */
@@ -107,7 +107,7 @@ interface Fetching {
   finish(seconds?: number): Promise<void>;
 }
 
-function fetching(node: TestNode, peers: Peers): Fetching {
+export function fetching(node: TestNode, peers: Peers): Fetching {
   const traffic: Traffic = { asked: new Map(), bytes: 0 };
   let isDone = false;
   const ask = async (peer: PrincipalId, question: Uint8Array): Promise<Uint8Array> => {
