@@ -2,10 +2,10 @@
 // applied here, at once for the roles that follow; what they did since the last `commit` can be taken back as a whole,
 // because what could not be written to the disk must not have happened. Sections 3 and 21.2.
 import { type PrincipalId, toHex } from "@atoll/types";
-import { type Artifact, type ArtifactId, type ArtifactKind, encodeArtifact, heightOf } from "./artifacts.ts";
+import { ARTIFACT_KINDS, type Artifact, type ArtifactId, encodeArtifact, heightOf } from "./artifacts.ts";
 import { MAX_UNVALIDATED_BYTES, MAX_UNVALIDATED_COUNT } from "./bounds.ts";
 import type { Change, Instant, Pool } from "./pool.ts";
-import { type PoolEntry, Section } from "./pool-section.ts";
+import { type PoolEntry, type Revisions, Section } from "./pool-section.ts";
 
 /** What came of a change, in order. */
 export interface PoolEvent {
@@ -27,8 +27,9 @@ export interface Applied {
 }
 
 export class ArtifactPool implements Pool {
-  readonly validated = new Section();
-  readonly unvalidated = new Section();
+  readonly #revisions: Revisions = ARTIFACT_KINDS.map(() => 0);
+  readonly validated = new Section(this.#revisions);
+  readonly unvalidated = new Section(this.#revisions);
   readonly #usage = new Map<PrincipalId, Usage>();
   readonly #sha256: (data: Uint8Array) => Uint8Array;
   /** The opposite of each operation since the last commit. */
@@ -39,8 +40,9 @@ export class ArtifactPool implements Pool {
   }
 
   entryOf(artifact: Artifact, bytes: Uint8Array, since: Instant, peer: PrincipalId | undefined): PoolEntry {
-    const id = `${artifact.kind}/${heightOf(artifact)}/${toHex(this.#sha256(bytes))}`;
-    return { id, artifact, bytes, byteSize: bytes.length, since, peer };
+    const hash = this.#sha256(bytes);
+    const id = `${artifact.kind}/${heightOf(artifact)}/${toHex(hash)}`;
+    return { id, artifact, bytes, hash, byteSize: bytes.length, since, peer };
   }
 
   /** Into the unvalidated section. False: the peer has sent as much as may wait. */
@@ -51,10 +53,10 @@ export class ArtifactPool implements Pool {
     return true;
   }
 
-  /** Grows with each change of any of these kinds. */
-  revision(kinds: readonly ArtifactKind[]): number {
+  /** Grows with each change of any of these kinds, which are named by their ordinals. */
+  revision(ordinals: readonly number[]): number {
     let sum = 0;
-    for (const kind of kinds) sum += this.validated.revision(kind) + this.unvalidated.revision(kind);
+    for (const ordinal of ordinals) sum += this.#revisions[ordinal] as number;
     return sum;
   }
 

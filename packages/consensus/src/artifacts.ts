@@ -201,6 +201,24 @@ export type Artifact =
 export type ArtifactKind = Artifact["kind"];
 export type ArtifactOf<K extends ArtifactKind> = Extract<Artifact, { kind: K }>;
 
+export const ARTIFACT_KINDS: readonly ArtifactKind[] = [
+  "block-proposal",
+  "notarization-share",
+  "notarization",
+  "finalization-share",
+  "finalization",
+  "random-beacon-share",
+  "random-beacon",
+  "random-tape-share",
+  "random-tape",
+  "catch-up-package-share",
+  "catch-up-package",
+  "equivocation-proof",
+  "certification-share",
+  "certification",
+  "dkg-dealing",
+];
+
 /** Of a dealing: the height at which the interval of its key generation began. */
 export function heightOf(artifact: Artifact): Height {
   if (artifact.kind === "block-proposal") return artifact.block.height;

@@ -5,6 +5,7 @@ import type { Time } from "@atoll/types";
 import type { ArtifactPool, PoolEvent } from "./artifact-pool.ts";
 import { invocationOrder, type RoleInTurn } from "./invocation-order.ts";
 import type { Change, Instant } from "./pool.ts";
+import { ordinalOf } from "./pool-section.ts";
 import type { ConsensusPorts } from "./ports.ts";
 import type { RoleContext } from "./role-context.ts";
 
@@ -14,6 +15,7 @@ const LONGEST_PAUSE: Time = 200_000_000n;
 const MAX_TURNS = 20_000;
 
 interface Turn extends RoleInTurn {
+  readonly ordinals: readonly number[];
   /** What it depends on when it was asked last. */
   revision: number;
   ports: string;
@@ -39,7 +41,13 @@ export class ComponentLoop {
   constructor(pool: ArtifactPool, ports: ConsensusPorts) {
     this.#pool = pool;
     this.#ports = ports;
-    this.#turns = invocationOrder().map((each) => ({ ...each, revision: -1, ports: "", wakeAt: undefined }));
+    this.#turns = invocationOrder().map((each) => ({
+      ...each,
+      ordinals: each.reads.map(ordinalOf),
+      revision: -1,
+      ports: "",
+      wakeAt: undefined,
+    }));
   }
 
   /** `isWhole`: all roles are asked, because something may have changed that the pool and the ports do not show. */
@@ -58,7 +66,7 @@ export class ComponentLoop {
     for (let idle = 0; idle < turns.length; idle++) {
       const turn = turns[this.#next] as Turn;
       this.#next = (this.#next + 1) % turns.length;
-      const revision = this.#pool.revision(turn.reads);
+      const revision = this.#pool.revision(turn.ordinals);
       const ports = turn.readsPorts ? portsNow : "";
       if (revision === turn.revision && ports === turn.ports) continue;
       if (asked++ === MAX_TURNS) return { events, wakeAt: now.monotonic };

@@ -128,7 +128,7 @@ class Consensus implements ConsensusNode {
 
   wants(id: ArtifactId): boolean {
     if (this.#pool.validated.has(id) || this.#pool.unvalidated.has(id)) return false;
-    const named = parseArtifactId(id, KINDS);
+    const named = parseArtifactId(id);
     return named !== undefined && bounce(this.#bouncerContext, named.kind, named.height) === "wanted";
   }
 
@@ -244,24 +244,6 @@ class Consensus implements ConsensusNode {
 }
 
 const VOTES: ReadonlySet<ArtifactKind> = new Set(["block-proposal", "notarization-share", "finalization-share"]);
-const KINDS: ReadonlySet<string> = new Set<ArtifactKind>([
-  "block-proposal",
-  "notarization-share",
-  "notarization",
-  "finalization-share",
-  "finalization",
-  "random-beacon-share",
-  "random-beacon",
-  "random-tape-share",
-  "random-tape",
-  "catch-up-package-share",
-  "catch-up-package",
-  "equivocation-proof",
-  "certification-share",
-  "certification",
-  "dkg-dealing",
-]);
-
 /** What came and stayed, and what was there before and went. */
 function netChanges(events: readonly PoolEvent[]): { added: PoolEntry[]; removed: PoolEntry[] } {
   const added = new Map<ArtifactId, PoolEntry>();

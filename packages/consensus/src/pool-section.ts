@@ -1,12 +1,21 @@
 // One section of the pool: artifacts by id, and by kind and height, so that no role ever looks through all of them.
 // Section 3.
 import type { Height } from "@atoll/types";
-import { type Artifact, type ArtifactId, type ArtifactKind, type ArtifactOf, heightOf } from "./artifacts.ts";
+import {
+  ARTIFACT_KINDS,
+  type Artifact,
+  type ArtifactId,
+  type ArtifactKind,
+  type ArtifactOf,
+  heightOf,
+} from "./artifacts.ts";
 import type { Entry, Instant, PoolSection } from "./pool.ts";
 
 /** An entry with its encoding, which was made once. */
 export interface PoolEntry extends Entry {
   readonly bytes: Uint8Array;
+  /** SHA-256 of these. */
+  readonly hash: Uint8Array;
   since: Instant;
 }
 
@@ -15,8 +24,16 @@ interface KindIndex {
   readonly heights: Height[];
   readonly entries: Map<Height, PoolEntry[]>;
   count: number;
-  /** Grows with each change. */
-  revision: number;
+  readonly ordinal: number;
+}
+
+/** For each kind, by its place in `ARTIFACT_KINDS`, a number that grows with each change in any section of a pool. */
+export type Revisions = number[];
+
+const ORDINALS = new Map(ARTIFACT_KINDS.map((kind, ordinal) => [kind, ordinal]));
+
+export function ordinalOf(kind: ArtifactKind): number {
+  return ORDINALS.get(kind) as number;
 }
 
 const NONE: readonly never[] = [];
@@ -24,6 +41,11 @@ const NONE: readonly never[] = [];
 export class Section implements PoolSection {
   readonly #byId = new Map<ArtifactId, PoolEntry>();
   readonly #byKind = new Map<ArtifactKind, KindIndex>();
+  readonly #revisions: Revisions;
+
+  constructor(revisions: Revisions) {
+    this.#revisions = revisions;
+  }
 
   get size(): number {
     return this.#byId.size;
@@ -66,11 +88,6 @@ export class Section implements PoolSection {
     return this.#byKind.get(kind)?.count ?? 0;
   }
 
-  /** Grows with each change of that kind. */
-  revision(kind: ArtifactKind): number {
-    return this.#byKind.get(kind)?.revision ?? 0;
-  }
-
   /** False: it is there already. */
   insert(entry: PoolEntry): boolean {
     if (this.#byId.has(entry.id)) return false;
@@ -85,7 +102,7 @@ export class Section implements PoolSection {
       else index.heights.splice(place, 0, height);
     } else index.entries.set(height, [...there, entry]);
     index.count++;
-    index.revision++;
+    this.#change(index);
     return true;
   }
 
@@ -102,7 +119,7 @@ export class Section implements PoolSection {
       index.heights.splice(firstAtLeast(index.heights, height), 1);
     }
     index.count--;
-    index.revision++;
+    this.#change(index);
     return entry;
   }
 
@@ -114,10 +131,14 @@ export class Section implements PoolSection {
     return found;
   }
 
+  #change({ ordinal }: KindIndex): void {
+    this.#revisions[ordinal] = (this.#revisions[ordinal] as number) + 1;
+  }
+
   #index(kind: ArtifactKind): KindIndex {
     let index = this.#byKind.get(kind);
     if (index === undefined) {
-      index = { heights: [], entries: new Map(), count: 0, revision: 0 };
+      index = { heights: [], entries: new Map(), count: 0, ordinal: ordinalOf(kind) };
       this.#byKind.set(kind, index);
     }
     return index;
@@ -127,12 +148,11 @@ export class Section implements PoolSection {
 /** The kind and height that an id names; undefined: it is no id. */
 export function parseArtifactId(
   id: ArtifactId,
-  kinds: ReadonlySet<string>,
 ): { readonly kind: Artifact["kind"]; readonly height: Height } | undefined {
   const parts = /^([a-z-]{1,40})\/(0|[1-9][0-9]{0,15})\/[0-9a-f]{64}$/.exec(id);
   const kind = parts?.[1];
   const height = Number(parts?.[2]);
-  if (kind === undefined || !kinds.has(kind) || !Number.isSafeInteger(height)) return undefined;
+  if (kind === undefined || !ORDINALS.has(kind as ArtifactKind) || !Number.isSafeInteger(height)) return undefined;
   return { kind: kind as Artifact["kind"], height };
 }
 

@@ -15,6 +15,11 @@ export interface StoredArtifact {
   readonly bytes: Uint8Array;
 }
 
+/** `hash`: SHA-256 of the encoding. */
+export interface WrittenArtifact extends StoredArtifact {
+  readonly hash: Uint8Array;
+}
+
 export interface StoredPool {
   /** In the order in which they were written. */
   readonly artifacts: readonly StoredArtifact[];
@@ -88,13 +93,13 @@ export class PoolStorage {
    * Appends artifacts by their encodings; with `sync` they are durable when this returns. Throws what the storage throws:
    * then nothing of it counts, and it is cut off before the next write.
    */
-  write(artifacts: readonly { readonly artifact: Artifact; readonly bytes: Uint8Array }[], sync: boolean): void {
+  write(artifacts: readonly WrittenArtifact[], sync: boolean): void {
     if (artifacts.length === 0) return;
     const segment = this.#current();
     if (this.#isTorn && this.#storage.size(fileName(segment.number)) !== undefined)
       this.#storage.truncate(fileName(segment.number), segment.size);
     this.#isTorn = true;
-    const parts = artifacts.flatMap(({ bytes }) => [this.#header(ARTIFACT, bytes, segment.synced), bytes]);
+    const parts = artifacts.flatMap(({ bytes, hash }) => [header(ARTIFACT, bytes.length, hash, segment.synced), bytes]);
     this.#storage.append(fileName(segment.number), parts);
     const size = parts.reduce((total, part) => total + part.length, segment.size);
     const isFull = size >= this.#segmentBytes;
@@ -133,8 +138,8 @@ export class PoolStorage {
     const old = this.#segments;
     const number = (old.at(-1)?.number ?? 0) + 1;
     const abstain = encodeWire(uint(), abstainUpTo);
-    const parts = [this.#header(ABSTAIN, abstain, 0), abstain];
-    for (const { bytes } of artifacts) parts.push(this.#header(ARTIFACT, bytes, 0), bytes);
+    const parts = [header(ABSTAIN, abstain.length, this.#sha256(abstain), 0), abstain];
+    for (const { bytes } of artifacts) parts.push(header(ARTIFACT, bytes.length, this.#sha256(bytes), 0), bytes);
     const content = new Uint8Array(parts.reduce((total, part) => total + part.length, 0));
     let at = 0;
     for (const part of parts) {
@@ -146,18 +151,18 @@ export class PoolStorage {
     this.#segments = [{ number, size: content.length, synced: content.length, highest }];
     for (const segment of old) this.#storage.remove(fileName(segment.number));
   }
+}
 
-  #header(type: number, content: Uint8Array, synced: number): Uint8Array {
-    const header = new Uint8Array(HEADER_BYTES);
-    const view = new DataView(header.buffer);
-    header[0] = MAGIC;
-    header[1] = type;
-    view.setUint32(2, content.length);
-    view.setUint32(6, synced);
-    view.setUint32(10, crc32(header.subarray(0, 10)));
-    header.set(this.#sha256(content).subarray(0, 16), HEAD_BYTES);
-    return header;
-  }
+function header(type: number, length: number, hash: Uint8Array, synced: number): Uint8Array {
+  const bytes = new Uint8Array(HEADER_BYTES);
+  const view = new DataView(bytes.buffer);
+  bytes[0] = MAGIC;
+  bytes[1] = type;
+  view.setUint32(2, length);
+  view.setUint32(6, synced);
+  view.setUint32(10, crc32(bytes.subarray(0, 10)));
+  bytes.set(hash.subarray(0, 16), HEAD_BYTES);
+  return bytes;
 }
 
 interface SegmentContent {

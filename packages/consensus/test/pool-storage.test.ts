@@ -18,7 +18,8 @@ function tape(height: number, size = 90) {
     dkgId,
     signature: new Uint8Array(size).fill(height % 251),
   };
-  return { artifact, bytes: encodeArtifact(artifact) };
+  const bytes = encodeArtifact(artifact);
+  return { artifact, bytes, hash: sha256(bytes) };
 }
 
 const SEGMENT_BYTES = 4096;

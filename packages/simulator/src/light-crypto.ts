@@ -246,11 +246,31 @@ function dkgKey(id: DkgId): string {
 /** Each part with its length before it, so that no two lists of parts are the same bytes. */
 function tag(world: LightWorld, purpose: string, ...parts: readonly Uint8Array[]): Uint8Array {
   const writer = new WireWriter();
-  for (const part of [world.secret, new TextEncoder().encode(purpose), ...parts]) {
+  writer.raw(beginning(world, purpose));
+  for (const part of parts) {
     writer.uint(part.length);
     writer.raw(part);
   }
   return world.sha256(writer.take());
+}
+
+const beginnings = new WeakMap<LightWorld, Map<string, Uint8Array>>();
+
+/** The secret and the purpose, each with its length. */
+function beginning(world: LightWorld, purpose: string): Uint8Array {
+  const ofWorld = beginnings.get(world) ?? new Map<string, Uint8Array>();
+  beginnings.set(world, ofWorld);
+  let known = ofWorld.get(purpose);
+  if (known === undefined) {
+    const writer = new WireWriter();
+    for (const part of [world.secret, new TextEncoder().encode(purpose)]) {
+      writer.uint(part.length);
+      writer.raw(part);
+    }
+    known = writer.take();
+    ofWorld.set(purpose, known);
+  }
+  return known;
 }
 
 /** `length` bytes. */
@@ -271,5 +291,7 @@ function join(...parts: readonly Uint8Array[]): Uint8Array {
 }
 
 function isSame(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }

@@ -81,7 +81,11 @@ export function principalFromText(text: string): PrincipalId | undefined {
 
 const HEX = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, "0"));
 
+// Hosts of today bring it along, many times faster.
+const hasNativeHex = "toHex" in Uint8Array.prototype;
+
 export function toHex(bytes: Uint8Array): string {
+  if (hasNativeHex) return (bytes as Uint8Array & { toHex(): string }).toHex();
   let hex = "";
   for (let i = 0; i < bytes.length; i++) hex += HEX[bytes[i] as number];
   return hex;

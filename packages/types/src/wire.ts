@@ -28,12 +28,25 @@ export function decodeWire<T>(codec: Codec<T>, bytes: Uint8Array): T {
   return value;
 }
 
+// The buffer of the last writer that is done, for the next one.
+const SPARE_BYTES = 64 * 1024;
+let spare: Uint8Array | undefined;
+
 export class WireWriter {
-  #buffer = new Uint8Array(256);
+  #buffer: Uint8Array;
   #length = 0;
 
+  constructor() {
+    this.#buffer = spare ?? new Uint8Array(1024);
+    spare = undefined;
+  }
+
+  /** What was written. Nothing can be written after that. */
   take(): Uint8Array {
-    return this.#buffer.slice(0, this.#length);
+    const taken = this.#buffer.slice(0, this.#length);
+    if (this.#buffer.length <= SPARE_BYTES) spare = this.#buffer;
+    this.#buffer = taken;
+    return taken;
   }
 
   byte(value: number): void {
@@ -175,6 +188,8 @@ export function text(max: number): Codec<string> {
     },
     read(reader) {
       const content = raw.read(reader);
+      const plain = content.length <= SHORT_TEXT ? shortAscii(content) : undefined;
+      if (plain !== undefined) return plain;
       try {
         return decoder.decode(content);
       } catch (cause) {
@@ -182,6 +197,18 @@ export function text(max: number): Codec<string> {
       }
     },
   };
+}
+
+/** Up to here it is quicker to look at the characters than to ask a decoder. */
+const SHORT_TEXT = 16;
+
+function shortAscii(content: Uint8Array): string | undefined {
+  let plain = "";
+  for (const byte of content) {
+    if (byte >= 0x80) return undefined;
+    plain += String.fromCharCode(byte);
+  }
+  return plain;
 }
 
 export const principal: Codec<PrincipalId> = {
