@@ -26,6 +26,7 @@ const ROWS = [
   "cross-subnet",
   "ticks",
   "fork",
+  "p2p",
   "round",
   "chain-key",
   "dealing-4",

@@ -26,6 +26,7 @@ const PARTS: Readonly<Record<string, { readonly rows: readonly string[]; load():
     rows: ["first-instance", "further-instance", "rest-call", "library-call", "cross-subnet", "ticks", "fork"],
     load: async () => (await import("./networks.ts")).benchNetworks,
   },
+  p2p: { rows: ["p2p"], load: async () => (await import("./p2p.ts")).benchP2p },
   round: { rows: ["round"], load: async () => (await import("./round.ts")).benchRound },
   chainKey: {
     rows: ["chain-key", "dealing-4", "dealing-13"],

@@ -102,6 +102,18 @@ export function encodeFrame({ session, messages }: Frame): Uint8Array {
   return writer.take();
 }
 
+/** The same for one chunk, whose bytes are copied once. */
+export function encodeChunk(session: Uint8Array, chunk: Extract<Answering, { kind: "chunk" }>): Uint8Array {
+  const writer = new WireWriter();
+  writer.raw(encodeFrame({ session, messages: [{ ...chunk, bytes: new Uint8Array() }] }).subarray(0, -1));
+  writer.uint(chunk.bytes.length);
+  const head = writer.take();
+  const frame = new Uint8Array(head.length + chunk.bytes.length);
+  frame.set(head);
+  frame.set(chunk.bytes, head.length);
+  return frame;
+}
+
 /** Undefined: not a frame. */
 export function decodeFrame(frame: Uint8Array): Frame | undefined {
   if (frame.length > MAX_FRAME_BYTES) return undefined;

@@ -9,9 +9,9 @@ import {
   type Acknowledgement,
   type Answering,
   type Asking,
+  encodeChunk,
   encodeFrame,
   MAX_ACKS,
-  type Message,
   type SlotUpdate,
 } from "./messages.ts";
 import { earliest, Offers } from "./offers.ts";
@@ -163,7 +163,8 @@ export class PeerLink {
     const isWorth = posts.length + answers.length + updates.length > 0;
     const ack = isWorth || (this.#ackAt !== undefined && this.#ackAt <= now) ? this.#takeAck(now) : undefined;
     if (!isWorth && ack === undefined) return false;
-    if (this.#send([...(ack === undefined ? [] : [ack]), ...posts, ...answers, ...updates])) return true;
+    const messages = [...(ack === undefined ? [] : [ack]), ...posts, ...answers, ...updates];
+    if (this.#send(encodeFrame({ session: this.session, messages }))) return true;
     this.#controlBlocked = now + this.#limits.minRetry;
     this.#giveBack(posts, updates, ack, now);
     return false;
@@ -218,7 +219,7 @@ export class PeerLink {
   #sendChunk(now: Time): boolean {
     const chunk = this.#ports.answers.next(this.peer);
     if (chunk === undefined || !this.#mayServe(chunk.bytes.length, now)) return false;
-    if (!this.#send([chunk])) {
+    if (!this.#send(encodeChunk(this.session, chunk))) {
       this.#bulkBlocked = now + this.#limits.minRetry;
       return false;
     }
@@ -232,8 +233,7 @@ export class PeerLink {
     return may;
   }
 
-  #send(messages: readonly Message[]): boolean {
-    const frame = encodeFrame({ session: this.session, messages });
+  #send(frame: Uint8Array): boolean {
     if (!this.#ports.send(frame)) return false;
     this.statistics.framesSent++;
     this.statistics.bytesSent += frame.length;

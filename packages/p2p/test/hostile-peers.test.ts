@@ -2,7 +2,7 @@
 // before, and who breaks the rules is disconnected. Consensus and chain-key facts, sections 21.2 and 24.1.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { decodeFrame, encodeFrame, MAX_CHUNKS, type Message, SESSION_BYTES } from "../src/messages.ts";
+import { decodeFrame, encodeChunk, encodeFrame, MAX_CHUNKS, type Message, SESSION_BYTES } from "../src/messages.ts";
 import { artifact, CALM, GossipNetwork, idOf, MS, type RawPeer, SECOND, seeded } from "./gossip-network.ts";
 
 const session = new Uint8Array(SESSION_BYTES).fill(7);
@@ -30,6 +30,19 @@ function withHostile(limits = {}): { net: GossipNetwork; hostile: RawPeer } {
 
 test("every message is read as it was written", () => {
   assert.deepEqual(decodeFrame(encodeFrame({ session, messages: SAMPLES })), { session, messages: SAMPLES });
+});
+
+test("a chunk is written alike alone and among others", () => {
+  for (const length of [0, 1, 127, 128, 20_000]) {
+    const chunk = {
+      kind: "chunk",
+      request: 300,
+      total: 700_000,
+      place: 2,
+      bytes: artifact(Math.max(4, length), 5).subarray(0, length),
+    } as const;
+    assert.deepEqual(encodeChunk(session, chunk), encodeFrame({ session, messages: [chunk] }));
+  }
 });
 
 test("whatever the bytes of a frame are, they are a frame or they are none", () => {
