@@ -18,6 +18,7 @@ export * from "./dkg/dealer.ts";
 export * from "./dkg/dealing-validator.ts";
 export * from "./dkg/dkg-payload.ts";
 export * from "./dkg/genesis.ts";
+export * from "./dkg/initial-dkg-response.ts";
 export * from "./dkg/key-loader.ts";
 export * from "./dkg/registry-version.ts";
 export * from "./dkg/subnet-genesis.ts";

@@ -70,6 +70,10 @@ export function messagesInFlight(state: SubnetState): InFlightMessage[] {
   for (const { request } of state.pendingRandomness) {
     messages.push(ofManagementCall("management", { kind: "canister", request }, request.methodName, request.arg));
   }
+  for (const { request } of state.initialDkgs) {
+    const caller = { kind: "canister", request: { ...request, arg: NO_ARG } } as const;
+    messages.push(ofManagementCall("management", caller, request.methodName, undefined));
+  }
   for (const { outcall, request } of state.outcalls.contexts()) {
     const call = ofManagementCall(
       "outcall",

@@ -14,6 +14,7 @@ export { continueLongExecution, LongExecutions } from "./long-executions.ts";
 export { effectiveCanisterId, isChargedLater, isFree } from "./management/ingress-filter.ts";
 export { submitManagementCall } from "./management/management-queue.ts";
 export { answerRandomness } from "./management/raw-rand.ts";
+export { deliverInitialDkgs } from "./management/setup-initial-dkg.ts";
 export { observeBlockmaker } from "./node-metrics.ts";
 export { nextDeadline } from "./open-calls.ts";
 export { outcallSizeError } from "./outcall-limits.ts";

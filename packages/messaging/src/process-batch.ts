@@ -7,6 +7,7 @@ import {
   chargeAllocations,
   continueLongExecution,
   decayDebits,
+  deliverInitialDkgs,
   deliverOutcallResponses,
   deliverQueryStats,
   executeRound,
@@ -37,6 +38,7 @@ import {
   type CanisterId,
   type CryptoPort,
   type Height,
+  type InitialDkgRequest,
   type InterventionResult,
   InvariantViolation,
   MAX_INGRESS_ANSWER_BYTES,
@@ -108,6 +110,8 @@ export interface RoundOutput {
   readonly interventionResults: readonly InterventionResult[];
   /** HTTPS outcalls that began and ended. */
   readonly outcalls: OutcallChanges;
+  /** All keys for other subnets that are asked for and not made yet, in the order in which they were asked for. */
+  readonly remoteDkgs: readonly InitialDkgRequest[];
   /** Where the state machine was asked for it. */
   readonly trace?: readonly TraceEvent[];
   /** What the executions took, without what a round counts for each beside. */
@@ -191,6 +195,7 @@ function runRound(round: Round, batch: Batch, before: Time): void {
   answerRandomness(round);
   expireOutcalls(round);
   deliverOutcallResponses(round, batch.outcallResponses ?? []);
+  deliverInitialDkgs(round, batch.remoteDkgs ?? []);
   expireStopCalls(round);
   expireCalls(round);
   expireHeldIngress(round);
@@ -246,6 +251,11 @@ function takeOutput(
     events: round.events,
     interventionResults: round.interventionResults ?? [],
     outcalls: state.outcalls.takeChanges(),
+    remoteDkgs: state.initialDkgs.map(({ target, receivers, registryVersion }) => ({
+      target,
+      receivers,
+      registryVersion,
+    })),
     ...(round.traceEvents === undefined ? {} : { trace: round.traceEvents }),
     ...workOf(machine, round),
     pausedExecutions: machine.long.size,

@@ -6,8 +6,11 @@ import {
   type CanisterQueryStats,
   type EntropyPort,
   type Height,
+  type InitialDkgRequest,
+  type InitialDkgResponse,
   MAX_CANISTERS,
   type PrincipalId,
+  RejectCode,
   type Time,
 } from "@atoll/types";
 import type { ExecutedRound } from "./executor.ts";
@@ -30,6 +33,8 @@ export class SoloSequencer {
   readonly #blockmaker: NonNullable<Batch["blockmaker"]>;
   /** Figures that no executed batch has taken along yet. */
   #queryStats: readonly CanisterQueryStats[] = [];
+  /** Keys for other subnets that canisters ask for: one node alone makes none. */
+  #remoteDkgs: readonly InitialDkgRequest[] = [];
   #height: Height = 0;
   #time: Time = 0n;
   #hasMoreWork = false;
@@ -46,6 +51,7 @@ export class SoloSequencer {
   fork(pool: IngressPool, entropy: EntropyPort): SoloSequencer {
     const fork = new SoloSequencer(pool, entropy, this.#blockmaker.proposer);
     fork.#queryStats = this.#queryStats;
+    fork.#remoteDkgs = this.#remoteDkgs;
     fork.#height = this.#height;
     fork.#time = this.#time;
     fork.#hasMoreWork = this.#hasMoreWork;
@@ -71,6 +77,7 @@ export class SoloSequencer {
       blockmaker: this.#blockmaker,
       ...(this.#queryStats.length > 0 &&
         runsMessages && { queryStats: this.#queryStats.slice(0, MAX_QUERY_STATS_PER_BLOCK) }),
+      ...(this.#remoteDkgs.length > 0 && runsMessages && { remoteDkgs: this.#remoteDkgs.map(refused) }),
       ...content,
     };
   }
@@ -86,11 +93,12 @@ export class SoloSequencer {
   }
 
   /** A batch was executed: the next one follows it. */
-  ended(round: Pick<ExecutedRound, "height" | "time" | "hasMoreWork" | "wakeAt">, batch?: Batch): void {
+  ended(round: Pick<ExecutedRound, "height" | "time" | "hasMoreWork" | "wakeAt" | "remoteDkgs">, batch?: Batch): void {
     this.#queryStats = this.#queryStats.slice(batch?.queryStats?.length ?? 0);
     this.#height = round.height;
     this.#time = round.time;
-    this.#hasMoreWork = round.hasMoreWork;
+    this.#remoteDkgs = round.remoteDkgs;
+    this.#hasMoreWork = round.hasMoreWork || round.remoteDkgs.length > 0;
     this.#stateWakeAt = round.wakeAt;
     this.#notBefore = 0n;
   }
@@ -114,4 +122,9 @@ export class SoloSequencer {
     const paced = this.#stateWakeAt <= this.#time ? this.#time + HEARTBEAT_INTERVAL_NS : this.#stateWakeAt;
     return paced < idle ? paced : idle;
   }
+}
+
+function refused({ target }: InitialDkgRequest): InitialDkgResponse {
+  const message = "The root subnet has one node, which makes no keys for other subnets.";
+  return { target, result: { kind: "reject", code: RejectCode.CANISTER_REJECT, message } };
 }

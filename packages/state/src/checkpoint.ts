@@ -26,6 +26,7 @@ import {
 import type { CanisterState } from "./canister-state.ts";
 import type { IngressRecord } from "./ingress-history.ts";
 import type { StoredModule } from "./module-store.ts";
+import type { InitialDkgContext } from "./open-initial-dkgs.ts";
 import type { OutcallContext } from "./open-outcalls.ts";
 import type { PageSet } from "./page-set.ts";
 import type { Slot } from "./page-store.ts";
@@ -44,6 +45,7 @@ interface MetaRecord {
   /** Not in checkpoints of before there were retired ids. */
   readonly retiredIds?: CanisterId[];
   readonly pendingRandomness: PendingRandomness[];
+  readonly initialDkgs: InitialDkgContext[];
   readonly nextOutcall: number;
   readonly charges: bigint[];
   readonly blockmakers: SubnetState["blockmakers"];
@@ -122,6 +124,7 @@ export class Checkpoints {
         nextCanisterIndex: state.nextCanisterIndex,
         retiredIds: [...state.retiredIds].sort(),
         pendingRandomness: state.pendingRandomness,
+        initialDkgs: state.initialDkgs,
         nextOutcall: state.outcalls.next,
         charges: state.charges,
         blockmakers: state.blockmakers,
@@ -165,6 +168,7 @@ export class Checkpoints {
     state.nextCanisterIndex = meta.nextCanisterIndex;
     state.retiredIds = new Set(meta.retiredIds);
     state.pendingRandomness = meta.pendingRandomness;
+    state.initialDkgs = meta.initialDkgs;
     const outcalls = [...store.keys("outcall/")].map((key) => read<OutcallContext>(store, key));
     state.outcalls.restore(outcalls, meta.nextOutcall);
     this.#savedOutcalls = new Set(state.outcalls.numbers());

@@ -51,6 +51,7 @@ export const STATE_PARTS: {
   ingressHistory: { saved: "records", copy: forked },
   metrics: { saved: "meta", copy: copyPlain },
   pendingRandomness: { saved: "meta", copy: copiedList },
+  initialDkgs: { saved: "meta", copy: copiedList },
   outcalls: { saved: "records", copy: forked },
   topology: { saved: "meta", copy: same },
   streams: { saved: "records", copy: copyStreams },

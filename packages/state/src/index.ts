@@ -16,6 +16,7 @@ export { CHUNK_BYTES, chunkHash, metaManifestHash, subManifestHash } from "./man
 export { ManifestKeeper } from "./manifest/manifest-keeper.ts";
 export * from "./message-memory.ts";
 export * from "./module-store.ts";
+export type { InitialDkgContext } from "./open-initial-dkgs.ts";
 export { OpenOutcalls, type OutcallContext, outcallBytes } from "./open-outcalls.ts";
 export { copyBytes, copyRange } from "./page-copy.ts";
 export * from "./page-store.ts";

@@ -25,6 +25,7 @@ import type { CanisterState, ManagementCaller } from "./canister-state.ts";
 import { settleCharges } from "./cycles-account.ts";
 import { IngressHistory } from "./ingress-history.ts";
 import type { ModuleStore } from "./module-store.ts";
+import type { InitialDkgContext } from "./open-initial-dkgs.ts";
 import { OpenOutcalls } from "./open-outcalls.ts";
 import type { PageStore } from "./page-store.ts";
 import { PagedMemory } from "./paged-memory.ts";
@@ -181,6 +182,8 @@ export interface SubnetState {
   metrics: { updateTransactions: number; consumedCycles: bigint; canisterStateBytes: number };
   /** Calls of raw_rand, answered from the next batch's randomness. */
   pendingRandomness: PendingRandomness[];
+  /** Calls of setup_initial_dkg that wait for their keys, in the order in which they came. */
+  initialDkgs: InitialDkgContext[];
   /** HTTPS outcalls that are not answered yet. */
   readonly outcalls: OpenOutcalls;
   /** When storage and compute were charged lately: as far back as there is a canister that has not paid. */
@@ -243,6 +246,7 @@ export function newSubnetState(config: SubnetConfig, modules: ModuleStore, pages
     streams: new Map(),
     metrics: { updateTransactions: 0, consumedCycles: 0n, canisterStateBytes: 0 },
     pendingRandomness: [],
+    initialDkgs: [],
     outcalls: new OpenOutcalls(),
     charges: [],
     blockmakers: [],

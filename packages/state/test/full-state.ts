@@ -284,6 +284,7 @@ export function fullState(): SubnetState {
   state.metrics = { updateTransactions: 12, consumedCycles: 2n ** 80n, canisterStateBytes: 0 };
   state.pendingRandomness.push({ request: REQUEST });
   const { arg: _, ...request } = REQUEST;
+  state.initialDkgs.push({ target: new Uint8Array(32).fill(6), receivers: [ALICE], registryVersion: 2, request });
   const { next } = state.outcalls;
   const texts = { url: "https://example.org/ü", method: "post", headers: [{ name: "a", value: "" }] } as const;
   const transform = { methodName: "clean", context: Uint8Array.of(4) };

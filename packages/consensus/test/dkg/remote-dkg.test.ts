@@ -4,8 +4,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   type DkgTag,
+  dkgTranscript,
   genesisCatchUpPackage,
   genesisForSubnet,
+  initialDkgResponses,
   isSummaryBlock,
   type RemoteDkgRequest,
   type RemoteDkgResult,
@@ -15,12 +17,15 @@ import { sha256 } from "@atoll/crypto/sha";
 import { lightCrypto, lightNodeRecord, lightTranscript } from "@atoll/simulator";
 import {
   DEFAULT_CONSENSUS_SETTINGS,
+  decodeCbor,
   EnvironmentError,
   type Height,
   type PrincipalId,
   type RegistryRecord,
   toHex,
 } from "@atoll/types";
+import { decodeWire } from "@atoll/types/wire";
+import { IDL } from "@icp-sdk/core/candid";
 import { IntervalSubnet, SharedRegistry } from "./interval-subnet.ts";
 
 const L = 9;
@@ -156,6 +161,26 @@ test("a new subnet begins with keys that others dealt to its nodes while they we
     assert.equal(toHex(current?.coefficients[0] as Uint8Array), toHex(key));
     assert.equal(current?.dkgId.target, undefined);
   }
+});
+
+test("who asked gets both transcripts, the new subnet's id and its key, or why there are none", () => {
+  const root = startRoot(new Map([[3, request(1)]]));
+  const results = runUntilTold(root, 2).map(({ result }) => result);
+  const [response, ...more] = initialDkgResponses(results);
+  assert.ok(response?.result.kind === "reply" && more.length === 0);
+  assert.deepEqual(response.target, target(1));
+  const [blob] = IDL.decode([IDL.Vec(IDL.Nat8)], response.result.data) as unknown as [Uint8Array];
+  const [low, high, subnetId, key] = decodeCbor(blob) as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
+  assert.deepEqual(
+    [low, high].map((encoded) => decodeWire(dkgTranscript, encoded)),
+    results.map(({ transcript }) => transcript),
+  );
+  assert.equal(toHex(subnetId), subnetIdOf(decodeWire(dkgTranscript, high)));
+  assert.deepEqual(key.subarray(-96), decodeWire(dkgTranscript, high).coefficients[0]);
+  const given = results.map((result) => ({ ...result, transcript: undefined, failure: "no " }));
+  assert.deepEqual(initialDkgResponses(given), [
+    { target: target(1), result: { kind: "reject", code: 4, message: "no no " } },
+  ]);
 });
 
 test("one request is worked on in an interval, in the order in which they came, and this subnet's own keys are made too", () => {

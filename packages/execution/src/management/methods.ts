@@ -33,6 +33,7 @@ import { rawRand } from "./raw-rand.ts";
 import { readCanisterSnapshotData } from "./read-canister-snapshot-data.ts";
 import { readCanisterSnapshotMetadata } from "./read-canister-snapshot-metadata.ts";
 import { renameCanister } from "./rename-canister.ts";
+import { SetupInitialDkgRecord, setupInitialDkg } from "./setup-initial-dkg.ts";
 import * as snapshots from "./snapshot-candid.ts";
 import { startCanister } from "./start-canister.ts";
 import { stopCanister } from "./stop-canister.ts";
@@ -102,6 +103,7 @@ export const managementMethods: Readonly<Record<string, ManagementMethod>> = {
   // The subnet.
   node_metrics_history: method("canisters", types.NodeMetricsHistoryArgRecord, nodeMetricsHistory),
   subnet_info: method("canisters", types.SubnetInfoArgRecord, subnetInfo),
+  setup_initial_dkg: method("canisters", SetupInitialDkgRecord, setupInitialDkg),
 
   // Development networks.
   provisional_create_canister_with_cycles: method(

@@ -1,5 +1,8 @@
 // An argument for each method of the management canister that is right in itself, about one canister.
+import { SetupInitialDkgRecord } from "@atoll/execution/management/setup-initial-dkg";
 import type { CanisterId } from "@atoll/types";
+import { IDL } from "@icp-sdk/core/candid";
+import { Principal } from "@icp-sdk/core/principal";
 import type { MethodName } from "./interface.ts";
 import { encode, NO_SETTINGS, principal, SUBNET } from "./subnet.ts";
 
@@ -95,5 +98,8 @@ function typed(id: CanisterId): Record<MethodName, unknown> {
 /** Encoded, by method. */
 export function sampleArgs(id: CanisterId): ReadonlyMap<string, Uint8Array> {
   const args = Object.entries(typed(id)).map(([name, arg]) => [name, encode(name as MethodName, arg)] as const);
-  return new Map(args);
+  // Not in the interface that users know.
+  const node = Principal.fromUint8Array(Uint8Array.of(1));
+  const keys = IDL.encode([SetupInitialDkgRecord], [{ node_ids: [node], registry_version: 1n, subnet_id: [] }]);
+  return new Map([...args, ["setup_initial_dkg", keys]]);
 }

@@ -83,6 +83,7 @@ const calls: Record<string, Rule<Canister>> = {
     who === "controlling" ? "ok" : [406, `Caller ${caller} is not allowed to call ${method}`],
   migration: (who, facts) =>
     who === "controlling" ? [406, "The caller is not authorized to call this method."] : notController(facts),
+  registry: (_, { method, caller }) => [504, `${method} is called by ${caller}. It can only be called by NNS.`],
   queriesOnly: () => [406, "fetch_canister_logs API is only accessible to end users in non-replicated mode"],
   unknown: (_, { method }) => [536, `IC0536: Management canister has no method '${method}'`],
 };
@@ -137,6 +138,7 @@ const table: Record<string, readonly [keyof typeof ingress, keyof typeof calls, 
   bitcoin_send_transaction: ["closed", "everybody"],
   node_metrics_history: ["closed", "everybody"],
   subnet_info: ["closed", "everybody"],
+  setup_initial_dkg: ["closed", "registry"],
   fetch_canister_logs: ["closed", "queriesOnly", "logViewers"],
   list_canisters: ["unknown", "unknown", "admins"],
   provisional_create_canister_with_cycles: ["everybody", "everybody"],

@@ -1,7 +1,7 @@
 // What consensus has delivered becomes the batch that is executed: the same on every node, whether it has checked the block
 // itself or has taken it because enough others notarized it. Nothing is verified again, and nothing fails: what cannot be
 // read is left out, which takes more faulty nodes than there may be. Section 9.
-import type { DeliveredBatch } from "@atoll/consensus";
+import { type DeliveredBatch, initialDkgResponses } from "@atoll/consensus";
 import { ed25519KeyToDer } from "@atoll/crypto";
 import {
   type Batch,
@@ -53,6 +53,7 @@ export function batchOf(delivered: DeliveredBatch, ports: BatchOfPorts): Batch {
     }),
     ...(slices.length > 0 && { slices }),
     ...(outcallResponses.length > 0 && { outcallResponses }),
+    ...(delivered.remoteDkgs.length > 0 && { remoteDkgs: initialDkgResponses(delivered.remoteDkgs) }),
   };
 }
 

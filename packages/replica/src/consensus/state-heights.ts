@@ -44,6 +44,7 @@ export class StateHeights implements StatePort {
   begin(whole: ExecutedRound): void {
     this.#toCertify.clear();
     this.#roots.clear();
+    this.#remoteDkgs.clear();
     this.#ports.served.begin(whole);
     this.#note(whole);
   }
@@ -54,7 +55,7 @@ export class StateHeights implements StatePort {
     this.#note(round);
   }
 
-  #note({ height }: ExecutedRound): void {
+  #note({ height, remoteDkgs }: ExecutedRound): void {
     const { served } = this.#ports;
     this.#executed = height;
     const rootHash = served.rootHash(height);
@@ -62,6 +63,8 @@ export class StateHeights implements StatePort {
     invariant(rootHash !== undefined && witness !== undefined, "a state that was executed just now is known");
     this.#roots.set(height, rootHash);
     this.#roots.delete(height - KEPT_HASHES);
+    this.#remoteDkgs.set(height, remoteDkgs);
+    this.#remoteDkgs.delete(height - KEPT_HASHES);
     // Nobody signs the state of genesis: it is the same on all nodes, and nothing has happened in it.
     if (height > 0) this.#toCertify.set(height, { height, rootHash, witness: encodeHashTree(witness) });
     const known = this.#ahead.get(height);
@@ -114,8 +117,7 @@ export class StateHeights implements StatePort {
   }
 
   remoteDkgRequests(height: Height): readonly RemoteDkgRequest[] | undefined {
-    if (height > this.#executed) return undefined;
-    return this.#remoteDkgs.get(height) ?? [];
+    return this.#remoteDkgs.get(height);
   }
 
   fetchState(height: Height, stateHash: Uint8Array): void {

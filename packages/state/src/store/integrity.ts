@@ -12,7 +12,7 @@ export const portableCrc32: Crc32 = crc32;
  * The version that this program writes into the header of every file of the store. It is raised with every change of what
  * the state holds: a folder without a field that the program counts on would be loaded, and stop the node at the first use.
  */
-export const STORE_VERSION = 7;
+export const STORE_VERSION = 8;
 
 export function corrupt(file: string, what: string): EnvironmentError {
   return new EnvironmentError(
