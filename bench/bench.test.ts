@@ -28,6 +28,7 @@ const ROWS = [
   "fork",
   "p2p",
   "round",
+  "state-sync",
   "chain-key",
   "dealing-4",
   "dealing-13",

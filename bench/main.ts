@@ -28,6 +28,7 @@ const PARTS: Readonly<Record<string, { readonly rows: readonly string[]; load():
   },
   p2p: { rows: ["p2p"], load: async () => (await import("./p2p.ts")).benchP2p },
   round: { rows: ["round"], load: async () => (await import("./round.ts")).benchRound },
+  stateSync: { rows: ["state-sync"], load: async () => (await import("./state-sync.ts")).benchStateSync },
   chainKey: {
     rows: ["chain-key", "dealing-4", "dealing-13"],
     load: async () => (await import("./chain-key.ts")).benchChainKey,
