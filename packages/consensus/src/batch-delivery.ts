@@ -3,7 +3,7 @@
 import type { Height } from "@atoll/types";
 import { tapeHash } from "./artifact-hash.ts";
 import { remoteDkgsOf } from "./dkg/dkg-payload.ts";
-import { finalizedBlock, finalizedHeight } from "./finalized-chain.ts";
+import { catchUpPackage, finalizedBlock, finalizedHeight } from "./finalized-chain.ts";
 import { shouldHalt } from "./halting.ts";
 import { membershipAt } from "./membership.ts";
 import type { DeliveredBatch } from "./ports.ts";
@@ -16,11 +16,23 @@ export function deliverBatches(context: RoleContext): void {
     const height = batches.expected();
     if (batches.room() === 0 || height > finalizedHeight(pool)) return;
     const batch = batchAt(context, height);
-    if (batch === undefined) return;
+    if (batch === undefined) {
+      fetchIfCutOff(context, height);
+      return;
+    }
     batches.deliver(batch);
     context.note({ kind: "delivered", height });
     if (batches.expected() <= height) return;
   }
+}
+
+/** What leads to the newest package is gone: no peer has to keep it. Its state stands for all of it. */
+function fetchIfCutOff(context: RoleContext, height: Height): void {
+  const { pool, state } = context;
+  const { height: top, stateHash } = catchUpPackage(pool);
+  if (top === 0 || height > top) return;
+  const isHere = finalizedBlock(pool, height) !== undefined && membershipAt(context, height) !== undefined;
+  if (!isHere) state.fetchState(top, stateHash);
 }
 
 /** Undefined: something of it is not here yet, or nothing is executed any more before the next version of the protocol. */

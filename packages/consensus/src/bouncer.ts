@@ -40,7 +40,7 @@ function wantedHeights({ pool, batches, state }: BouncerContext, kind: ArtifactK
       return { from: beaconHeight(pool) + 1, to: Math.max(beaconHeight(pool), notarizedHeight(pool)) + REACH };
     case "random-tape-share":
     case "random-tape":
-      return { from: Math.min(Math.max(batches.expected(), catchUp + 1), finalized + 1), to: finalized + REACH };
+      return { from: Math.min(Math.max(batches.expected(), catchUp), finalized + 1), to: finalized + REACH };
     case "catch-up-package":
       return { from: catchUp + 1, to: Number.MAX_SAFE_INTEGER };
     case "catch-up-package-share":

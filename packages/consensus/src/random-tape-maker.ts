@@ -26,11 +26,14 @@ export const randomTapeMaker: Role = (context) => {
   return changes;
 };
 
-/** Heights whose tape is due, inclusive. */
+/**
+ * Heights whose tape is due, inclusive. That of the catch-up package itself is among them: a node may have executed all below
+ * it by itself.
+ */
 export function tapeHeights({ pool, batches }: Pick<RoleContext, "pool" | "batches">): { from: Height; to: Height } {
   const expected = batches.expected();
   return {
-    from: Math.max(expected, catchUpPackage(pool).height + 1),
+    from: Math.max(expected, catchUpPackage(pool).height, 1),
     to: Math.min(expected + TAPES_AHEAD, finalizedHeight(pool) + 1),
   };
 }

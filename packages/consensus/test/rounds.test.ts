@@ -106,6 +106,20 @@ describe("a subnet of four nodes", () => {
     }
   });
 
+  it("lets a node go on that has executed all but the height of a package", () => {
+    const subnet = new TestSubnet({ settings: { dkgIntervalLength: 49, cupHoldBack: 0n, minimumChainLength: 0 } });
+    const node = subnet.node(2);
+    assert.ok(subnet.run(60_000, () => node.toy.expected() === 50));
+    subnet.isLinked = (from, to) => from !== 2 && to !== 2;
+    assert.ok(subnet.run(60_000, () => allAt(subnet, 62, [0, 1, 3])));
+    assert.equal(node.toy.expected(), 50);
+    subnet.isLinked = () => true;
+    assert.ok(
+      subnet.run(3_000, () => node.toy.executedHeight() >= 60),
+      `executed ${node.toy.executedHeight()}`,
+    );
+  });
+
   it("does not let a maker that signs two blocks split it, and says who it was", () => {
     const subnet = new TestSubnet();
     subnet.keepEvents = true;
