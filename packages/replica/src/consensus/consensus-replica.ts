@@ -35,8 +35,10 @@ import { ServedState } from "../served-state.ts";
 import { StateSync, type StateSyncStatus } from "../state-sync/state-sync.ts";
 import { BatchQueue } from "./batch-queue.ts";
 import { BlockPayloads } from "./block-payloads.ts";
+import { ProposalExchange } from "./proposal-exchange.ts";
 import { RegistryExchange, type SharedRegistry } from "./registry-exchange.ts";
 import { StateHeights } from "./state-heights.ts";
+import { STRIPPED_PROPOSAL_TAG } from "./stripped-proposal.ts";
 
 export interface ConsensusReplicaOptions {
   readonly config: SubnetConfig;
@@ -111,6 +113,7 @@ export function createConsensusReplica(
 /** What a question between peers is about: its first byte. */
 const ABOUT_REGISTRY = 0;
 const ABOUT_STATE = 1;
+const ABOUT_PROPOSAL = 2;
 /** After a failure of the disk. */
 const RETRY_NS = 1_000_000_000n;
 
@@ -127,6 +130,7 @@ class NodeOfMany implements ConsensusReplica {
   readonly #payloads: BlockPayloads;
   readonly #stateSync: StateSync;
   readonly #registry: RegistryExchange;
+  readonly #proposals: ProposalExchange;
   #consensus: ConsensusNode | undefined;
   #peers = "";
   /** Why this node takes no part any more. */
@@ -169,6 +173,15 @@ class NodeOfMany implements ConsensusReplica {
     const { registry } = ports;
     this.#registry = new RegistryExchange({ registry, entropy, ask: ask(ABOUT_REGISTRY), peers, log });
     this.#registry.onVersion = () => this.onWork?.();
+    this.#proposals = new ProposalExchange({
+      crypto: ports.crypto,
+      network,
+      ask: ask(ABOUT_PROPOSAL),
+      envelope: (digest) => this.#payloads.envelope(digest),
+      deliver: (peer, proposal) => this.#receive(peer, proposal),
+      wants: (id) => this.#consensus?.wants(id) === true,
+      isEarly: (id) => Number(id.split("/")[1]) > (this.#consensus?.status().notarizedHeight ?? 0),
+    });
     this.backend = this.#makeBackend();
     this.peerHandler = this.#makePeerHandler();
   }
@@ -179,7 +192,7 @@ class NodeOfMany implements ConsensusReplica {
 
   async start(): Promise<void> {
     const { nodeId: self, config, protocolVersion, genesis, onEvent } = this.#options;
-    const { consensusCrypto, registry, poolStorage, network, log } = this.#ports;
+    const { consensusCrypto, registry, poolStorage, log } = this.#ports;
     this.#executor.onStateHash = (height, hash) => {
       this.#heights.noteStateHash(height, hash);
       this.onWork?.();
@@ -196,7 +209,7 @@ class NodeOfMany implements ConsensusReplica {
       },
       { storage: poolStorage, log },
     );
-    for (const { id, bytes } of this.#consensus.published()) network.publish(id, bytes);
+    for (const { id, bytes } of this.#consensus.published()) this.#proposals.publish(id, bytes);
     this.#notePeers();
   }
 
@@ -208,8 +221,7 @@ class NodeOfMany implements ConsensusReplica {
   }
 
   step(): Time {
-    const { clock, network } = this.#ports;
-    const now = clock.now();
+    const now = this.#ports.clock.now();
     if (this.#ended !== undefined || this.#consensus === undefined) return now.monotonic + RETRY_NS;
     this.#queue.retry(now.monotonic);
     const wakes = [this.#registry.step(now.monotonic), this.#stateSync.step(now.monotonic)];
@@ -218,8 +230,8 @@ class NodeOfMany implements ConsensusReplica {
     if (retryAt !== undefined) wakes.push(retryAt);
     try {
       const { published, retracted, wakeAt } = this.#consensus.step(now);
-      for (const id of retracted) network.retract(id);
-      for (const { id, bytes } of published) network.publish(id, bytes);
+      for (const id of retracted) this.#proposals.retract(id);
+      for (const { id, bytes } of published) this.#proposals.publish(id, bytes);
       wakes.push(wakeAt);
       this.#noteDurable();
     } catch (error) {
@@ -355,23 +367,34 @@ class NodeOfMany implements ConsensusReplica {
     };
   }
 
+  #receive(peer: PrincipalId, artifact: Uint8Array): "taken" | "unwanted" | "invalid" {
+    if (this.#consensus === undefined) return "unwanted";
+    const taken = this.#consensus.receive(peer, artifact, this.#ports.clock.now());
+    if (taken === "taken") this.onWork?.();
+    return taken;
+  }
+
   #makePeerHandler(): PeerHandler {
     const payloads = this.#payloads;
     return {
       receive: (peer, id, artifact) => {
         if (this.#ended !== undefined) return "unwanted";
+        if (id.startsWith("stripped/")) return this.#proposals.receive(peer, id, artifact);
         if (payloads.isOurs(id)) return payloads.isOurs(artifact) ? payloads.receive(peer, id, artifact) : "invalid";
-        if (this.#consensus === undefined) return "unwanted";
-        const taken = this.#consensus.receive(peer, artifact, this.#ports.clock.now());
-        if (taken === "taken") this.onWork?.();
-        return taken;
+        return this.#receive(peer, artifact);
       },
-      wants: (id) => (payloads.isOurs(id) ? payloads.wants(id) : this.#consensus?.wants(id) === true),
-      idOf: (artifact) =>
-        payloads.isOurs(artifact) ? payloads.idOf(artifact) : idOfArtifact(artifact, this.#ports.crypto.sha256),
+      wants: (id) => {
+        if (id.startsWith("stripped/")) return this.#proposals.wants(id);
+        return payloads.isOurs(id) ? payloads.wants(id) : this.#consensus?.wants(id) === true;
+      },
+      idOf: (artifact) => {
+        if (artifact[0] === STRIPPED_PROPOSAL_TAG) return this.#proposals.idOf(artifact);
+        return payloads.isOurs(artifact) ? payloads.idOf(artifact) : idOfArtifact(artifact, this.#ports.crypto.sha256);
+      },
       serve: (_, question) => {
         const content = question.subarray(1);
         if (question[0] === ABOUT_REGISTRY) return this.#ports.registry.answer(content);
+        if (question[0] === ABOUT_PROPOSAL) return this.#proposals.serve(content);
         return question[0] === ABOUT_STATE ? this.#executor.serveState(content) : undefined;
       },
     };

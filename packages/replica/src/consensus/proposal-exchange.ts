@@ -28,6 +28,8 @@ export interface ProposalExchangePorts {
   readonly deliver: (peer: PrincipalId, proposal: Uint8Array) => "taken" | "unwanted" | "invalid";
   /** Whether consensus wants the proposal of that id. */
   readonly wants: (whole: ArtifactId) => boolean;
+  /** Whether consensus may want it later; else it has it, or is past it. */
+  readonly isEarly: (whole: ArtifactId) => boolean;
 }
 
 interface Waiting {
@@ -96,7 +98,7 @@ export class ProposalExchange {
     const stripped = decodeStripped(artifact);
     if (stripped === undefined || wholeOfId(id) !== stripped.whole) return "invalid";
     if (this.idOf(artifact) !== id) return "invalid";
-    if (!this.#ports.wants(stripped.whole)) return "unwanted";
+    if (!this.#ports.wants(stripped.whole)) return this.#ports.isEarly(stripped.whole) ? "unwanted" : "taken";
     const waiting = this.#waiting.get(id) ?? this.#newWaiting(peer, stripped);
     for (const [place, digest] of stripped.digests.entries()) {
       waiting.envelopes[place] ??= this.#ports.envelope(toHex(digest));

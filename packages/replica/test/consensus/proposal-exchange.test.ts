@@ -62,6 +62,7 @@ function makePeers(pools: Readonly<Record<string, readonly Uint8Array[]>>, silen
         delivered.push(proposal);
         return "taken";
       },
+      isEarly: () => false,
       wants: () => delivered.length === 0,
     });
     peers.set(name, { exchange, published, delivered, asked });
