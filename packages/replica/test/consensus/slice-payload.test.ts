@@ -222,6 +222,26 @@ describe("fetching", () => {
     assert.equal(build(nodes).payload.slices.length, 1);
   });
 
+  test("that nobody answers is given up after ten seconds, and begun again", async () => {
+    let asked = 0;
+    const nodes = nodesWith((_source, from) => {
+      asked++;
+      return asked === 1 ? new Promise(() => undefined) : certifiedSlice(stateOf({ end: 1 }), OWN, from);
+    });
+    await fetched(nodes, { end: 1, signalsEnd: 0 });
+    for (const [seconds, expected] of [
+      [9n, 1],
+      [1n, 1],
+      [1n, 2],
+    ] as const) {
+      nodes.now += seconds * SECOND;
+      node(nodes).payloads.step();
+      await settled();
+      assert.equal(asked, expected);
+    }
+    assert.equal(build(nodes).payload.slices.length, 1);
+  });
+
   test("a slice that was altered on its way is not held", async () => {
     const state = stateOf({ end: 2 });
     const nodes = nodesWith((_source, from) => {
