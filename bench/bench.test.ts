@@ -32,6 +32,11 @@ const ROWS = [
   "chain-key",
   "dealing-4",
   "dealing-13",
+  "nodes-4",
+  "nodes-update",
+  "nodes-updates",
+  "nodes-return",
+  "nodes-13",
 ];
 
 test("the short run gives every row", {

@@ -135,7 +135,7 @@ function dealingOnce({ keys, config, recordOf }: Subnet, port: CryptoPort) {
 }
 
 /** Microseconds of CPU of one verification, each of another message. */
-function blsVerification({ bls }: CryptoPort, count: number): number {
+export function blsVerification({ bls }: CryptoPort, count: number): number {
   const secret = new Uint8Array(32).fill(7);
   const publicKey = bls.publicKey(secret);
   return average(() => {

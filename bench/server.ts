@@ -14,11 +14,24 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
+/** A network of node processes behind one address. */
+export interface RunningNodes extends RunningServer {
+  readonly nodes: readonly { readonly pid: number; readonly url: string }[];
+}
+
 /** `nodeOptions` are for profiles. */
 export async function startServer(nodeOptions: readonly string[] = []): Promise<RunningServer> {
+  return start(nodeOptions, []);
+}
+
+export async function startNodes(count: number): Promise<RunningNodes> {
+  return start([], ["--nodes", String(count)]);
+}
+
+async function start(nodeOptions: readonly string[], more: readonly string[]): Promise<RunningNodes> {
   const stateDir = mkdtempSync(join(tmpdir(), "atoll-bench-"));
   const main = fileURLToPath(new URL("../apps/cli/src/main.ts", import.meta.url));
-  const args = ["start", "--port", "0", "--state-dir", stateDir, "--no-sample", "--json"];
+  const args = ["start", "--port", "0", "--state-dir", stateDir, "--no-sample", "--json", ...more];
   const child = spawn(process.execPath, [...nodeOptions, main, ...args], { stdio: ["ignore", "pipe", "inherit"] });
   const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   const facts = await firstLine(child);
@@ -26,6 +39,7 @@ export async function startServer(nodeOptions: readonly string[] = []): Promise<
     pid: child.pid as number,
     port: Number(new URL(facts.gateway_url).port),
     rootKey: fromHex(facts.root_key),
+    nodes: facts.nodes ?? [],
     async stop() {
       child.kill("SIGTERM");
       await exited;
@@ -34,7 +48,13 @@ export async function startServer(nodeOptions: readonly string[] = []): Promise<
   };
 }
 
-function firstLine(child: ChildProcess): Promise<{ gateway_url: string; root_key: string }> {
+interface Facts {
+  readonly gateway_url: string;
+  readonly root_key: string;
+  readonly nodes?: RunningNodes["nodes"];
+}
+
+function firstLine(child: ChildProcess): Promise<Facts> {
   return new Promise((resolve, reject) => {
     if (child.stdout === null) return reject(new Error("the server has no output"));
     createInterface({ input: child.stdout }).once("line", (line) => resolve(JSON.parse(line)));

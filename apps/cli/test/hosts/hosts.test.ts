@@ -3,7 +3,6 @@
 // of four can talk, stands still when they cannot, and never says two different things; every update that was answered is
 // there exactly once. HOSTS=long goes through it three times.
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
@@ -36,13 +35,8 @@ before(async () => {
   const pace = ["--unit-delay-ms", "300", "--notary-delay-ms", "100", "--dkg-interval", "19"];
   const { code, stderr } = await run(["genesis", "--out", folder, ...given, ...pace], { timeoutMs: 60_000 });
   assert.equal(code, 0, stderr);
-  nodes = hosts.hosts.map((host, i) => {
-    const own = join(folder, `node-${i + 1}`);
-    const file = join(own, "node.json");
-    const config = JSON.parse(readFileSync(file, "utf8"));
-    writeFileSync(file, JSON.stringify({ ...config, log: { format: "json", level: "debug" } }));
-    return new NodeHost(host, own);
-  });
+  nodes = hosts.hosts.map((host, i) => new NodeHost(join(folder, `node-${i + 1}`), host));
+  for (const node of nodes) node.logEverything();
   for (const node of nodes) node.start();
   await all(nodes, (height) => height > 2);
   rootKey = (await nodes[0]?.status())?.rootKey as Uint8Array<ArrayBuffer>;

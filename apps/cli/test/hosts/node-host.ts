@@ -1,7 +1,7 @@
 // A node on a host: the program as its operator starts it, with its files in a folder of its own. It can be killed, stopped
 // for a while, and started again; what it ever wrote to its log is kept for the checkers.
 import { type ChildProcess, spawn } from "node:child_process";
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Cbor } from "@icp-sdk/core/agent";
@@ -16,6 +16,15 @@ export interface NodeStatus {
   readonly rootKey: Uint8Array<ArrayBuffer>;
 }
 
+const HERE: Host = {
+  address: "127.0.0.1",
+  command: [],
+  pullOut: () => undefined,
+  plugIn: () => undefined,
+  slowDown: () => undefined,
+  fullSpeed: () => undefined,
+};
+
 const running = new Set<ChildProcess>();
 process.on("exit", () => {
   for (const child of running) child.kill("SIGKILL");
@@ -28,14 +37,26 @@ export class NodeHost {
   #child: ChildProcess | undefined;
   #log = "";
 
-  constructor(host: Host, folder: string) {
+  /** `host`: where it runs; this machine itself when not given. */
+  constructor(folder: string, host: Host = HERE) {
     this.host = host;
     this.#folder = folder;
-    this.url = `http://${host.address}:8080`;
+    const { http } = JSON.parse(readFileSync(this.#configFile, "utf8")) as { http: { host: string; port: number } };
+    this.url = `http://${http.host}:${http.port}`;
+  }
+
+  get #configFile(): string {
+    return join(this.#folder, "node.json");
+  }
+
+  /** Everything that can be told goes into its log. */
+  logEverything(): void {
+    const config = JSON.parse(readFileSync(this.#configFile, "utf8"));
+    writeFileSync(this.#configFile, JSON.stringify({ ...config, log: { format: "json", level: "debug" } }));
   }
 
   start(): void {
-    const [program = "", ...args] = [...this.host.command, ATOLL, "node", "--config", join(this.#folder, "node.json")];
+    const [program = "", ...args] = [...this.host.command, ATOLL, "node", "--config", this.#configFile];
     const child = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"] });
     running.add(child);
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
@@ -83,7 +104,7 @@ export class NodeHost {
   }
 
   /** Undefined: it does not answer. */
-  async status(timeoutMs = 1_000): Promise<NodeStatus | undefined> {
+  async status(timeoutMs = 3_000): Promise<NodeStatus | undefined> {
     try {
       const answer = await fetch(`${this.url}/api/v2/status`, { signal: AbortSignal.timeout(timeoutMs) });
       const status = Cbor.decode<Record<string, unknown>>(new Uint8Array(await answer.arrayBuffer()));
