@@ -353,6 +353,11 @@ export class Gossip implements PeerNetwork, TransportHandler {
     );
   }
 
+  blame(peer: PrincipalId): void {
+    const link = this.#links.get(peer);
+    if (link !== undefined) this.#invalidArtifact(link);
+  }
+
   #answer({ peer }: PeerLink, request: number, bytes: Uint8Array | undefined): void {
     if (bytes === undefined) this.#answers.refuse(peer, request);
     else this.#answers.ready(peer, request, bytes);

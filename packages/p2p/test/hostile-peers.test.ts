@@ -249,3 +249,14 @@ test("a peer that sends what is invalid is counted, and disconnected when it goe
   assert.ok((victim.gossip.statistics().get(hostile.id)?.invalidArtifacts ?? 0) >= 200);
   assert.equal(connections, 2);
 });
+
+test("a peer is disconnected for what turns out to be wrong later, too", () => {
+  const net = new GossipNetwork(1, CALM, { blame: 3 });
+  const [one, other] = [net.start(0), net.start(1)];
+  net.connectAll();
+  net.run(10n * MS);
+  assert.deepEqual(one.gossip.peers(), [other.id]);
+  for (let i = 0; i < 3; i++) one.gossip.blame(other.id);
+  assert.equal(one.gossip.statistics().get(other.id)?.invalidArtifacts, 3);
+  assert.deepEqual(one.gossip.peers(), []);
+});

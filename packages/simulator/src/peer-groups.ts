@@ -61,6 +61,7 @@ export function peerGroups(
     },
     request: (peer, question) => of(peer).request(peer, question),
     peers: () => gossips.flatMap((gossip) => gossip.peers()).sort(),
+    blame: (peer) => of(peer).blame(peer),
     start(handler) {
       for (const gossip of gossips) gossip.start(handler);
     },

@@ -61,6 +61,7 @@ export function makeVoice(options: VoiceOptions, ports: VoicePorts): Voice {
     },
     request: (peer, question) => peers.request(peer, question),
     peers: () => peers.peers(),
+    blame: (peer) => peers.blame(peer),
   };
   return {
     network,

@@ -119,6 +119,8 @@ export interface PeerNetwork {
   request(peer: PrincipalId, question: Uint8Array): Promise<Uint8Array>;
   /** Peers that are connected now, sorted. */
   peers(): readonly PrincipalId[];
+  /** An artifact of the peer that was taken has turned out to be wrong: it counts as an invalid one. */
+  blame(peer: PrincipalId): void;
 }
 
 /** What comes in from authenticated peers. Nothing is thrown whatever the bytes are. */

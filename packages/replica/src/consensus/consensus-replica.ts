@@ -191,7 +191,7 @@ class NodeOfMany implements ConsensusReplica {
   }
 
   async start(): Promise<void> {
-    const { nodeId: self, config, protocolVersion, genesis, onEvent } = this.#options;
+    const { nodeId: self, config, protocolVersion, genesis } = this.#options;
     const { consensusCrypto, registry, poolStorage, log } = this.#ports;
     this.#executor.onStateHash = (height, hash) => {
       this.#heights.noteStateHash(height, hash);
@@ -199,7 +199,7 @@ class NodeOfMany implements ConsensusReplica {
     };
     this.#begin(await this.#executor.start());
     this.#consensus = openConsensus(
-      { self, subnetId: config.subnetId, protocolVersion, genesis, ...(onEvent && { onEvent }) },
+      { self, subnetId: config.subnetId, protocolVersion, genesis, onEvent: (event) => this.#noteEvent(event) },
       {
         crypto: consensusCrypto,
         registry,
@@ -211,6 +211,12 @@ class NodeOfMany implements ConsensusReplica {
     );
     for (const { id, bytes } of this.#consensus.published()) this.#proposals.publish(id, bytes);
     this.#notePeers();
+  }
+
+  #noteEvent(event: ConsensusEvent): void {
+    if (event.kind === "invalid") this.#ports.network.blame(event.peer);
+    if (event.kind === "alarm") this.#ports.log.log("error", event.what);
+    this.#options.onEvent?.(event);
   }
 
   /** From a whole state on: after a start, or when it was taken over. */
