@@ -113,6 +113,10 @@ class CountingCore implements NodeCore, StatePort {
     for (const { id, bytes: published } of this.#consensus.published()) this.#parts.network.publish(id, published);
   }
 
+  discard(): void {
+    this.#consensus?.close();
+  }
+
   step(): bigint {
     if (this.#consensus === undefined) throw new RangeError("a node that has not started");
     const result = this.#consensus.step(this.#parts.clock.now());
@@ -136,7 +140,12 @@ class CountingCore implements NodeCore, StatePort {
   }
 
   toCertify(): readonly StateToCertify[] {
-    return [...this.#roots.values()].filter(({ height }) => height > this.#certified);
+    const open: StateToCertify[] = [];
+    for (let height = this.#certified + 1; height <= this.#state.height; height++) {
+      const state = this.#roots.get(height);
+      if (state !== undefined) open.push(state);
+    }
+    return open;
   }
 
   rootHash(height: Height): Hash | undefined {
@@ -150,7 +159,10 @@ class CountingCore implements NodeCore, StatePort {
       return;
     }
     const own = this.#roots.get(height);
-    if (own !== undefined && !equalBytes(own.rootHash, rootHash)) this.diverged(height, "another state was certified");
+    if (own !== undefined && !equalBytes(own.rootHash, rootHash)) {
+      this.diverged(height, "another state was certified");
+      return;
+    }
     this.#certified = Math.max(this.#certified, height);
     for (const old of this.#roots.keys()) if (old < this.#certified - KEPT) this.#roots.delete(old);
   }
@@ -164,9 +176,8 @@ class CountingCore implements NodeCore, StatePort {
     return [];
   }
 
-  /** A node that computed something else empties what it has and begins again; here: it stops. */
-  diverged(height: Height, why: string): never {
-    throw new Error(`the state at height ${height} has diverged: ${why}`);
+  diverged(height: Height, why: string): void {
+    this.#parts.onDiverged(height, why);
   }
 
   fetchState(height: Height, stateHash: Hash): void {
@@ -204,8 +215,8 @@ class CountingCore implements NodeCore, StatePort {
     this.#waiting.length = 0;
     this.#state = state;
     this.#keep(bytes);
-    const root = this.#note();
-    this.#parts.onRound({ height: state.height, rootHash: root });
+    this.#note();
+    this.#parts.execution.onInstalled(state.height);
     this.onWork?.();
   }
 

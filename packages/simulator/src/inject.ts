@@ -4,7 +4,7 @@ import type { PrincipalId } from "@atoll/types";
 import type { Fault, Strategy } from "./faults.ts";
 import type { Random } from "./random.ts";
 import { type Scheduler, SECOND } from "./scheduler.ts";
-import { GOOD_LINK, type LinkQuality, type SimNetwork } from "./sim-network.ts";
+import type { LinkQuality, SimNetwork } from "./sim-network.ts";
 import type { SimNode } from "./sim-node.ts";
 
 export interface FaultTargets {
@@ -206,7 +206,7 @@ function review(
 ): void {
   const [a, b] = [nodes[from], nodes[to]];
   if (a === undefined || b === undefined || a === b) return;
-  let quality = GOOD_LINK;
+  let quality = network.usual;
   for (const change of active.values()) quality = { ...quality, ...change };
   network.setLink(a.id, b.id, quality);
 }

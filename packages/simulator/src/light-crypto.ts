@@ -16,6 +16,8 @@ export interface LightWorld {
 
 const TAG_BYTES = 32;
 const KEY_BYTES = 96;
+/** Of a combined signature: clients look at the length before anything else. */
+const SIGNATURE_BYTES = 48;
 
 /** The registry's record of a node in this world. */
 export function lightNodeRecord(world: LightWorld, nodeId: PrincipalId, address = ""): NodeRecord {
@@ -114,7 +116,7 @@ function thresholdShare(world: LightWorld, transcript: DkgTranscript, index: num
 }
 
 function thresholdSignature(world: LightWorld, publicKey: Uint8Array, messageHash: Uint8Array): Uint8Array {
-  return tag(world, "threshold", publicKey, messageHash);
+  return wide(world, SIGNATURE_BYTES, "threshold", publicKey, messageHash);
 }
 
 /** As with BLS, wrong shares give something that is no signature, and what is no share at all gives nothing. */
@@ -133,7 +135,7 @@ function combine(
     isSame(share.signature, thresholdShare(world, transcript, share.index, messageHash));
   return isGenuine(world, transcript) && chosen.every(isRight)
     ? thresholdSignature(world, transcript.coefficients[0] as Uint8Array, messageHash)
-    : tag(world, "wrong", ...chosen.map(({ signature }) => signature));
+    : wide(world, SIGNATURE_BYTES, "wrong", ...chosen.map(({ signature }) => signature));
 }
 
 // A dealing: 32 bytes that make it differ from others, a tag over all that it depends on, and one over what of that can be

@@ -2,18 +2,10 @@
 // (counting-core.ts), for runs that are about agreement alone.
 import type { CatchUpPackage, ConsensusCrypto, ConsensusEvent, ConsensusStatus, Instant } from "@atoll/consensus";
 import type { ReplicaBackend } from "@atoll/replica";
-import type {
-  Batch,
-  EntropyPort,
-  Height,
-  LogPort,
-  PeerHandler,
-  PeerNetwork,
-  RegistryPort,
-  StoragePort,
-  Time,
-} from "@atoll/types";
-import type { SimIdentity, SimSubnet } from "./sim-subnet.ts";
+import type { SharedRegistry } from "@atoll/replica/consensus/registry-exchange";
+import type { Batch, EntropyPort, Height, LogPort, PeerHandler, PeerNetwork, StoragePort, Time } from "@atoll/types";
+import type { SimIdentity } from "./crypto-world.ts";
+import type { SimSubnet } from "./sim-subnet.ts";
 
 export interface NodeCore {
   /** What clients talk to; a cheap node has none. */
@@ -23,6 +15,8 @@ export interface NodeCore {
   start(): Promise<void>;
   /** Gives the monotonic time of the next step at the latest. */
   step(): Time;
+  /** Its process is gone: what it holds of the host is given back. */
+  discard(): void;
   status(): ConsensusStatus & { readonly executedHeight: Height; readonly certifiedHeight: Height };
 }
 
@@ -34,13 +28,15 @@ export interface CoreParts {
   readonly clock: { now(): Instant };
   readonly entropy: EntropyPort;
   readonly consensusCrypto: ConsensusCrypto;
-  readonly registry: RegistryPort;
+  readonly registry: SharedRegistry;
   readonly poolStorage: StoragePort;
   readonly stateStorage: StoragePort;
   readonly network: PeerNetwork;
   readonly log: LogPort;
   readonly execution: Execution;
   onEvent(event: ConsensusEvent): void;
+  /** It has computed another state than the subnet. */
+  onDiverged(height: Height, why: string): void;
   onRound(round: { readonly height: Height; readonly rootHash: Uint8Array }): void;
 }
 
@@ -50,6 +46,8 @@ export interface Execution {
   isAlive(): boolean;
   onWorked(): void;
   onBatch(batch: Batch): void;
+  /** It goes on from the state of other nodes. */
+  onInstalled(height: Height): void;
   readonly lies: "none" | "no-execution" | "corrupt-state";
 }
 

@@ -15,6 +15,8 @@ export interface RunPlan {
   /** Nodes beyond those, which may become members. */
   readonly spares: number;
   readonly settings: ConsensusSettings;
+  /** Between any two nodes, without faults. */
+  readonly network: { readonly delayNs: number; readonly jitterNs: number };
   /** How long there are faults. */
   readonly safetyNs: number;
   /** Nodes that lie, and in which ways. */
@@ -82,6 +84,7 @@ export function drawPlan(seed: string, options: PlanOptions = {}): RunPlan {
     members,
     spares,
     settings,
+    network: drawNetwork(random.stream("network")),
     safetyNs,
     liars,
     faults,
@@ -93,8 +96,9 @@ export function drawPlan(seed: string, options: PlanOptions = {}): RunPlan {
 
 function drawSettings(random: Random): ConsensusSettings {
   return {
-    unitDelay: BigInt(random.pick([100, 200, 300]) * MS),
-    initialNotaryDelay: BigInt(random.pick([30, 60, 100]) * MS),
+    // Also such that are too short for the network: then blocks of several ranks meet.
+    unitDelay: BigInt(random.pick([20, 100, 200, 300]) * MS),
+    initialNotaryDelay: BigInt(random.pick([20, 60, 100]) * MS),
     dkgIntervalLength: random.pick([9, 14, 19, 29]),
     dkgDealingsPerBlock: random.pick([1, 2, 4]),
     maxIngressPerBlock: random.pick([2, 10, 1000]),
@@ -104,6 +108,15 @@ function drawSettings(random: Random): ConsensusSettings {
     cupHoldBack: BigInt(random.pick([3, 10]) * SECOND),
     registryStableAge: BigInt(500 * MS),
   };
+}
+
+function drawNetwork(random: Random): RunPlan["network"] {
+  return random.pick([
+    { delayNs: MS, jitterNs: MS },
+    { delayNs: 5 * MS, jitterNs: 2 * MS },
+    { delayNs: 10 * MS, jitterNs: 30 * MS },
+    { delayNs: 40 * MS, jitterNs: 80 * MS },
+  ]);
 }
 
 interface Scope {

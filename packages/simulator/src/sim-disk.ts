@@ -24,39 +24,43 @@ export class SimDisk {
   #damages: Damage[] = [];
   #misdirects = false;
   #isStopped = false;
+  #starts = 0;
 
   constructor(random: Random) {
     this.#random = random;
   }
 
-  /** A folder of it, as a port. */
+  /** A folder of it, as a port: until the machine starts again. */
   folder(name: string): StoragePort {
     const prefix = `${name}/`;
+    const starts = this.#starts;
     const path = (file: string): string => prefix + file;
+    const guard = <T>(operation: () => T): T => {
+      if (starts !== this.#starts) throw new MachineStopped("the machine that this port was on is gone");
+      return this.#guard(operation);
+    };
     return {
       list: () =>
-        this.#guard(() =>
-          this.#storage
-            .list()
-            .filter((file) => file.startsWith(prefix))
-            .map((file) => file.slice(prefix.length)),
-        ),
-      size: (file) => this.#guard(() => this.#storage.size(path(file))),
-      read: (file, offset, length) => this.#guard(() => this.#read(path(file), offset, length)),
-      append: (file, parts) => this.#guard(() => this.#append(path(file), parts)),
-      sync: (file) => this.#guard(() => this.#storage.sync(path(file))),
+        guard(() => {
+          const files = this.#storage.list().filter((file) => file.startsWith(prefix));
+          return files.map((file) => file.slice(prefix.length));
+        }),
+      size: (file) => guard(() => this.#storage.size(path(file))),
+      read: (file, offset, length) => guard(() => this.#read(path(file), offset, length)),
+      append: (file, parts) => guard(() => this.#append(path(file), parts)),
+      sync: (file) => guard(() => this.#storage.sync(path(file))),
       replace: (file, content) =>
-        this.#guard(() => {
+        guard(() => {
           this.#storage.replace(path(file), content);
           this.#forgetDamage(path(file), 0);
         }),
       truncate: (file, size) =>
-        this.#guard(() => {
+        guard(() => {
           this.#storage.truncate(path(file), size);
           this.#forgetDamage(path(file), size);
         }),
       remove: (file) =>
-        this.#guard(() => {
+        guard(() => {
           this.#storage.remove(path(file));
           this.#forgetDamage(path(file), 0);
         }),
@@ -81,6 +85,7 @@ export class SimDisk {
 
   /** The power comes back: what is there now is what the crash left. */
   restart(keep: CrashKind): void {
+    this.#starts++;
     this.#storage.crash({ keep, random: (below) => this.#random.below(below) });
     this.#isStopped = false;
     this.#misdirects = false;

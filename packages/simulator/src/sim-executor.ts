@@ -33,14 +33,21 @@ export function simExecutor(
       executor.execute(isCorrupt ? { ...batch, ingress: [], randomness: random.bytes(32) } : batch),
     );
   };
+  const installs: Executor["installState"] = async (height) => {
+    const whole = await later(options.delayNs(), () => executor.installState(height));
+    if (whole !== undefined) options.onInstalled(height);
+    return whole;
+  };
   // What an executor can do beyond is no matter of time; a proxy keeps it whole.
   return new Proxy(executor, {
+    set: (target, name, value) => Reflect.set(target, name, value, target),
     get(target, name) {
       if (name === "execute") return options.lies === "no-execution" ? () => never : takes;
       if (name === "query")
         return (...args: Parameters<Executor["query"]>) => later(QUERY_NS, () => target.query(...args));
       if (name === "filter")
         return (...args: Parameters<Executor["filter"]>) => later(QUERY_NS, () => target.filter(...args));
+      if (name === "installState") return installs;
       const value: unknown = Reflect.get(target, name, target);
       return typeof value === "function" ? value.bind(target) : value;
     },

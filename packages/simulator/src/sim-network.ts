@@ -71,8 +71,14 @@ export class SimNetwork {
   readonly #endpoints = new Map<PrincipalId, Endpoint>();
   readonly #connections = new Map<string, Connection>();
   readonly #links = new Map<string, LinkQuality>();
+  /** Of a link that nothing is wrong with. */
+  readonly usual: LinkQuality;
 
-  constructor(nodes: readonly PrincipalId[], { scheduler, random }: { scheduler: Scheduler; random: Random }) {
+  constructor(
+    nodes: readonly PrincipalId[],
+    { scheduler, random, usual = {} }: { scheduler: Scheduler; random: Random; usual?: Partial<LinkQuality> },
+  ) {
+    this.usual = { ...GOOD_LINK, ...usual };
     this.#nodes = nodes;
     this.#scheduler = scheduler;
     this.#random = random;
@@ -108,7 +114,7 @@ export class SimNetwork {
   }
 
   link(from: PrincipalId, to: PrincipalId): LinkQuality {
-    return this.#links.get(`${from}>${to}`) ?? GOOD_LINK;
+    return this.#links.get(`${from}>${to}`) ?? this.usual;
   }
 
   setLink(from: PrincipalId, to: PrincipalId, quality: LinkQuality): void {

@@ -1,17 +1,12 @@
 // One node of a run, driven as a real host drives one: it steps when something came in or the time has come, its process can be
 // killed at any change of its disk and started again, and an operator puts in an empty disk when the one it has is broken.
 import type { Artifact, CatchUpPackage, ConsensusCrypto, ConsensusEvent } from "@atoll/consensus";
-import {
-  type EntropyPort,
-  EnvironmentError,
-  type Height,
-  type LogPort,
-  type PrincipalId,
-  type Time,
-  toHex,
-} from "@atoll/types";
+import { createHttpHandler } from "@atoll/replica";
+import { EnvironmentError, type Height, type LogPort, type PrincipalId, type Time, toHex } from "@atoll/types";
+import type { HttpHandler } from "@atoll/types/http";
 import type { Behaviour } from "./behaviours.ts";
-import type { Observation, Observed } from "./checkers/checker.ts";
+import { type Observation, type Observed, Violation } from "./checkers/checker.ts";
+import { entropyOf, type SimIdentity } from "./crypto-world.ts";
 import { digestOf } from "./digest.ts";
 import type { Liar } from "./liar.ts";
 import type { CoreParts, MakeCore, NodeCore } from "./node-core.ts";
@@ -22,7 +17,7 @@ import { SimClock } from "./sim-clock.ts";
 import { SimDisk } from "./sim-disk.ts";
 import type { SimNetwork } from "./sim-network.ts";
 import type { SimRegistry } from "./sim-registry.ts";
-import type { CryptoWorld, SimIdentity, SimSubnet } from "./sim-subnet.ts";
+import type { SimSubnet } from "./sim-subnet.ts";
 import { makeVoice, type Voice } from "./voice.ts";
 
 export interface SimNodeOptions {
@@ -41,9 +36,10 @@ export interface SimNodePorts {
   readonly random: Random;
   readonly network: SimNetwork;
   readonly registry: SimRegistry;
-  readonly world: CryptoWorld;
   readonly makeCore: MakeCore;
   observe(observation: Observation): void;
+  /** Something that must not be: the run ends. */
+  onBroken(error: unknown): void;
 }
 
 /** What a process is made of; a crash leaves nothing of it. */
@@ -51,6 +47,7 @@ interface Life {
   readonly number: number;
   readonly core: NodeCore;
   readonly peers: PeerGroups;
+  readonly http: HttpHandler | undefined;
   timer: Timer | undefined;
   timerTime: VirtualTime;
   workedAt: VirtualTime;
@@ -58,7 +55,7 @@ interface Life {
 }
 
 const START_NS = 50 * MS;
-const TOGETHER_NS = 2 * MS;
+const TOGETHER_NS = 4 * MS;
 const EXECUTION_NS = 3 * MS;
 /** After an error of the surroundings, as a full disk, a node tries again. */
 const RETRY_NS = 500 * MS;
@@ -122,12 +119,16 @@ export class SimNode {
     const number = ++this.#lives;
     scheduler.note(`node ${this.index} starts`);
     this.clock.restart();
-    const life = this.#makeLife(number);
-    this.#life = life;
-    scheduler.later(START_NS, life.core.start()).then(
-      () => this.#started(life),
-      (error: unknown) => this.#isCurrent(life) && this.#failed(error, true),
-    );
+    try {
+      const life = this.#makeLife(number);
+      this.#life = life;
+      scheduler.later(START_NS, life.core.start()).then(
+        () => this.#started(life),
+        (error: unknown) => this.#isCurrent(life) && this.#failed(error, true),
+      );
+    } catch (error) {
+      this.#failed(error, true);
+    }
   }
 
   /** The process is gone; `keep`: what its disk keeps. It starts again after `downNs`, unless that is undefined. */
@@ -135,12 +136,21 @@ export class SimNode {
     const life = this.#life;
     this.#life = undefined;
     life?.timer?.cancel();
+    if (life !== undefined) this.#discard(life);
     this.#ports.scheduler.note(`node ${this.index} is gone`);
     this.#ports.network.detach(this.id);
     if (life !== undefined) this.#ports.observe({ node: this.observed, kind: "crashed" });
     this.disk.restart(keep);
     this.#restart?.cancel();
     if (downNs !== undefined) this.#restart = this.#ports.scheduler.after(downNs, () => this.start());
+  }
+
+  /** Between two events: it may be in the middle of a step. */
+  #discard(life: Life): void {
+    this.#ports.scheduler.after(0, () => {
+      life.core.discard();
+      this.#ports.scheduler.settleSoon();
+    });
   }
 
   /** An operator replaces the disk. */
@@ -167,6 +177,29 @@ export class SimNode {
     else this.start();
   }
 
+  get hasClients(): boolean {
+    return this.#life?.http !== undefined;
+  }
+
+  /** What clients talk to; undefined: it is not there, or stands still. */
+  get http(): HttpHandler | undefined {
+    return this.isRunning && this.#busyUntil <= this.#ports.scheduler.now ? this.#life?.http : undefined;
+  }
+
+  #serveHttp(core: NodeCore): HttpHandler | undefined {
+    const { scheduler } = this.#ports;
+    const timer = {
+      after: (ms: number, act: () => void) => {
+        const event = scheduler.after(ms * MS, () => {
+          act();
+          scheduler.settleSoon();
+        });
+        return () => event.cancel();
+      },
+    };
+    return core.backend && createHttpHandler(core.backend, { timer, log: this.#log() });
+  }
+
   /** The process stands still. */
   stall(forNs: number): void {
     this.#hold(this.#ports.scheduler.now + forNs);
@@ -176,11 +209,10 @@ export class SimNode {
   onDiskStop: (() => void) | undefined;
 
   #makeLife(number: number): Life {
-    const { network, world, registry } = this.#ports;
+    const { network, registry } = this.#ports;
     const { identity, subnet } = this.#options;
-    const entropyRandom = this.#random.stream(`entropy ${number}`);
-    const entropy: EntropyPort = { randomBytes: (length) => entropyRandom.bytes(length) };
-    const crypto = world.crypto(identity.id, identity.secret, entropy);
+    const entropy = entropyOf(this.#random.stream(`entropy ${number}`));
+    const crypto = identity.crypto(entropy);
     const groups = this.observed.isHonest ? 1 : 2;
     const peers = peerGroups(identity.id, (peer) => this.#placeOf(peer) % groups, groups, {
       attach: (handler) => network.attach(identity.id, handler),
@@ -203,7 +235,8 @@ export class SimNode {
       log: this.#log(),
       ...this.#observers(number, voice.liar),
     });
-    const life: Life = { number, core, peers, timer: undefined, timerTime: 0, workedAt: 0, isStarted: false };
+    const http = this.#serveHttp(core);
+    const life: Life = { number, core, peers, http, timer: undefined, timerTime: 0, workedAt: 0, isStarted: false };
     peers.onWork = () => this.#workSoon(life);
     core.onWork = () => this.#workSoon(life);
     peers.start(voice.handler(core.peerHandler));
@@ -228,7 +261,10 @@ export class SimNode {
   }
 
   /** What a core tells of itself, and how it executes. */
-  #observers(number: number, liar: Liar | undefined): Pick<CoreParts, "execution" | "onEvent" | "onRound"> {
+  #observers(
+    number: number,
+    liar: Liar | undefined,
+  ): Pick<CoreParts, "execution" | "onEvent" | "onRound" | "onDiverged"> {
     const { scheduler, observe } = this.#ports;
     const node = this.observed;
     const executed = new Map<Height, { digest: string; time: Time; requests: readonly string[] }>();
@@ -242,17 +278,25 @@ export class SimNode {
           const requests = batch.ingress.map(({ requestId }) => requestId);
           executed.set(batch.height, { digest: digestOf(batch), time: batch.time, requests });
         },
+        onInstalled: (height) => observe({ node, kind: "synced", height }),
         lies: lie ?? "none",
       },
       onEvent(event) {
         if (event.kind !== "signed") scheduler.note(`node ${node.index} ${textOf(event)}`);
         observe({ node, kind: "event", event });
       },
+      onDiverged: (height, why) => {
+        if (this.#life?.number !== number) return;
+        scheduler.note(`node ${node.index} has diverged at height ${height}`);
+        if (node.isHonest && !this.isDamaged)
+          this.#ports.onBroken(new Violation(4, `node ${node.index} diverged: ${why}`));
+        // What cannot be trusted goes, and comes anew from the others.
+        scheduler.after(0, () => this.#life?.number === number && this.emptyDisk(SECOND));
+      },
       onRound({ height, rootHash }) {
         const batch = executed.get(height);
         executed.delete(height);
-        if (batch === undefined) observe({ node, kind: "synced", height });
-        else observe({ node, kind: "executed", height, ...batch, rootHash: toHex(rootHash) });
+        if (batch !== undefined) observe({ node, kind: "executed", height, ...batch, rootHash: toHex(rootHash) });
       },
     };
   }
@@ -347,7 +391,10 @@ export class SimNode {
       this.crash("all", SECOND);
       return;
     }
-    if (!(error instanceof EnvironmentError)) throw error;
+    if (!(error instanceof EnvironmentError)) {
+      this.#ports.onBroken(error);
+      return;
+    }
     if (isStart) {
       this.crash("all", RETRY_NS);
       return;

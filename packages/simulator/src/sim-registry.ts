@@ -1,7 +1,8 @@
 // The registry of a run: one list of records, which every node comes to know sooner or later, each in its own time. What is in
 // force is then agreed on in blocks. Section 4.
 import type { CatchUpPackage } from "@atoll/consensus";
-import type { NodeRecord, RegistryPort, RegistryRecord, Time } from "@atoll/types";
+import type { SharedRegistry } from "@atoll/replica/consensus/registry-exchange";
+import type { NodeRecord, RegistryRecord, Time } from "@atoll/types";
 import type { Random } from "./random.ts";
 import { MS, type Scheduler, SECOND, type VirtualTime } from "./scheduler.ts";
 import type { SimClock } from "./sim-clock.ts";
@@ -38,8 +39,8 @@ export class SimRegistry {
     return [...known.values()];
   }
 
-  /** What a process that starts now knows and will know. `poll`: how it comes to know of versions, by chance. */
-  view(clock: SimClock, random: Random): RegistryPort {
+  /** What a process that starts now knows and will know: of each version some time later, by chance; not from its peers. */
+  view(clock: SimClock, random: Random): SharedRegistry {
     const begun = this.#scheduler.now;
     const delays = new Map<number, number>();
     const since = new Map<number, Time>();
@@ -57,6 +58,9 @@ export class SimRegistry {
     const record = (version: number): RegistryRecord | undefined =>
       isKnown(version - 1) ? this.#records[version - 1]?.record : undefined;
     return {
+      question: () => new Uint8Array(),
+      answer: () => undefined,
+      takeAnswer: () => ({ kind: "known" }),
       latestVersion() {
         let version = 0;
         while (isKnown(version)) version++;

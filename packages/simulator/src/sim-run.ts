@@ -3,30 +3,34 @@
 // Sections 22 and 24; invariant 10.
 import { type Artifact, beaconHash, blockHash, type CatchUpPackage } from "@atoll/consensus";
 import type { CryptoPort, Height, PrincipalId } from "@atoll/types";
+import type { HttpResponse } from "@atoll/types/http";
 import { byVersion, type Checker, type Observation, type RunFacts, Violation } from "./checkers/checker.ts";
 import { executionChecker } from "./checkers/execution.ts";
 import { finalityChecker } from "./checkers/finality.ts";
 import { poolBoundsChecker } from "./checkers/pool-bounds.ts";
 import { signingRulesChecker } from "./checkers/signing-rules.ts";
 import { uniqueArtifactsChecker } from "./checkers/unique-artifacts.ts";
+import { type CryptoWorld, lightWorld, realWorld } from "./crypto-world.ts";
 import { EventLog } from "./event-log.ts";
+import type { HttpNode } from "./http-client.ts";
 import { injectFaults } from "./inject.ts";
 import type { MakeCore } from "./node-core.ts";
 import { type Random, seededRandom } from "./random.ts";
 import type { RegistryChange, RunPlan } from "./run-plan.ts";
-import { Scheduler, SECOND, type Settle } from "./scheduler.ts";
+import { MS, Scheduler, SECOND, type Settle } from "./scheduler.ts";
 import { SimNetwork } from "./sim-network.ts";
 import { SimNode } from "./sim-node.ts";
 import { SimRegistry } from "./sim-registry.ts";
-import { type CryptoWorld, lightWorld, makeSubnet, type SimSubnet, sorted } from "./sim-subnet.ts";
+import { makeSubnet, type SimSubnet, sorted } from "./sim-subnet.ts";
+import { Workload } from "./workload.ts";
 
 /** What the host of a run brings: nothing of it may decide what happens. */
 export interface SimHost {
   readonly crypto: CryptoPort;
   readonly settle: Settle;
-  makeCore(scheduler: Scheduler): MakeCore;
-  /** Undefined: there are no real signatures to be had. */
-  readonly realWorld?: (random: Random) => CryptoWorld;
+  makeCore(scheduler: Scheduler, random: Random): MakeCore;
+  /** The canister that clients call. */
+  readonly module: Uint8Array;
 }
 
 export interface RunOptions {
@@ -53,12 +57,17 @@ export interface RunResult {
   readonly finalizedHeight: Height;
   /** Heights executed, summed over all nodes. */
   readonly nodeRounds: number;
+  /** Calls of clients that were answered with a certificate. */
+  readonly calls: number;
   readonly lastLines: readonly string[];
 }
 
 /** Heights that must be added within `LIVENESS_NS` once enough nodes are healed. */
 const LIVE_HEIGHTS = 12;
 const LIVENESS_NS = 90 * SECOND;
+const CLIENTS_END_NS = 30 * SECOND;
+/** Of a request, one way. */
+const HTTP_NS = 2 * MS;
 const CONVERGENCE_NS = 90 * SECOND;
 
 export async function runPlan(plan: RunPlan, host: SimHost, options: RunOptions = {}): Promise<RunResult> {
@@ -81,6 +90,7 @@ class Run {
   #finalized: Height = 0;
   #lastMaker: { height: Height; node: PrincipalId } | undefined;
   #nodeRounds = 0;
+  readonly #workload: Workload;
 
   constructor(plan: RunPlan, host: SimHost, { tell }: RunOptions) {
     this.#plan = plan;
@@ -89,14 +99,13 @@ class Run {
     this.#scheduler = new Scheduler(new EventLog(tell), host.settle);
     const scheduler = this.#scheduler;
     const { crypto } = host;
-    const world =
-      plan.crypto === "real" ? realWorld(host, this.#random) : lightWorld(crypto, this.#random.stream("world"));
+    const world = (plan.crypto === "real" ? realWorld : lightWorld)(crypto, this.#random.stream("world"));
     this.#subnet = makeSubnet(plan, { world, crypto, random: this.#random.stream("subnet") });
     this.#registry = new SimRegistry(this.#subnet.firstRecord, scheduler);
     const ids = this.#subnet.identities.map(({ id }) => id);
-    this.#network = new SimNetwork(ids, { scheduler, random: this.#random.stream("network") });
+    this.#network = new SimNetwork(ids, { scheduler, random: this.#random.stream("network"), usual: plan.network });
     const decoded = new Map<string, Artifact>();
-    const makeCore = host.makeCore(scheduler);
+    const makeCore = host.makeCore(scheduler, this.#random.stream("cores"));
     this.#nodes = this.#subnet.identities.map(
       (identity) =>
         new SimNode(
@@ -113,12 +122,13 @@ class Run {
             random: this.#random.stream(`node ${identity.index}`),
             network: this.#network,
             registry: this.#registry,
-            world,
             makeCore,
             observe: (observation) => this.#observe(observation),
+            onBroken: (error) => this.#fail(error),
           },
         ),
     );
+    this.#workload = this.#makeWorkload(world, host);
     const facts = this.#facts(world);
     this.#checkers = [
       byVersion(() => finalityChecker(facts)),
@@ -127,6 +137,22 @@ class Run {
       executionChecker(facts),
       poolBoundsChecker(facts),
     ];
+  }
+
+  #makeWorkload(world: CryptoWorld, { crypto, module }: SimHost): Workload {
+    const reachable = (random: Random): HttpNode | undefined => {
+      const nodes = this.#nodes.filter(({ http }) => http !== undefined);
+      const node = nodes.length === 0 ? undefined : random.pick(nodes);
+      return node && { index: node.index, post: (path, body) => post(node, path, body, this.#scheduler) };
+    };
+    const certificates = { sha256: crypto.sha256, bls: { ...crypto.bls, verify: world.verifyThreshold } };
+    return new Workload(this.#plan.load, {
+      ...{ scheduler: this.#scheduler, random: this.#random.stream("clients"), crypto, certificates, module },
+      rootKey: this.#subnet.rootKey,
+      pickNode: reachable,
+      isHonest: (index) => this.#nodes[index]?.observed.isHonest === true,
+      onViolation: (violation) => this.#fail(violation),
+    });
   }
 
   async all(heals: boolean): Promise<void> {
@@ -140,6 +166,7 @@ class Run {
   async #phases(heals: boolean): Promise<void> {
     const { plan, scheduler } = { plan: this.#plan, scheduler: this.#scheduler };
     for (const node of this.#nodes.slice(0, plan.members)) node.start();
+    if (this.#nodes[0]?.hasClients === true) scheduler.at(SECOND / 2, () => this.#workload.start());
     for (const change of plan.changes) scheduler.at(change.at, () => this.#change(change));
     const injection = injectFaults(plan.faults, {
       nodes: this.#nodes,
@@ -158,6 +185,16 @@ class Run {
     const all = this.#nodes.map(({ index }) => index).filter((index) => this.#isCalled(index));
     injection.heal(new Set(all));
     await this.#mustReach(CONVERGENCE_NS, this.#finalized + 1, all);
+    await this.#clientsEnd();
+  }
+
+  /** Everybody is well: whoever waits for an answer gets it, and what all were told must fit together. */
+  async #clientsEnd(): Promise<void> {
+    const workload = this.#workload;
+    workload.stop();
+    const until = this.#scheduler.now + CLIENTS_END_NS;
+    while (workload.open > 0 && this.#scheduler.now < until && this.#failure === undefined) await this.#pass(SECOND);
+    if (this.#failure === undefined) workload.check();
   }
 
   /** Has a process: a member from the beginning, or a node that was added. */
@@ -251,21 +288,18 @@ class Run {
 
   #facts(world: CryptoWorld): RunFacts {
     const { plan, subnet } = { plan: this.#plan, subnet: this.#subnet };
-    const { genesis, transcripts, identities } = subnet;
+    const { genesis, transcripts } = subnet;
     const removals = plan.changes.filter(({ kind }) => kind === "remove").length;
     const lengths = plan.changes.flatMap((change) => (change.kind === "interval" ? [change.length] : []));
-    const first = identities[0];
-    if (first === undefined) throw new RangeError("a subnet without nodes");
-    const crypto = world.crypto(first.id, first.secret, { randomBytes: (length) => new Uint8Array(length) });
     return {
       subnetId: subnet.config.subnetId,
       fewestMembers: plan.members - removals,
       mostMembers: plan.members + plan.spares,
       longestInterval: Math.max(plan.settings.dkgIntervalLength, ...lengths),
       minimumChainLength: plan.settings.minimumChainLength,
-      subnetKey: transcripts[1]?.coefficients[0] as Uint8Array,
-      genesis: { block: blockHash(genesis.block), beacon: beaconHash(genesis.beacon), transcripts },
-      verifyThreshold: (key, message, signature) => crypto.verifyThreshold(key, message, signature),
+      subnetKey: transcripts.high.coefficients[0] as Uint8Array,
+      genesis: { block: blockHash(genesis.block), beacon: beaconHash(genesis.beacon) },
+      verifyThreshold: world.verifyThreshold,
     };
   }
 
@@ -279,18 +313,33 @@ class Run {
       virtualNs: this.#scheduler.now,
       finalizedHeight: this.#finalized,
       nodeRounds: this.#nodeRounds,
+      calls: this.#workload.answered,
       lastLines: log.last(60),
     };
   }
+}
+
+function post(node: SimNode, path: string, body: Uint8Array, scheduler: Scheduler): Promise<HttpResponse> {
+  return new Promise((resolve) => {
+    scheduler.after(HTTP_NS, () => {
+      scheduler.settleSoon();
+      const headers = {
+        get: (name: string) => (name === "content-type" ? "application/cbor" : undefined),
+        entries: () => [],
+      };
+      // Whoever is gone answers nothing.
+      node.http?.({ method: "POST", target: path, headers, body }).then((response) => {
+        scheduler.after(HTTP_NS, () => {
+          resolve(response);
+          scheduler.settleSoon();
+        });
+      });
+    });
+  });
 }
 
 function heightsOf(core: { status(): object }): string {
   return Object.entries(core.status())
     .map(([name, value]) => `${name} ${String(value)}`)
     .join(", ");
-}
-
-function realWorld(host: SimHost, random: Random): CryptoWorld {
-  if (host.realWorld === undefined) throw new RangeError("this host has no real signatures");
-  return host.realWorld(random.stream("world"));
 }

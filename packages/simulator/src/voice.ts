@@ -1,6 +1,13 @@
 // What a node says, on its way to the network: checkers see each artifact, and of a node that lies the liar decides what becomes
 // of it. Also what a liar hears and answers.
-import { type Artifact, artifactCodec, artifactId, type ConsensusCrypto, encodeArtifact } from "@atoll/consensus";
+import {
+  type Artifact,
+  type ArtifactKind,
+  artifactCodec,
+  artifactId,
+  type ConsensusCrypto,
+  encodeArtifact,
+} from "@atoll/consensus";
 import { concatBytes } from "@atoll/crypto";
 import type { PeerHandler, PeerNetwork } from "@atoll/types";
 import { decodeWire } from "@atoll/types/wire";
@@ -106,11 +113,32 @@ function lyingHandler(node: PeerHandler, liar: Liar, decoded: Map<string, Artifa
   };
 }
 
+/** What the ids of consensus artifacts begin with; of all else it is not tried. */
+const KINDS: ReadonlySet<string> = new Set<ArtifactKind>([
+  "block-proposal",
+  "notarization-share",
+  "notarization",
+  "finalization-share",
+  "finalization",
+  "random-beacon-share",
+  "random-beacon",
+  "random-tape-share",
+  "random-tape",
+  "catch-up-package-share",
+  "catch-up-package",
+  "equivocation-proof",
+  "certification-share",
+  "certification",
+  "dkg-dealing",
+]);
+
 /** Undefined: no artifact of consensus. */
 function decode(decoded: Map<string, Artifact>, id: string, bytes: Uint8Array): Artifact | undefined {
   const known = decoded.get(id);
   if (known !== undefined) return known;
-  for (const skipped of [1, 0]) {
+  const kind = id.slice(0, id.indexOf("/"));
+  if (!KINDS.has(kind)) return undefined;
+  for (const skipped of [0, 1]) {
     try {
       const artifact = decodeWire(artifactCodec, bytes.subarray(skipped));
       if (!id.startsWith(`${artifact.kind}/`)) continue;

@@ -5,21 +5,25 @@ import { nodeHost } from "../../../tools/simulation/host.ts";
 import { drawPlan, type RunPlan, type RunResult, runPlan } from "../src/index.ts";
 import { MS, SECOND } from "../src/scheduler.ts";
 
-const host = await nodeHost();
+const host = await nodeHost("counting");
+const wholeHost = await nodeHost("whole");
 
 function explain({ plan, failure, lastLines }: RunResult): string {
   return `seed ${plan.seed}: ${failure?.message}\n${lastLines.slice(-10).join("\n")}`;
 }
 
-async function goesWell(plan: RunPlan): Promise<RunResult> {
-  const result = await runPlan(plan, host);
+async function goesWell(plan: RunPlan, on = host): Promise<RunResult> {
+  const result = await runPlan(plan, on);
   assert.equal(result.failure, undefined, explain(result));
   return result;
 }
 
 /** A subnet to which nothing happens but what the test says. */
 function quiet(seed: string, members: number, change: Partial<RunPlan> = {}): RunPlan {
-  return { ...drawPlan(seed, { members, safetyNs: 5 * SECOND, hasFaults: false }), ...change };
+  const plan = drawPlan(seed, { members, safetyNs: 5 * SECOND, hasFaults: false });
+  const delays = { unitDelay: BigInt(200 * MS), initialNotaryDelay: BigInt(60 * MS) };
+  const network = { delayNs: 5 * MS, jitterNs: 2 * MS };
+  return { ...plan, network, settings: { ...plan.settings, ...delays, dkgIntervalLength: 14 }, ...change };
 }
 
 for (const members of [1, 4]) {
@@ -43,7 +47,7 @@ test("a subnet upgrades at a catch-up package, and a node that was cut off meanw
     faults: [{ at: 2 * SECOND, kind: "partition", until: 20 * SECOND, group: [0] }],
     safetyNs: 10 * SECOND,
   });
-  await goesWell({ ...plan, settings: { ...plan.settings, dkgIntervalLength: 9, unitDelay: BigInt(100 * MS) } });
+  await goesWell(plan);
 });
 
 test("a node that joins and one that has lost its disk come to where the others are", async () => {
@@ -54,4 +58,17 @@ test("a node that joins and one that has lost its disk come to where the others 
       safetyNs: 8 * SECOND,
     }),
   );
+});
+
+test("clients of whole nodes get certified answers that one counter and one register could have given", async () => {
+  const faults = [{ at: 3 * SECOND, kind: "crash", node: 2, changes: 20, keep: "torn", downNs: SECOND }] as const;
+  const load = { clients: 4, pauseNs: 100 * MS, queries: 0.2, reads: 0.2 };
+  const { calls } = await goesWell(quiet("clients", 4, { faults, load, safetyNs: 6 * SECOND }), wholeHost);
+  assert.ok(calls > 10, `${calls} calls`);
+});
+
+test("whole nodes with real signatures agree too", async () => {
+  const result = await runPlan(quiet("real", 4, { crypto: "real", safetyNs: SECOND }), wholeHost, { heals: false });
+  assert.equal(result.failure, undefined, explain(result));
+  assert.ok(result.finalizedHeight > 3, `height ${result.finalizedHeight} after 1 s`);
 });

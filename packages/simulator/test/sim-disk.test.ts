@@ -18,8 +18,10 @@ test("folders of one disk do not see each other, and crash together", () => {
   assert.deepEqual(pool.list(), ["log"]);
   assert.deepEqual(whole(state, "log"), [3]);
   disk.restart("synced");
-  assert.deepEqual(whole(pool, "log"), [1, 2]);
-  assert.deepEqual(state.list(), []);
+  assert.deepEqual(whole(disk.folder("pool"), "log"), [1, 2]);
+  assert.deepEqual(disk.folder("state").list(), []);
+  assert.throws(() => pool.list(), /gone/, "a process of before the crash has no disk any more");
+  assert.ok(!disk.isStopped, "nor can it stop the machine");
 });
 
 test("a disk stops in the middle of a change, and whoever goes on using it is stopped too", () => {
@@ -32,7 +34,7 @@ test("a disk stops in the middle of a change, and whoever goes on using it is st
   assert.ok(disk.isStopped);
   assert.throws(() => folder.list(), /stopped/);
   disk.restart("synced");
-  assert.deepEqual(whole(folder, "log"), [1]);
+  assert.deepEqual(whole(disk.folder("pool"), "log"), [1]);
 });
 
 test("a rotten bit stays rotten until its place is written again", () => {
@@ -41,11 +43,11 @@ test("a rotten bit stays rotten until its place is written again", () => {
   assert.ok(!disk.rot(), "there is nothing that could rot");
   folder.replace("record", new Uint8Array(64));
   assert.ok(disk.rot());
-  const ones = (): number => [...folder.read("record", 0, 64)].filter((byte) => byte !== 0).length;
+  const ones = (): number => whole(disk.folder("pool"), "record").filter((byte) => byte !== 0).length;
   assert.equal(ones(), 1);
   disk.restart("synced");
   assert.equal(ones(), 1);
-  folder.replace("record", new Uint8Array(64));
+  disk.folder("pool").replace("record", new Uint8Array(64));
   assert.equal(ones(), 0);
 });
 
@@ -85,7 +87,8 @@ test("an empty disk has nothing of before, whatever was wrong with it", () => {
   folder.replace("log", bytes(1, 2, 3));
   disk.rot();
   disk.empty();
-  assert.deepEqual(folder.list(), []);
-  folder.replace("log", bytes(1, 2, 3));
-  assert.deepEqual(whole(folder, "log"), [1, 2, 3]);
+  const fresh = disk.folder("pool");
+  assert.deepEqual(fresh.list(), []);
+  fresh.replace("log", bytes(1, 2, 3));
+  assert.deepEqual(whole(fresh, "log"), [1, 2, 3]);
 });

@@ -1,6 +1,6 @@
 // What the checkers see of a run, and what one of them is: a small part that watches for one thing that must hold. They see
 // what nodes publish, execute and answer, and what they say happened; they never look into a node. Section 24.
-import type { Artifact, ConsensusEvent, DkgTranscript, Hash } from "@atoll/consensus";
+import type { Artifact, ConsensusEvent, Hash } from "@atoll/consensus";
 import type { Height, PrincipalId, Time } from "@atoll/types";
 
 /** A node as checkers know it. */
@@ -45,7 +45,7 @@ export interface RunFacts {
   readonly minimumChainLength: number;
   /** First coefficient of the subnet's key at genesis. */
   readonly subnetKey: Uint8Array;
-  readonly genesis: { readonly block: Hash; readonly beacon: Hash; readonly transcripts: readonly DkgTranscript[] };
+  readonly genesis: { readonly block: Hash; readonly beacon: Hash };
   verifyThreshold(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
 }
 
