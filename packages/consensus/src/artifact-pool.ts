@@ -3,7 +3,7 @@
 // because what could not be written to the disk must not have happened. Sections 3 and 21.2.
 import { type PrincipalId, toHex } from "@atoll/types";
 import { ARTIFACT_KINDS, type Artifact, type ArtifactId, encodeArtifact, heightOf } from "./artifacts.ts";
-import { MAX_UNVALIDATED_BYTES, MAX_UNVALIDATED_COUNT } from "./bounds.ts";
+import { MAX_UNVALIDATED_ALIKE, MAX_UNVALIDATED_BYTES, MAX_UNVALIDATED_COUNT } from "./bounds.ts";
 import type { Change, Instant, Pool } from "./pool.ts";
 import { type PoolEntry, type Revisions, Section } from "./pool-section.ts";
 
@@ -49,6 +49,7 @@ export class ArtifactPool implements Pool {
   receive(entry: PoolEntry & { readonly peer: PrincipalId }): boolean {
     const usage = this.#usageOf(entry.peer);
     if (usage.count >= MAX_UNVALIDATED_COUNT || usage.bytes + entry.byteSize > MAX_UNVALIDATED_BYTES) return false;
+    if (this.#alike(entry) >= MAX_UNVALIDATED_ALIKE) return false;
     this.#insertUnvalidated(entry);
     return true;
   }
@@ -149,6 +150,19 @@ export class ArtifactPool implements Pool {
     if (usage.count === 0) this.#usage.delete(entry.peer);
     this.#undo.push(() => this.#insertUnvalidated(entry));
     return entry;
+  }
+
+  /** How much of the same kind waits already that its peer sent for its height. */
+  #alike({ artifact, peer }: PoolEntry): number {
+    const { kind } = artifact;
+    // Dealings come from all dealers for the height of one summary; they are checked one by one.
+    if (kind === "dkg-dealing") return 0;
+    const isOnce = kind === "catch-up-package";
+    const heights = isOnce ? this.unvalidated.heights(kind, 0, Number.MAX_SAFE_INTEGER) : [heightOf(artifact)];
+    let count = 0;
+    for (const height of heights)
+      for (const entry of this.unvalidated.at(kind, height)) if (entry.peer === peer) count++;
+    return count;
   }
 
   #usageOf(peer: PrincipalId): Usage {

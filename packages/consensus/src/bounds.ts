@@ -16,6 +16,11 @@ export const MAX_DKG_CONFIGS = 16;
 /** What one peer may have waiting in the unvalidated section. Enough for an honest node's shares and blocks of all heights that matter. */
 export const MAX_UNVALIDATED_COUNT = 10_000;
 export const MAX_UNVALIDATED_BYTES = 64 * 1024 * 1024;
+/**
+ * Of one kind at one height, of one peer; of catch-up packages: at all heights. An honest node has fewer to offer (a block of
+ * each maker, a share for each), and each may cost a pairing before it is known to be wrong.
+ */
+export const MAX_UNVALIDATED_ALIKE = 16;
 
 /** A segment of the pool on the disk is closed when it has grown to this. */
 export const SEGMENT_BYTES = 1024 * 1024;

@@ -1,6 +1,7 @@
 // A node's pool, in memory and on the disk, is as large after two thousand rounds as after two hundred; and peers cannot make it
 // larger. Sections 7 and 21.2.
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
 import { ArtifactPool, encodeArtifact, type RandomTape } from "@atoll/consensus";
 import type { PrincipalId } from "@atoll/types";
@@ -56,6 +57,31 @@ describe("the pool of a node", () => {
     assert.ok(pool.receive(entry(1_000_000, "a2")), "another peer has its own room");
     pool.apply([{ kind: "purge", section: "unvalidated", below: 100 }], at(1n));
     assert.ok(pool.receive(entry(2_000_000, "a1")));
+  });
+
+  it("takes of one peer only a few artifacts of a kind at a height, since checking each may take a pairing", () => {
+    const pool = new ArtifactPool((data) => new Uint8Array(createHash("sha256").update(data).digest()));
+    const notarization = (height: number, fill: number) =>
+      ({
+        kind: "notarization",
+        protocolVersion: "test",
+        height,
+        blockHash: new Uint8Array(32),
+        signers: ["a1" as PrincipalId],
+        signature: new Uint8Array(48).fill(fill),
+      }) as const;
+    const receive = (height: number, fill: number, peer: string) => {
+      const artifact = notarization(height, fill);
+      const entry = pool.entryOf(artifact, encodeArtifact(artifact), at(0n), undefined);
+      return pool.receive({ ...entry, peer: peer as PrincipalId }) ? entry.id : undefined;
+    };
+    const ids = Array.from({ length: 200 }, (_, i) => receive(7, i, "a1")).filter((id) => id !== undefined);
+    assert.ok(ids.length >= 14, "an honest node has something from each of the makers of a large subnet");
+    assert.ok(ids.length <= 20, `${ids.length} of one height`);
+    assert.ok(receive(8, 0, "a1") !== undefined, "of another height");
+    assert.ok(receive(7, 250, "a2") !== undefined, "of another peer");
+    pool.apply([{ kind: "invalid", id: ids[0] as string, why: "it is wrong" }], at(1n));
+    assert.ok(receive(7, 251, "a1") !== undefined, "there is room again");
   });
 
   it("takes back what was applied since the last commit", () => {
