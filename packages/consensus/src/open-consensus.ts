@@ -1,7 +1,7 @@
 // One node's part in the agreement, as a whole: the pool on its disk, and the loop in which the roles work on it, one change
 // applied before the next role looks. What the roles of one step did is written to the disk before any of it is
 // broadcast; if it cannot be written, it has not happened. Section 3, invocation order.
-import type { Height, PrincipalId, Time } from "@atoll/types";
+import { EnvironmentError, type Height, type PrincipalId, type Time } from "@atoll/types";
 import { decodeWire } from "@atoll/types/wire";
 import { eventsOf } from "./artifact-events.ts";
 import { ArtifactPool, type PoolEvent } from "./artifact-pool.ts";
@@ -51,6 +51,7 @@ class Consensus implements ConsensusNode {
   readonly #ports: ConsensusPorts;
   readonly #pool: ArtifactPool;
   readonly #storage: PoolStorage;
+  readonly #log: ConsensusPlaces["log"];
   readonly #loop: ComponentLoop;
   readonly #alarm = new PoolAlarm();
   readonly #abstainUpTo: Height;
@@ -59,10 +60,12 @@ class Consensus implements ConsensusNode {
   #hasReceived = false;
   #wakeAt: Time = 0n;
   #halt: HaltStatus = "running";
+  #isPurgeFailing = false;
 
   constructor(options: ConsensusOptions, ports: ConsensusPorts, places: ConsensusPlaces) {
     this.#options = options;
     this.#ports = ports;
+    this.#log = places.log;
     this.#pool = new ArtifactPool(ports.crypto.sha256);
     this.#storage = new PoolStorage(places.storage, ports.crypto.sha256);
     this.#loop = new ComponentLoop(this.#pool, ports);
@@ -89,12 +92,15 @@ class Consensus implements ConsensusNode {
     if (isStopped(this.#ports)) return { published: [], retracted: [], wakeAt: now.monotonic + STOPPED_PAUSE };
     // Who calls before it is time, and without anything having come in, knows of something else.
     const isWhole = !this.#hasReceived && now.monotonic < this.#wakeAt;
-    const { events: changes, wakeAt } = this.#loop.run(context, isWhole, (made) => this.#permitted(made));
+    const { events: changes, wakeAt } = this.#orTakenBack(() =>
+      this.#loop.run(context, isWhole, (made) => this.#permitted(made)),
+    );
     this.#hasReceived = false;
     this.#wakeAt = wakeAt;
     const { added, removed } = netChanges(changes);
-    this.#write(changes.filter(({ kind }) => kind === "validated").map(({ entry }) => entry));
+    this.#orTakenBack(() => this.#write(changes.filter(({ kind }) => kind === "validated").map(({ entry }) => entry)));
     this.#pool.commit();
+    this.#purgeStorage();
     this.#alarm.check(context);
     this.#noteHalt(context);
     this.#tell(changes);
@@ -187,12 +193,16 @@ class Consensus implements ConsensusNode {
   /** Also what is gone from the pool again: a signature that was of use in one step must be remembered all the same. */
   #write(validated: readonly PoolEntry[]): void {
     const kept = validated.filter(({ artifact }) => artifact.kind !== "dkg-dealing");
+    this.#storage.write(
+      kept,
+      kept.some(({ artifact }) => this.#isOwnVote(artifact)),
+    );
+  }
+
+  /** Nothing of a step that fails has happened, or what is signed in it could be of use without being on the disk. */
+  #orTakenBack<T>(act: () => T): T {
     try {
-      this.#storage.write(
-        kept,
-        kept.some(({ artifact }) => this.#isOwnVote(artifact)),
-      );
-      this.#storage.purge(purgeHeight({ pool: this.#pool, registry: this.#ports.registry }));
+      return act();
     } catch (failure) {
       this.#pool.rollback();
       this.#hasReceived = false;
@@ -201,6 +211,18 @@ class Consensus implements ConsensusNode {
       this.#events = [];
       for (const event of told) this.#options.onEvent?.(event);
       throw failure;
+    }
+  }
+
+  /** What was written stays written when this fails: to take it back would be to forget a signature that is on the disk. */
+  #purgeStorage(): void {
+    try {
+      this.#storage.purge(purgeHeight({ pool: this.#pool, registry: this.#ports.registry }));
+      this.#isPurgeFailing = false;
+    } catch (failure) {
+      if (!(failure instanceof EnvironmentError)) throw failure;
+      if (!this.#isPurgeFailing) this.#log.log("warning", `Old artifacts cannot be removed: ${failure.message}`);
+      this.#isPurgeFailing = true;
     }
   }
 

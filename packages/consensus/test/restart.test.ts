@@ -1,8 +1,12 @@
 // Nodes that crash at any moment and lose what was not synced: none of them ever signs what contradicts what it signed before,
 // and the subnet goes on when they are back. Sections 5.4, 5.5 and 24 (1, 2 and 5).
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
+import { artifactCodec, PoolStorage } from "@atoll/consensus";
 import type { CrashKind } from "@atoll/state/store/memory-storage";
+import { EnvironmentError } from "@atoll/types";
+import { decodeWire } from "@atoll/types/wire";
 import { TestSubnet } from "./harness/many-nodes.ts";
 
 const SEEDS = [1, 2, 3, 4, 5, 6, Math.floor(Math.random() * 1e6)];
@@ -67,6 +71,29 @@ describe("crashes and restarts", () => {
     node.storage.capacity = Number.POSITIVE_INFINITY;
     const goal = subnet.finalized(0) + 10;
     assert.ok(subnet.run(30_000, () => subnet.nodes.every((_, i) => subnet.finalized(i) >= goal)));
+  });
+
+  it("go on while old artifacts cannot be removed from the disk", () => {
+    const subnet = new TestSubnet({ seed: 11, settings: { dkgIntervalLength: 9 } });
+    assert.ok(subnet.run(60_000, () => subnet.finalized(0) >= 8));
+    const { storage } = subnet.node(2);
+    const [{ bytes } = { bytes: new Uint8Array() }] = subnet.node(2).slots.values();
+    subnet.crash(2, "all");
+    // A segment that is full with what is there: the next one begins, and this one gets old.
+    const digest = (data: Uint8Array) => new Uint8Array(createHash("sha256").update(data).digest());
+    const log = new PoolStorage(storage, digest, 1);
+    log.open();
+    log.write([{ artifact: decodeWire(artifactCodec, bytes), bytes, hash: digest(bytes) }], true);
+    let attempts = 0;
+    storage.remove = () => {
+      attempts++;
+      throw new EnvironmentError("disk-failed", "The file cannot be removed.");
+    };
+    subnet.start(2);
+    assert.ok(subnet.run(60_000, () => attempts > 0));
+    const goal = subnet.finalized(0) + 10;
+    assert.ok(subnet.run(60_000, () => subnet.finalized(2) >= goal));
+    assert.equal(subnet.failures, 0);
   });
 
   it("sign no block for a while after damage to what was synced, and are whole again", () => {
