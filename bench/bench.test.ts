@@ -32,6 +32,8 @@ const ROWS = [
   "chain-key",
   "dealing-4",
   "dealing-13",
+  "simulator",
+  "simulator-counting",
   "nodes-4",
   "nodes-update",
   "nodes-updates",

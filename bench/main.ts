@@ -33,6 +33,10 @@ const PARTS: Readonly<Record<string, { readonly rows: readonly string[]; load():
     rows: ["chain-key", "dealing-4", "dealing-13"],
     load: async () => (await import("./chain-key.ts")).benchChainKey,
   },
+  simulator: {
+    rows: ["simulator", "simulator-counting"],
+    load: async () => (await import("./simulator.ts")).benchSimulator,
+  },
   nodes: {
     rows: ["nodes", "nodes-4", "nodes-update", "nodes-updates", "nodes-return", "nodes-13"],
     load: async () => (await import("./nodes.ts")).benchNodes,

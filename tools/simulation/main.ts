@@ -2,8 +2,10 @@
 // again with less and less of its plan, and the command for the rest is printed: one line.
 import { parseArgs } from "node:util";
 import {
+  type Behaviour,
   countParts,
   drawPlan,
+  type FaultKind,
   keepParts,
   minimise,
   type PlanOptions,
@@ -24,6 +26,8 @@ const USAGE = `npm run sim -- [options]
   --seconds N      virtual seconds with faults (default: by the seed)
   --fleet whole    replicas with real state; or counting: consensus alone
   --light, --real  signatures (default: a tenth of the seeds has real ones)
+  --lies a,b       node 0 lies in these ways, and no other node lies
+  --stress a,b     many faults, all of these kinds
   --no-faults      nothing goes wrong
   --keep-going     on after a failure
   --verbose        each event`;
@@ -37,6 +41,8 @@ const { values } = parseArgs({
     members: { type: "string" },
     seconds: { type: "string" },
     fleet: { type: "string", default: "whole" },
+    lies: { type: "string" },
+    stress: { type: "string" },
     light: { type: "boolean", default: false },
     real: { type: "boolean", default: false },
     "no-faults": { type: "boolean", default: false },
@@ -81,6 +87,8 @@ function planOf(seed: string): RunPlan {
     crypto: isReal(seed) ? "real" : "light",
     ...(values.members !== undefined && { members: Number(values.members) }),
     ...(values.seconds !== undefined && { safetyNs: Number(values.seconds) * SECOND }),
+    ...(values.lies !== undefined && { lies: values.lies.split(",") as Behaviour[] }),
+    ...(values.stress !== undefined && { stress: values.stress.split(",") as FaultKind[] }),
     hasFaults: !values["no-faults"],
   };
   const plan = drawPlan(seed, options);
@@ -121,7 +129,7 @@ function command(seed: string, only?: readonly number[]): string {
   const options = [
     `--seed ${seed}`,
     ...(only === undefined ? [] : [`--only ${only.length === 0 ? "none" : only.join(",")}`]),
-    ...(["members", "seconds"] as const).flatMap((name) =>
+    ...(["members", "seconds", "lies", "stress"] as const).flatMap((name) =>
       values[name] === undefined ? [] : [`--${name} ${values[name]}`],
     ),
     ...(values.fleet === "whole" ? [] : [`--fleet ${values.fleet}`]),

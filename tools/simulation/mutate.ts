@@ -49,7 +49,13 @@ function notice(copy: string, mutation: Mutation, seeds: number): Noticed {
   try {
     const tried = Array.from({ length: seeds }, (_, i) => `${i}`).filter((seed) => seed !== mutation.seed);
     const known = mutation.seed === undefined ? undefined : failureOf(copy, [mutation.seed], mutation);
-    return { mutation, ...(known ?? failureOf(copy, tried, mutation) ?? { seed: undefined, by: "" }) };
+    const found = known ?? failureOf(copy, tried, mutation);
+    if (found === undefined) return { mutation, seed: undefined, by: "" };
+    // With the rule in its place the same run goes well, or it proves nothing.
+    cpSync(join(ROOT, mutation.file), join(copy, mutation.file));
+    const without = failureOf(copy, [found.seed], mutation);
+    if (without !== undefined) throw new Error(`seed ${found.seed} fails without "${mutation.name}": ${without.by}`);
+    return { mutation, ...found };
   } finally {
     cpSync(join(ROOT, mutation.file), join(copy, mutation.file));
   }
@@ -63,7 +69,13 @@ function failureOf(
 ): { seed: string; by: string } | undefined {
   if (seeds.length === 0) return undefined;
   const options = ["--seed", seeds.join(","), "--fleet", "counting", "--light", "--no-minimise"];
-  const shape = ["--members", `${mutation.members ?? 4}`, "--seconds", `${mutation.seconds ?? 8}`];
+  const shape = [
+    "--members",
+    `${mutation.members ?? 4}`,
+    "--seconds",
+    `${mutation.seconds ?? 8}`,
+    ...(mutation.options ?? []),
+  ];
   const run = spawnSync(process.execPath, ["tools/simulation/main.ts", ...options, ...shape], {
     cwd: copy,
     encoding: "utf8",

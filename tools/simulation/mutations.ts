@@ -9,9 +9,13 @@ export interface Mutation {
   readonly find: string;
   readonly replace: string;
   readonly seed?: string;
+  /** Tried at every change of the code too. */
+  readonly isInShortTest?: boolean;
   /** Of the runs; default: 4 nodes, 8 s. */
   readonly members?: number;
   readonly seconds?: number;
+  /** Further options of the runs. */
+  readonly options?: readonly string[];
 }
 
 const CONSENSUS = "packages/consensus/src";
@@ -23,13 +27,15 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${CONSENSUS}/notary.ts`,
     find: ".filter(({ block }) => block.rank === rank)",
     replace: ".filter(() => true)",
+    members: 7,
+    options: ["--stress", "adversary,link"],
   },
   {
-    name: "a notary signs again where it has signed a block as final",
+    name: "a notary signs at a height that has a notarization",
     kind: "safety",
     file: `${CONSENSUS}/notary.ts`,
-    find: 'if (pool.validated.at("finalization-share", height).some(({ artifact }) => artifact.signer === self)) return [];',
-    replace: "",
+    find: "const height = notarizedHeight(pool) + 1;",
+    replace: "const height = Math.max(1, notarizedHeight(pool));",
   },
   {
     name: "a finalizer does not look at what else it has signed",
@@ -37,6 +43,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${CONSENSUS}/finalizer.ts`,
     find: "if (others.length > 0) return undefined;",
     replace: "",
+    isInShortTest: true,
   },
   {
     name: "shares are sent before they are on the disk",
@@ -44,6 +51,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${CONSENSUS}/open-consensus.ts`,
     find: "kept.some(({ artifact }) => this.#isOwnVote(artifact)),",
     replace: "false,",
+    isInShortTest: true,
   },
   {
     name: "any number of signers makes a notarization or a finalization",
@@ -51,6 +59,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${CONSENSUS}/validator.ts`,
     find: "if (!isSorted || signers.length < membership.threshold)",
     replace: "if (!isSorted)",
+    options: ["--lies", "forged-aggregates", "--stress", "adversary"],
   },
   {
     name: "one signature of a quorum may be missing",
@@ -79,6 +88,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${CONSENSUS}/certifier.ts`,
     find: "if (publicKey !== undefined && crypto.verifyThreshold(publicKey, message, certification.signature)) return undefined;",
     replace: "if (publicKey !== undefined && message.length > 0) return undefined;",
+    options: ["--lies", "forged-aggregates"],
   },
   {
     name: "a catch-up package need not be signed",
@@ -86,6 +96,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${CONSENSUS}/catch-up-package-validator.ts`,
     find: "if (key !== undefined && crypto.verifyThreshold(key, catchUpBytes(cup, blockHash(block)), cup.signature))",
     replace: "if (key !== undefined && catchUpBytes(cup, blockHash(block)).length > 0)",
+    options: ["--lies", "forged-package"],
   },
   {
     name: "batches are delivered without the random tape",
@@ -110,10 +121,11 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "nobody proves that a maker has signed two blocks",
-    kind: "liveness",
+    kind: "safety",
     file: `${CONSENSUS}/validator-proposal.ts`,
     find: "if (proof !== undefined) {",
     replace: "if (proof !== undefined && height < 0) {",
+    options: ["--lies", "equivocate,equivocate-openly"],
   },
   {
     name: "a block of a time to come is taken, and one of the past",
@@ -121,6 +133,15 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${CONSENSUS}/validator-proposal.ts`,
     find: "if (time <= before.time || registryVersion",
     replace: "if (registryVersion",
+    options: ["--lies", "wrong-time"],
+  },
+  {
+    name: "a maker that was proved to have signed two blocks still counts",
+    kind: "safety",
+    file: `${CONSENSUS}/equivocation.ts`,
+    find: 'return pool.validated.at("equivocation-proof", height).some(({ artifact }) => artifact.signer === maker);',
+    replace: 'return pool.validated.at("equivocation-proof", height).length < 0 && maker.length > 0;',
+    options: ["--lies", "equivocate,equivocate-openly"],
   },
   {
     name: "what is in force is only read from the catch-up package",
@@ -128,6 +149,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${CONSENSUS}/dkg/registry-version.ts`,
     find: "for (const block of finalizedSummaries(pool)) {",
     replace: "for (const block of finalizedSummaries(pool).slice(0, 1)) {",
+    options: ["--stress", "slow-execution"],
   },
   {
     name: "nothing is purged",

@@ -63,7 +63,10 @@ interface Scope {
   readonly safetyNs: number;
   /** Nodes that may forget. */
   readonly forgetful: readonly number[];
+  readonly stress?: readonly FaultKind[];
 }
+
+const STRESS_COUNT = 12;
 
 /** Nothing goes wrong before the subnet has begun. */
 const FIRST_FAULT_NS = 3 * SECOND;
@@ -71,11 +74,11 @@ const FIRST_FAULT_NS = 3 * SECOND;
 export function drawFaults(random: Random, scope: Scope): Fault[] {
   const kinds = Object.keys(DRAW) as FaultKind[];
   // Each run has its own mixture: with all kinds at once hardly anything would happen between two faults.
-  const chosen = random.stream("kinds").sample(kinds, random.stream("how many kinds").between(1, 6));
+  const chosen = scope.stress ?? random.stream("kinds").sample(kinds, random.stream("how many kinds").between(1, 6));
   const faults: Fault[] = [];
   for (const kind of kinds.filter((each) => chosen.includes(each))) {
     const own = random.stream(kind);
-    const count = own.between(1, 4);
+    const count = scope.stress === undefined ? own.between(1, 4) : STRESS_COUNT;
     for (let i = 0; i < count; i++) {
       const at = own.between(FIRST_FAULT_NS, Math.max(FIRST_FAULT_NS, scope.safetyNs - 2 * SECOND));
       const fault = DRAW[kind](own, scope, at);

@@ -2,6 +2,7 @@
 // virtual time, one seed.
 export { BEHAVIOURS, type Behaviour } from "./behaviours.ts";
 export * from "./counting-core.ts";
+export type { FaultKind } from "./faults.ts";
 export * from "./light-crypto.ts";
 export * from "./minimise.ts";
 export type { MakeCore } from "./node-core.ts";

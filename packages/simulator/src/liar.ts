@@ -72,11 +72,15 @@ export function makeLiar(options: LiarOptions, ports: LiarPorts): Liar {
       if (has("flood")) flood(ports);
       if (artifact.kind === "block-proposal" && artifact.signer === options.self) propose(speaker, artifact);
       else say(changedArtifact(options, ports, artifact, has));
+      if (artifact.kind === "certification-share" && has("forged-aggregates")) {
+        const { protocolVersion, height, rootHash, witness } = artifact;
+        say({ kind: "certification", protocolVersion, height, rootHash, witness, signature: ports.random.bytes(48) });
+      }
       if (artifact.kind === "random-tape-share" && has("early-tape")) signEarly(speaker, artifact);
     },
     heard(artifact) {
       if (has("silent")) return;
-      if (artifact.kind === "catch-up-package" && has("unsigned-package")) forgePackage(speaker, artifact);
+      if (artifact.kind === "catch-up-package" && has("forged-package")) forgePackage(speaker, artifact);
       if (artifact.kind !== "block-proposal") return;
       const { block } = artifact;
       if (block.payload.kind === "data" && batches.length < REMEMBERED_BATCHES) batches.push(block.payload.batch);
@@ -128,7 +132,8 @@ function signAnything({ options, ports, has, say }: Speaker, block: Block): void
   if (has("notarize-all")) say({ kind: "notarization-share", ...reference, signer, signature: notarized });
   if (has("finalize-all")) say({ kind: "finalization-share", ...reference, signer, signature: finalized });
   if (!has("forged-aggregates")) return;
-  say({ kind: "notarization", ...reference, signers: [signer, signer, signer], signature: notarized });
+  const signers = ports.random.chance(0.5) ? [signer] : [signer, signer, signer];
+  say({ kind: "notarization", ...reference, signers, signature: notarized });
   say({ kind: "finalization", ...reference, signers: [signer], signature: finalized });
 }
 
@@ -139,9 +144,13 @@ function signEarly({ ports, say }: Speaker, share: RandomTapeShare): void {
 }
 
 function forgePackage({ ports: { random }, say }: Speaker, cup: CatchUpPackage): void {
+  const { payload } = cup.block;
+  if (payload.kind !== "summary") return;
   const height = cup.height + random.between(1, 40);
-  const block = { ...cup.block, height };
-  say({ ...cup, height, block, signature: new Uint8Array(), stateHash: random.bytes(32) });
+  const summary = { ...payload.summary, height };
+  const block = withPayloadHash({ ...cup.block, height, payload: { kind: "summary", summary } });
+  const signature = random.bytes(random.chance(0.5) ? 0 : 48);
+  say({ ...cup, height, block, beacon: { ...cup.beacon, height }, signature, stateHash: random.bytes(32) });
 }
 
 type Has = (behaviour: Behaviour) => boolean;

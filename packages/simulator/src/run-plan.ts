@@ -3,7 +3,7 @@
 // Faults keep within the model of section 1: at most f nodes lie or forget; crashes, cuts and clocks may hit anybody.
 import type { ConsensusSettings } from "@atoll/types";
 import { type Behaviour, drawBehaviours } from "./behaviours.ts";
-import { drawFaults, type Fault } from "./faults.ts";
+import { drawFaults, type Fault, type FaultKind } from "./faults.ts";
 import { type Random, seededRandom } from "./random.ts";
 import { MS, SECOND } from "./scheduler.ts";
 
@@ -51,6 +51,10 @@ export interface PlanOptions {
   /** Members; drawn from 1, 4, 7 and 13 when not given. */
   readonly members?: number;
   readonly safetyNs?: number;
+  /** Node 0 lies in these ways, and no other does. */
+  readonly lies?: readonly Behaviour[];
+  /** Only such faults, and many of them. */
+  readonly stress?: readonly FaultKind[];
   /** None: only what the network and the clocks do by themselves. */
   readonly hasFaults?: boolean;
 }
@@ -71,12 +75,18 @@ export function drawPlan(seed: string, options: PlanOptions = {}): RunPlan {
   const faulty = random.stream("faulty").sample(range(members), hasFaults ? tolerated : 0);
   const liarCount = random.stream("liars").below(faulty.length + 1);
   const behaviours = random.stream("behaviours");
-  const liars = faulty.slice(0, liarCount).map((node) => ({ node, behaviours: drawBehaviours(behaviours) }));
+  const drawn = faulty.slice(0, liarCount).map((node) => ({ node, behaviours: drawBehaviours(behaviours) }));
+  const liars = options.lies === undefined ? drawn : [{ node: 0, behaviours: options.lies }];
   const faults = hasFaults
-    ? drawFaults(random.stream("faults"), { nodes: members + spares, safetyNs, forgetful: faulty.slice(liarCount) })
+    ? drawFaults(random.stream("faults"), {
+        nodes: members + spares,
+        safetyNs,
+        forgetful: options.lies === undefined ? faulty.slice(liarCount) : [],
+        ...(options.stress && { stress: options.stress }),
+      })
     : [];
   const left = range(members).filter((node) => !liars.some((liar) => liar.node === node));
-  const alsoLeft = random.stream("left").sample(left, hasFaults ? tolerated - liarCount : 0);
+  const alsoLeft = random.stream("left").sample(left, hasFaults ? Math.max(0, tolerated - liars.length) : 0);
   const bad = new Set([...liars.map(({ node }) => node), ...alsoLeft]);
   return {
     seed,

@@ -25,6 +25,8 @@ export class SimDisk {
   #misdirects = false;
   #isStopped = false;
   #starts = 0;
+  /** Files that have something that was not synced. */
+  readonly #unsynced = new Set<string>();
 
   constructor(random: Random) {
     this.#random = random;
@@ -48,7 +50,11 @@ export class SimDisk {
       size: (file) => guard(() => this.#storage.size(path(file))),
       read: (file, offset, length) => guard(() => this.#read(path(file), offset, length)),
       append: (file, parts) => guard(() => this.#append(path(file), parts)),
-      sync: (file) => guard(() => this.#storage.sync(path(file))),
+      sync: (file) =>
+        guard(() => {
+          this.#storage.sync(path(file));
+          this.#unsynced.delete(path(file));
+        }),
       replace: (file, content) =>
         guard(() => {
           this.#storage.replace(path(file), content);
@@ -83,9 +89,15 @@ export class SimDisk {
     this.#storage.stopAfter(changes, (below) => this.#random.below(below));
   }
 
+  /** Whether a crash now could take back something that was written to the folder. */
+  hasUnsynced(folder: string): boolean {
+    return [...this.#unsynced].some((name) => name.startsWith(`${folder}/`));
+  }
+
   /** The power comes back: what is there now is what the crash left. */
   restart(keep: CrashKind): void {
     this.#starts++;
+    this.#unsynced.clear();
     this.#storage.crash({ keep, random: (below) => this.#random.below(below) });
     this.#isStopped = false;
     this.#misdirects = false;
@@ -155,6 +167,7 @@ export class SimDisk {
   #append(name: string, parts: readonly Uint8Array[]): void {
     const offset = this.#storage.size(name) ?? 0;
     this.#storage.append(name, parts);
+    this.#unsynced.add(name);
     if (!this.#misdirects) return;
     this.#misdirects = false;
     const written = (this.#storage.size(name) ?? 0) - offset;
@@ -166,6 +179,7 @@ export class SimDisk {
   }
 
   #forgetDamage(name: string, from: number): void {
+    if (from === 0) this.#unsynced.delete(name);
     this.#damages = this.#damages.filter((damage) => damage.name !== name || damage.offset < from);
   }
 }

@@ -416,7 +416,14 @@ export class SimNode {
   #observePublished(id: string, artifact: Artifact): void {
     if (artifact.kind === "catch-up-package") this.newestPackage = newestOf([this.newestPackage, artifact]);
     const isOld = this.#life?.isStarted !== true;
-    this.#ports.observe({ node: this.observed, kind: "published", id, artifact, isOld });
+    this.#ports.observe({
+      node: this.observed,
+      kind: "published",
+      id,
+      artifact,
+      isOld,
+      isDurable: !this.disk.hasUnsynced("pool"),
+    });
   }
 
   #placeOf(peer: PrincipalId): number {

@@ -19,8 +19,14 @@ export type Observation = { readonly node: Observed } & (
   | { readonly kind: "started"; readonly height: Height }
   | { readonly kind: "crashed" }
   | { readonly kind: "event"; readonly event: ConsensusEvent }
-  /** `isOld`: said again after a start, as the disk has it. */
-  | { readonly kind: "published"; readonly id: string; readonly artifact: Artifact; readonly isOld: boolean }
+  /** `isOld`: said again after a start, as the disk has it. `isDurable`: no crash can take back what led to it. */
+  | {
+      readonly kind: "published";
+      readonly id: string;
+      readonly artifact: Artifact;
+      readonly isOld: boolean;
+      readonly isDurable: boolean;
+    }
   | { readonly kind: "retracted"; readonly id: string }
   /** `digest`: of the content that nodes have to agree on. `requests`: ids of the ingress messages in it. */
   | {

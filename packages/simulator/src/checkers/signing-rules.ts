@@ -5,13 +5,28 @@ import { type Artifact, blockHash } from "@atoll/consensus";
 import { type Height, toHex } from "@atoll/types";
 import { ByHeight, type Checker, type Observation, REMEMBERED_HEIGHTS, Violation } from "./checker.ts";
 
+/** What must not be forgotten: with one of these forgotten a node could sign what contradicts it. */
+const VOTES: ReadonlySet<string> = new Set(["block-proposal", "notarization-share", "finalization-share"]);
+
+interface BlockOfRank {
+  readonly rank: number;
+  readonly maker: string;
+}
+
 interface Signed {
   readonly notarized: Set<string>;
-  lowestRank: number;
+  readonly blocks: BlockOfRank[];
   finalized: string | undefined;
 }
 
+/** What a node vouches for at a height: blocks by their makers' ranks, and makers that have been proved to lie. */
+interface Known {
+  readonly makers: Map<string, number>;
+  readonly liars: Set<string>;
+}
+
 interface Life {
+  readonly known: ByHeight<Known>;
   readonly signed: ByHeight<Signed>;
   /** Highest notarization that the node has published. */
   notarizedHeight: Height;
@@ -19,12 +34,12 @@ interface Life {
 
 export function signingRulesChecker(): Checker {
   const lives = new Map<number, Life>();
-  const ranks = new ByHeight<Map<string, number>>(REMEMBERED_HEIGHTS);
+  const blocks = new ByHeight<Map<string, BlockOfRank>>(REMEMBERED_HEIGHTS);
 
   const lifeOf = (index: number): Life => {
     let life = lives.get(index);
     if (life === undefined) {
-      life = { signed: new ByHeight(REMEMBERED_HEIGHTS), notarizedHeight: 0 };
+      life = { known: new ByHeight(REMEMBERED_HEIGHTS), signed: new ByHeight(REMEMBERED_HEIGHTS), notarizedHeight: 0 };
       lives.set(index, life);
     }
     return life;
@@ -37,7 +52,7 @@ export function signingRulesChecker(): Checker {
     const life = lifeOf(index);
     const signed = life.signed.at(height, () => ({
       notarized: new Set(),
-      lowestRank: Number.POSITIVE_INFINITY,
+      blocks: [],
       finalized: undefined,
     }));
     if (artifact.kind === "finalization-share") {
@@ -46,11 +61,10 @@ export function signingRulesChecker(): Checker {
       signed.finalized = hash;
     } else if (!signed.notarized.has(hash)) {
       if (!isOld) checkNotarizing(index, artifact.height, life.notarizedHeight);
+      const block = blocks.get(height)?.get(hash);
+      if (!isOld) checkLowest(index, height, block?.rank, life.known.get(height));
       signed.notarized.add(hash);
-      const rank = ranks.get(height)?.get(hash);
-      if (rank !== undefined && rank > signed.lowestRank)
-        throw new Violation(5, `node ${index} signed rank ${rank} after ${signed.lowestRank} at height ${height}`);
-      signed.lowestRank = Math.min(signed.lowestRank, rank ?? signed.lowestRank);
+      if (block !== undefined) checkOrder(index, height, block, signed, life.known.get(height)?.liars);
     }
     const other = [...signed.notarized].find((block) => block !== signed.finalized);
     if (signed.finalized !== undefined && other !== undefined)
@@ -61,17 +75,52 @@ export function signingRulesChecker(): Checker {
     const { node, kind } = observation;
     if (kind !== "published") return;
     const { artifact } = observation;
-    if (artifact.kind === "block-proposal")
-      ranks.at(artifact.block.height, () => new Map()).set(toHex(blockHash(artifact.block)), artifact.block.rank);
+    if (artifact.kind === "block-proposal") {
+      const { block, signer } = artifact;
+      blocks.at(block.height, () => new Map()).set(toHex(blockHash(block)), { rank: block.rank, maker: signer });
+    }
     // Who forgot what it signed counts among the faulty nodes.
     if (!node.isHonest || node.hasForgotten) return;
-    if ("signer" in artifact && artifact.signer !== node.id) return;
+    if ("signer" in artifact && artifact.signer !== node.id) {
+      noteKnown(lifeOf(node.index).known, artifact);
+      return;
+    }
+    if (VOTES.has(artifact.kind) && !observation.isDurable)
+      throw new Violation(5, `node ${node.index} sends a ${artifact.kind} that a crash could make it forget`);
+    noteKnown(lifeOf(node.index).known, artifact);
     noteShare(node.index, artifact, observation.isOld);
     if (artifact.kind === "notarization") {
       const life = lifeOf(node.index);
       life.notarizedHeight = Math.max(life.notarizedHeight, artifact.height);
     }
   };
+}
+
+function noteKnown(heights: ByHeight<Known>, artifact: Artifact): void {
+  const at = (height: Height): Known => heights.at(height, () => ({ makers: new Map(), liars: new Set() }));
+  if (artifact.kind === "block-proposal") at(artifact.block.height).makers.set(artifact.signer, artifact.block.rank);
+  if (artifact.kind === "equivocation-proof") at(artifact.height).liars.add(artifact.signer);
+}
+
+/** Two blocks of one rank are of one maker: who has both has the proof that it lies, and its rank no longer counts. */
+function checkOrder(
+  index: number,
+  height: Height,
+  block: BlockOfRank,
+  signed: Signed,
+  liars?: ReadonlySet<string>,
+): void {
+  for (const before of signed.blocks)
+    if (before.rank <= block.rank && liars?.has(before.maker) !== true)
+      throw new Violation(5, `node ${index} signed rank ${block.rank} after ${before.rank} at height ${height}`);
+  signed.blocks.push(block);
+}
+
+function checkLowest(index: number, height: Height, rank: number | undefined, known: Known | undefined): void {
+  if (rank === undefined || known === undefined) return;
+  for (const [maker, lower] of known.makers)
+    if (lower < rank && !known.liars.has(maker))
+      throw new Violation(5, `node ${index} signed rank ${rank} at height ${height} and had a block of rank ${lower}`);
 }
 
 function checkNotarizing(index: number, height: Height, notarizedHeight: Height): void {
