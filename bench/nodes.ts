@@ -24,7 +24,7 @@ interface Sizes {
   readonly kills: number;
 }
 
-const FULL: Sizes = { large: 13, windowMs: 20_000, calls: 40, updates: 20_000, clients: 512, kills: 3 };
+const FULL: Sizes = { large: 13, windowMs: 20_000, calls: 40, updates: 4_000, clients: 128, kills: 3 };
 const SHORT: Sizes = { large: 4, windowMs: 1_000, calls: 3, updates: 200, clients: 32, kills: 1 };
 
 export async function benchNodes({ short }: { readonly short: boolean }): Promise<Row[]> {

@@ -50,6 +50,9 @@ export interface NodePlaces {
   readonly log: LogPort;
 }
 
+/** Between two attempts to connect with a node on this machine. */
+const LOCAL_PAUSE_MS = 500;
+
 /** Monotonic, in ns. */
 const monotonic = (): Time => process.hrtime.bigint();
 
@@ -81,6 +84,8 @@ export class NodeProcess {
       listen: config.p2p,
       nodeRecord: (node) => nodeRecord(registry, node, config.addresses),
       log,
+      // On one machine it costs next to nothing to look for a node that is being started again.
+      ...(isLoopback(config.p2p.host) && { limits: { maxPauseMs: LOCAL_PAUSE_MS } }),
     });
     const ports = { transport: this.#transport, entropy: nodeEntropy, now: monotonic };
     this.#gossip = new Gossip({ self: nodeId }, ports);
