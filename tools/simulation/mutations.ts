@@ -96,6 +96,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${CONSENSUS}/catch-up-package-validator.ts`,
     find: "if (key !== undefined && crypto.verifyThreshold(key, catchUpBytes(cup, blockHash(block)), cup.signature))",
     replace: "if (key !== undefined && catchUpBytes(cup, blockHash(block)).length > 0)",
+    seconds: 12,
     options: ["--lies", "forged-package"],
   },
   {
@@ -142,14 +143,6 @@ export const MUTATIONS: readonly Mutation[] = [
     find: 'return pool.validated.at("equivocation-proof", height).some(({ artifact }) => artifact.signer === maker);',
     replace: 'return pool.validated.at("equivocation-proof", height).length < 0 && maker.length > 0;',
     options: ["--lies", "equivocate,equivocate-openly"],
-  },
-  {
-    name: "what is in force is only read from the catch-up package",
-    kind: "liveness",
-    file: `${CONSENSUS}/dkg/registry-version.ts`,
-    find: "for (const block of finalizedSummaries(pool)) {",
-    replace: "for (const block of finalizedSummaries(pool).slice(0, 1)) {",
-    options: ["--stress", "slow-execution"],
   },
   {
     name: "nothing is purged",

@@ -76,6 +76,7 @@ export function makeLiar(options: LiarOptions, ports: LiarPorts): Liar {
         const { protocolVersion, height, rootHash, witness } = artifact;
         say({ kind: "certification", protocolVersion, height, rootHash, witness, signature: ports.random.bytes(48) });
       }
+      if (artifact.kind === "catch-up-package" && has("forged-package")) forgePackage(speaker, artifact);
       if (artifact.kind === "random-tape-share" && has("early-tape")) signEarly(speaker, artifact);
     },
     heard(artifact) {
