@@ -1,14 +1,36 @@
-// The name of an artifact, from its bytes alone: whoever fetched it from a peer knows by it whether it got what it asked for.
+// An artifact from its bytes, and its name: whoever fetched it from a peer knows by the name whether it got what it asked for.
 // Section 21.3.
-import { decodeWire, WireError } from "@atoll/types/wire";
-import { type ArtifactId, artifactCodec, artifactId } from "./artifacts.ts";
+import { decodeWire } from "@atoll/types/wire";
+import { type Artifact, type ArtifactId, artifactCodec, artifactIdOf } from "./artifacts.ts";
 
-/** Empty: these are not the bytes of any artifact. */
-export function idOfArtifact(bytes: Uint8Array, sha256: (data: Uint8Array) => Uint8Array): ArtifactId {
+export interface NamedArtifact {
+  readonly artifact: Artifact;
+  /** SHA-256 of the bytes. */
+  readonly hash: Uint8Array;
+  readonly id: ArtifactId;
+}
+
+type Sha256 = (data: Uint8Array) => Uint8Array;
+
+/** The network asks for the name of the very bytes that it hands over next. */
+const named = new WeakMap<Uint8Array, NamedArtifact | "none">();
+
+/** Undefined: these are not the bytes of any artifact. The same object is decoded once: its bytes must not change. */
+export function decodeArtifact(bytes: Uint8Array, sha256: Sha256): NamedArtifact | undefined {
+  let found = named.get(bytes);
+  if (found === undefined) {
+    found = read(bytes, sha256) ?? "none";
+    named.set(bytes, found);
+  }
+  return found === "none" ? undefined : found;
+}
+
+function read(bytes: Uint8Array, sha256: Sha256): NamedArtifact | undefined {
   try {
-    return artifactId(decodeWire(artifactCodec, bytes), bytes, sha256);
-  } catch (error) {
-    if (error instanceof WireError) return "";
-    throw error;
+    const artifact = decodeWire(artifactCodec, bytes);
+    const hash = sha256(bytes);
+    return { artifact, hash, id: artifactIdOf(artifact, hash) };
+  } catch {
+    return undefined;
   }
 }

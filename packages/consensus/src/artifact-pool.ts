@@ -1,8 +1,8 @@
 // The pool of one node: what peers sent, bounded for each of them, and what this node vouches for. Changes of roles are
 // applied here, at once for the roles that follow; what they did since the last `commit` can be taken back as a whole,
 // because what could not be written to the disk must not have happened. Sections 3 and 21.2.
-import { type PrincipalId, toHex } from "@atoll/types";
-import { ARTIFACT_KINDS, type Artifact, type ArtifactId, encodeArtifact, heightOf } from "./artifacts.ts";
+import type { PrincipalId } from "@atoll/types";
+import { ARTIFACT_KINDS, type Artifact, type ArtifactId, artifactIdOf, encodeArtifact, heightOf } from "./artifacts.ts";
 import { MAX_UNVALIDATED_ALIKE, MAX_UNVALIDATED_BYTES, MAX_UNVALIDATED_COUNT } from "./bounds.ts";
 import type { Change, Instant, Pool } from "./pool.ts";
 import { type PoolEntry, type Revisions, Section } from "./pool-section.ts";
@@ -41,8 +41,7 @@ export class ArtifactPool implements Pool {
 
   entryOf(artifact: Artifact, bytes: Uint8Array, since: Instant, peer: PrincipalId | undefined): PoolEntry {
     const hash = this.#sha256(bytes);
-    const id = `${artifact.kind}/${heightOf(artifact)}/${toHex(hash)}`;
-    return { id, artifact, bytes, hash, byteSize: bytes.length, since, peer };
+    return { id: artifactIdOf(artifact, hash), artifact, bytes, hash, byteSize: bytes.length, since, peer };
   }
 
   /** Into the unvalidated section. False: the peer has sent as much as may wait. */

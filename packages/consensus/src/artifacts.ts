@@ -310,7 +310,12 @@ type Sha256 = (data: Uint8Array) => Uint8Array;
 export type ArtifactId = string;
 
 export function artifactId(artifact: Artifact, encoded: Uint8Array, sha256: Sha256): ArtifactId {
-  return `${artifact.kind}/${heightOf(artifact)}/${toHex(sha256(encoded))}`;
+  return artifactIdOf(artifact, sha256(encoded));
+}
+
+/** `hash`: of the encoding. */
+export function artifactIdOf(artifact: Artifact, hash: Hash): ArtifactId {
+  return `${artifact.kind}/${heightOf(artifact)}/${toHex(hash)}`;
 }
 
 export function encodeArtifact(artifact: Artifact): Uint8Array {

@@ -2,14 +2,13 @@
 // applied before the next role looks. What the roles of one step did is written to the disk before any of it is
 // broadcast; if it cannot be written, it has not happened. Section 3, invocation order.
 import { EnvironmentError, type Height, type PrincipalId, type Time } from "@atoll/types";
-import { decodeWire } from "@atoll/types/wire";
 import { eventsOf } from "./artifact-events.ts";
+import { decodeArtifact } from "./artifact-id.ts";
 import { ArtifactPool, type PoolEvent } from "./artifact-pool.ts";
 import {
   type Artifact,
   type ArtifactId,
   type ArtifactKind,
-  artifactCodec,
   type CatchUpPackage,
   encodeArtifact,
   heightOf,
@@ -114,21 +113,18 @@ class Consensus implements ConsensusNode {
   receive(peer: PrincipalId, bytes: Uint8Array, now: Instant): "taken" | "unwanted" | "invalid" {
     this.#hasReceived = true;
     if (bytes.length > MAX_ARTIFACT_BYTES) return "invalid";
-    let artifact: Artifact;
-    try {
-      artifact = decodeWire(artifactCodec, bytes);
-    } catch {
-      return "invalid";
-    }
+    const decoded = decodeArtifact(bytes, this.#ports.crypto.sha256);
+    if (decoded === undefined) return "invalid";
+    const { artifact, id, hash } = decoded;
     if (isRelayedShare(artifact, peer)) return "invalid";
     if (artifact.kind === "catch-up-package" && isUnsigned(artifact)) return "invalid";
     // Of another version of the protocol: nothing to us, and nobody's fault.
     if (!this.#isOfThisVersion(artifact)) return "taken";
-    const entry = { ...this.#pool.entryOf(artifact, bytes.slice(), now, peer), peer };
-    if (this.#pool.validated.has(entry.id) || this.#pool.unvalidated.has(entry.id)) return "taken";
+    if (this.#pool.validated.has(id) || this.#pool.unvalidated.has(id)) return "taken";
     const use = bounce(this.#bouncerContext, artifact.kind, heightOf(artifact));
     if (use === "early") return "unwanted";
     if (use === "late" || isSuperseded(this.#bouncerContext, artifact)) return "taken";
+    const entry = { id, artifact, bytes: bytes.slice(), hash, byteSize: bytes.length, since: now, peer };
     return this.#pool.receive(entry) ? "taken" : "unwanted";
   }
 

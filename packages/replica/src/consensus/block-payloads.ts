@@ -64,8 +64,6 @@ const NO_PEERS: SubnetPeers = { slice: () => undefined };
 export class BlockPayloads {
   /** What consensus builds blocks with and checks them by. */
   readonly port: PayloadPort;
-  /** Called when there is something new for a block, or `step` should be called. */
-  onWork: (() => void) | undefined;
   readonly #own: PrincipalId;
   readonly #ports: BlockPayloadsPorts;
   readonly #facts = new ExecutedFacts();
@@ -100,15 +98,11 @@ export class BlockPayloads {
     this.#slices = slices;
     this.#outcalls = outcalls;
     this.#batchPorts = { own, authenticator, past, registry, crypto, alarm };
-    slices.onChange = () => this.onWork?.();
-    outcalls.onChange = () => this.onWork?.();
   }
 
   /** An envelope that was authenticated here when it came over HTTP: broadcast, and offered to the blocks of this node. */
   submit(envelope: Uint8Array): SubmitOutcome {
-    const outcome = this.#ingress.submit(envelope);
-    if (outcome === "accepted") this.onWork?.();
-    return outcome;
+    return this.#ingress.submit(envelope);
   }
 
   /** Messages that wait for a block. */
@@ -130,9 +124,7 @@ export class BlockPayloads {
 
   receive(peer: PrincipalId, id: string, artifact: Uint8Array): "taken" | "unwanted" | "invalid" {
     const pool = artifact[0] === OUTCALL_SHARE_TAG ? this.#outcalls : this.#ingress;
-    const outcome = pool.receive(peer, id, artifact);
-    if (outcome === "taken") this.onWork?.();
-    return outcome;
+    return pool.receive(peer, id, artifact);
   }
 
   wants(id: string): boolean {
@@ -168,7 +160,6 @@ export class BlockPayloads {
   /** The subnets of the network, as this node knows them now. */
   setTopology(topology: NetworkTopology): void {
     this.#topology = topology;
-    this.onWork?.();
   }
 
   /** Another subnet's stream to this one has moved on. */

@@ -8,8 +8,8 @@ import {
   type ConsensusNode,
   type ConsensusStatus,
   type DeliveredBatch,
+  decodeArtifact,
   type Instant,
-  idOfArtifact,
   openConsensus,
 } from "@atoll/consensus";
 import type { RoundEvent } from "@atoll/execution";
@@ -133,6 +133,9 @@ class NodeOfMany implements ConsensusReplica {
   readonly #proposals: ProposalExchange;
   #consensus: ConsensusNode | undefined;
   #peers = "";
+  #hasWork = true;
+  /** Monotonic. */
+  #wakeAt: Time = 0n;
   /** Why this node takes no part any more. */
   #ended: "diverged" | "stopped" | undefined;
   /** What the disk said last, while it takes nothing. */
@@ -147,7 +150,6 @@ class NodeOfMany implements ConsensusReplica {
     const monotonic = (): Time => clock.now().monotonic;
     this.#served = new ServedState(options, { crypto: ports.crypto, executor, clock: { now: wall } });
     this.#payloads = this.#makePayloads(wall);
-    this.#payloads.onWork = () => this.onWork?.();
     this.#heights = new StateHeights({
       served: this.#served,
       fetchState: (height, hash) => this.#fetchState(height, hash),
@@ -172,7 +174,7 @@ class NodeOfMany implements ConsensusReplica {
     this.#stateSync.onDone = () => void this.#install();
     const { registry } = ports;
     this.#registry = new RegistryExchange({ registry, entropy, ask: ask(ABOUT_REGISTRY), peers, log });
-    this.#registry.onVersion = () => this.onWork?.();
+    this.#registry.onVersion = () => this.#signal();
     this.#proposals = new ProposalExchange({
       crypto: ports.crypto,
       network,
@@ -195,7 +197,7 @@ class NodeOfMany implements ConsensusReplica {
     const { consensusCrypto, registry, poolStorage, log } = this.#ports;
     this.#executor.onStateHash = (height, hash) => {
       this.#heights.noteStateHash(height, hash);
-      this.onWork?.();
+      this.#signal();
     };
     this.#begin(await this.#executor.start());
     this.#consensus = openConsensus(
@@ -226,8 +228,22 @@ class NodeOfMany implements ConsensusReplica {
     this.#queue.begin(whole.height);
   }
 
+  /** Something came in that consensus should look at soon. */
+  #signal(): void {
+    this.#hasWork = true;
+    this.onWork?.();
+  }
+
   step(): Time {
     const now = this.#ports.clock.now();
+    // A driver steps all of a node when any part of it has work: most of that is not for consensus.
+    if (!this.#hasWork && now.monotonic < this.#wakeAt) return this.#wakeAt;
+    this.#hasWork = false;
+    this.#wakeAt = this.#stepAll(now);
+    return this.#wakeAt;
+  }
+
+  #stepAll(now: Instant): Time {
     if (this.#ended !== undefined || this.#consensus === undefined) return now.monotonic + RETRY_NS;
     this.#queue.retry(now.monotonic);
     const wakes = [this.#registry.step(now.monotonic), this.#stateSync.step(now.monotonic)];
@@ -262,7 +278,7 @@ class NodeOfMany implements ConsensusReplica {
     const rootHash = this.#heights.rootHash(round.height);
     invariant(rootHash !== undefined, "the root hash of a state that was just executed is known");
     this.#options.onRound?.(round, rootHash);
-    this.onWork?.();
+    this.#signal();
   }
 
   #fetchState(height: Height, hash: Uint8Array): void {
@@ -279,7 +295,7 @@ class NodeOfMany implements ConsensusReplica {
         this.#ports.log.log("info", `Goes on from the state of height ${whole.height} of other nodes.`);
         this.#begin(whole);
       }
-      this.onWork?.();
+      this.#signal();
     } catch (error) {
       this.#options.onFailure(error);
     }
@@ -376,7 +392,7 @@ class NodeOfMany implements ConsensusReplica {
   #receive(peer: PrincipalId, artifact: Uint8Array): "taken" | "unwanted" | "invalid" {
     if (this.#consensus === undefined) return "unwanted";
     const taken = this.#consensus.receive(peer, artifact, this.#ports.clock.now());
-    if (taken === "taken") this.onWork?.();
+    if (taken === "taken") this.#signal();
     return taken;
   }
 
@@ -395,7 +411,9 @@ class NodeOfMany implements ConsensusReplica {
       },
       idOf: (artifact) => {
         if (artifact[0] === STRIPPED_PROPOSAL_TAG) return this.#proposals.idOf(artifact);
-        return payloads.isOurs(artifact) ? payloads.idOf(artifact) : idOfArtifact(artifact, this.#ports.crypto.sha256);
+        return payloads.isOurs(artifact)
+          ? payloads.idOf(artifact)
+          : (decodeArtifact(artifact, this.#ports.crypto.sha256)?.id ?? "");
       },
       serve: (_, question) => {
         const content = question.subarray(1);

@@ -80,8 +80,6 @@ export class OutcallShares {
   /** No outcall with this number or a higher one has begun here. */
   #next = 0;
   #making = 0;
-  /** Called when there may be something for the next block. */
-  onChange: (() => void) | undefined;
 
   constructor(options: OutcallSharesOptions, ports: OutcallSharesPorts) {
     this.#options = options;
@@ -161,7 +159,6 @@ export class OutcallShares {
       entry.held.set(signer, bytes);
       this.#heldBytes.set(signer, (this.#heldBytes.get(signer) ?? 0) + bytes);
     }
-    this.onChange?.();
   }
 
   #end(outcall: number): void {

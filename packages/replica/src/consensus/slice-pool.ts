@@ -59,8 +59,6 @@ export class SlicePool {
   readonly #ports: SlicePoolPorts;
   readonly #sources = new Map<PrincipalId, Source>();
   #now: Time = 0n;
-  /** Called when there is something for the next block, or something to fetch. */
-  onChange: (() => void) | undefined;
 
   constructor(own: PrincipalId, peers: SubnetPeers, ports: SlicePoolPorts) {
     this.#own = own;
@@ -76,7 +74,6 @@ export class SlicePool {
       const fresh = { held: [], wanted: 0, fetching: undefined, failures: 0, notBefore: 0n };
       this.#sources.set(subnet, { news, ...fresh });
     }
-    this.onChange?.();
   }
 
   /** Subnets of which something is held, sorted. */
@@ -97,7 +94,6 @@ export class SlicePool {
     const source = this.#sources.get(subnet);
     if (source === undefined || source.wanted === index) return;
     source.wanted = index;
-    this.onChange?.();
   }
 
   /** Begins the fetches that are due; gives the time of the next one, or undefined when none is to come. */
@@ -131,7 +127,6 @@ export class SlicePool {
         source.fetching = undefined;
         source.failures = 0;
         source.held = [...source.held.slice(-1), held];
-        this.onChange?.();
       },
       (error: unknown) => this.#failed(subnet, source, fetching, error instanceof Error ? error.message : "it failed"),
     );
@@ -160,7 +155,6 @@ export class SlicePool {
     const from = principalToText(subnet);
     const level = source.failures === 1 ? "info" : "warning";
     this.#ports.log.log(level, `A slice of the stream from subnet ${from} could not be had: ${why}.`);
-    this.onChange?.();
   }
 }
 
