@@ -292,19 +292,26 @@ export class Gossip implements PeerNetwork, TransportHandler {
     if (!this.#adverts.update(peer, update.slot, update.commit, offered) || offered === undefined) return;
     const { id } = offered;
     if (this.#adverts.get(id)?.state === "settled") return;
-    const isHere =
-      this.#active.has(id) || (update.kind === "inline" && this.#receive(link, id, update.artifact) === "settled");
-    if (isHere) this.#fetches.settle(id);
+    const verdict = this.#active.has(id) ? "settled" : this.#offered(link, id, update);
+    if (verdict === "settled") this.#fetches.settle(id);
+    else if (verdict === "withdraw") this.#adverts.withdraw(peer, id);
     else this.#fetches.look(peer, update.kind === "inline" ? id : undefined);
   }
 
-  /** "open": it may be wanted later. */
-  #receive(link: PeerLink, id: string, artifact: Uint8Array): "settled" | "open" {
+  #offered(link: PeerLink, id: string, update: SlotUpdate): "settled" | "open" | "withdraw" {
+    return update.kind === "inline" ? this.#receive(link, id, update.artifact) : "open";
+  }
+
+  /** "open": it may be wanted later. "withdraw": from others, if at all. */
+  #receive(link: PeerLink, id: string, artifact: Uint8Array): "settled" | "open" | "withdraw" {
     link.statistics.artifactsReceived++;
     const verdict = this.#handler?.receive(link.peer, id, artifact);
-    // The same bytes are as bad from everybody else.
-    if (verdict === "invalid") this.#invalidArtifact(link);
-    return verdict === "taken" || verdict === "invalid" ? "settled" : "open";
+    if (verdict === "taken") return "settled";
+    if (verdict !== "invalid") return "open";
+    this.#invalidArtifact(link);
+    // From another peer the same bytes may be right: shares are taken of their signers only, and whoever is quick to relay
+    // one must not keep it from arriving.
+    return "withdraw";
   }
 
   #fetched(peer: PrincipalId, id: string, outcome: Outcome): "settled" | "open" | "withdraw" {

@@ -18,6 +18,8 @@ export interface TestNode {
   readonly times: Map<string, number>;
   /** Ids that the handler does not want now. */
   readonly unwanted: Set<string>;
+  /** Peers of whom everything is invalid. */
+  readonly invalidFrom: Set<PrincipalId>;
   serve: PeerHandler["serve"];
   /** Told of what was taken. */
   onReceive: (peer: PrincipalId, id: string, artifact: Uint8Array) => void;
@@ -84,6 +86,7 @@ export class GossipNetwork {
       taken: new Map(),
       times: new Map(),
       unwanted: new Set(),
+      invalidFrom: new Set(),
       serve: () => undefined,
       onReceive: () => undefined,
       wakeAt: network.now,
@@ -172,6 +175,7 @@ function handlerOf(node: TestNode): PeerHandler {
     wants: (id) => !node.unwanted.has(id) && !node.taken.has(id),
     serve: (peer, question) => node.serve(peer, question),
     receive(peer, id, artifact) {
+      if (node.invalidFrom.has(peer)) return "invalid";
       node.times.set(id, (node.times.get(id) ?? 0) + 1);
       if (artifact[0] === 0xbd) return "invalid";
       if (node.unwanted.has(id)) return "unwanted";

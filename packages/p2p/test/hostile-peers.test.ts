@@ -250,6 +250,28 @@ test("a peer that sends what is invalid is counted, and disconnected when it goe
   assert.equal(connections, 2);
 });
 
+test("what is invalid from one peer is taken from another one that may send it", () => {
+  for (const length of [100, 5000]) {
+    const { net, hostile } = withHostile();
+    const [victim, honest] = [net.node(0), net.node(1)];
+    victim.invalidFrom.add(hostile.id);
+    const bytes = artifact(length, 77);
+    const id = idOf(bytes);
+    hostile.onMessage = (message) => {
+      if (message.kind === "fetch")
+        hostile.send(victim, [{ kind: "chunk", request: message.request, total: length, place: 0, bytes }]);
+    };
+    const offer = { slot: 0, commit: 1 } as const;
+    if (length <= 1024) hostile.send(victim, [{ kind: "inline", ...offer, artifact: bytes }]);
+    else hostile.send(victim, [{ kind: "advert", ...offer, id, size: length }]);
+    net.run(50n * MS);
+    assert.equal(victim.gossip.statistics().get(hostile.id)?.invalidArtifacts, 1);
+    honest.gossip.publish(id, bytes);
+    net.run(2n * SECOND);
+    assert.deepEqual(victim.taken.get(id), bytes);
+  }
+});
+
 test("a peer is disconnected for what turns out to be wrong later, too", () => {
   const net = new GossipNetwork(1, CALM, { blame: 3 });
   const [one, other] = [net.start(0), net.start(1)];
