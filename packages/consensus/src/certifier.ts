@@ -24,7 +24,8 @@ const KINDS = ["certification", "certification-share"] as const;
 export function certifier(): Role {
   const told = new Set<Height>();
   return (context) => {
-    deliver(context, told);
+    // A node that has computed another state signs nothing more of it.
+    if (!deliver(context, told)) return [];
     for (const act of [signShares, purge, takeCertifications, aggregate]) {
       const changes = act(context);
       if (changes.length > 0) return changes;
@@ -41,7 +42,8 @@ export function heightsToCertify({ state }: Pick<RoleContext, "state">): {
   return { from: state.certifiedHeight() + 1, to: state.executedHeight() + CERTIFICATION_REACH };
 }
 
-function deliver(context: RoleContext, told: Set<Height>): void {
+/** False: this node's state is not the subnet's. */
+function deliver(context: RoleContext, told: Set<Height>): boolean {
   const { state, pool } = context;
   for (const height of told) if (height <= state.certifiedHeight()) told.delete(height);
   const { from, to } = heightsToCertify(context);
@@ -51,13 +53,14 @@ function deliver(context: RoleContext, told: Set<Height>): void {
     const own = state.rootHash(height);
     if (own !== undefined && !equalBytes(own, certification.rootHash)) {
       state.diverged(height, "the subnet certified another root hash");
-      return;
+      return false;
     }
     // What is executed already is told until the state has taken it over.
     if (told.has(height) && own === undefined) continue;
     told.add(height);
     state.certified(certification);
   }
+  return true;
 }
 
 function signShares(context: RoleContext): Change[] {
