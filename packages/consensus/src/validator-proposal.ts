@@ -172,10 +172,16 @@ function checkPayload(
   const { payload, height } = block;
   const halt = haltStatus(context, height);
   if (halt === undefined) return "later";
-  if (halt !== "running" && payload.kind === "data")
-    return payload.batch.length + payload.dealings.length + payload.remote.length === 0 ? "valid" : "invalid";
+  const isHalting = halt !== "running";
+  if (
+    isHalting &&
+    payload.kind === "data" &&
+    payload.batch.length + payload.dealings.length + payload.remote.length > 0
+  )
+    return "invalid";
+  // An interval begins with its summary also then: a chain without it would not know who its nodes are.
   const dkg = validateDkgPart(context, parent, payload, block.context);
-  if (dkg !== "valid" || payload.kind === "summary") return dkg;
+  if (dkg !== "valid" || payload.kind === "summary" || isHalting) return dkg;
   if (payload.batch.length > 2 * settings.maxBlockPayload) return "invalid";
   const past = pastPayloads(context.pool, parent, block.context.certifiedHeight);
   if (past === undefined) return "later";
