@@ -101,7 +101,7 @@ export const dkgTranscript: Codec<DkgTranscript> = record({
   dealings: list(record({ dealerIndex: uint(MAX_NODES), content: bytes(MAX_DEALING_BYTES) }), MAX_NODES),
 });
 
-const dkgConfig: Codec<DkgConfig> = record({
+export const dkgConfig: Codec<DkgConfig> = record({
   dkgId,
   dealers: nodes,
   receivers: nodes,

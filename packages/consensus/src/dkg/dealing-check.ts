@@ -1,8 +1,9 @@
 // Whether a dealing is what its key generation asks for: from one of the dealers, signed by it, and giving every receiver
 // its share. That takes long, so what has been found out is kept for a while. Section 12.3.
 import { type RegistryPort, toHex } from "@atoll/types";
+import { encodeWire } from "@atoll/types/wire";
 import type { ConsensusCrypto } from "../consensus-crypto.ts";
-import type { DkgConfig, DkgDealingMessage } from "../dkg-types.ts";
+import { type DkgConfig, type DkgDealingMessage, dkgConfig } from "../dkg-types.ts";
 import { dealingBytes } from "../signed-bytes.ts";
 import { keysOf } from "./dkg-keys.ts";
 
@@ -22,7 +23,7 @@ export function checkDealing(
   if (keys === undefined) return "later";
   const bytes = dealingBytes(message);
   const remembered = memory(crypto);
-  const name = toHex(crypto.sha256(bytes)) + toHex(message.signature);
+  const name = nameOf(crypto, config, message, bytes);
   let isValid = remembered.get(name);
   if (isValid === undefined) {
     const dealer = config.dealers.includes(message.dealer) ? keys(message.dealer) : undefined;
@@ -37,8 +38,23 @@ export function checkDealing(
 }
 
 /** Whether `checkDealing` would answer at once. */
-export function isDealingRemembered(crypto: ConsensusCrypto, message: DkgDealingMessage): boolean {
-  return memory(crypto).has(toHex(crypto.sha256(dealingBytes(message))) + toHex(message.signature));
+export function isDealingRemembered(crypto: ConsensusCrypto, config: DkgConfig, message: DkgDealingMessage): boolean {
+  return memory(crypto).has(nameOf(crypto, config, message, dealingBytes(message)));
+}
+
+const configNames = new WeakMap<DkgConfig, string>();
+
+// Two chains can have key generations of the same id that differ in receivers or in the key that is shared anew: what is a
+// right dealing for the one is none for the other.
+function nameOf(
+  crypto: ConsensusCrypto,
+  config: DkgConfig,
+  { signature }: DkgDealingMessage,
+  bytes: Uint8Array,
+): string {
+  const configName = configNames.get(config) ?? toHex(crypto.sha256(encodeWire(dkgConfig, config)));
+  configNames.set(config, configName);
+  return `${configName}/${toHex(crypto.sha256(bytes))}/${toHex(signature)}`;
 }
 
 function memory(crypto: ConsensusCrypto): Map<string, boolean> {

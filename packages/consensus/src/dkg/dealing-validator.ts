@@ -34,7 +34,7 @@ export function dealingValidator(): Role {
         changes.push({ kind: "remove", section: "unvalidated", id: entry.id });
         continue;
       }
-      const isQuick = isDealingRemembered(context.crypto, entry.artifact);
+      const isQuick = isDealingRemembered(context.crypto, config, entry.artifact);
       if (!isQuick && lastCheck === context.now.monotonic) {
         wake(context, PAUSE);
         continue;
