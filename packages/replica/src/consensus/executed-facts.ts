@@ -10,6 +10,8 @@ import type { ExecutedRound } from "../executor.ts";
 export interface CertifiedFacts {
   /** Of the last execution: nothing is known of later heights. */
   readonly height: Height;
+  /** Height of the state that was loaded: of earlier ones it is only known what is left of them in it. */
+  readonly since: Height;
   /** Whether the message is in the ingress history, or was until it was forgotten. */
   hasIngress(requestId: RequestId): boolean;
   hadCanister(canister: CanisterId, height: Height): boolean;
@@ -33,6 +35,7 @@ interface Span<T> {
 
 export class ExecutedFacts implements CertifiedFacts {
   #height: Height = 0;
+  #since: Height = 0;
   readonly #requests = new Set<RequestId>();
   readonly #canisters = new Map<CanisterId, Span<true>>();
   readonly #outcalls = new Map<number, Span<OutcallRequest>>();
@@ -42,6 +45,10 @@ export class ExecutedFacts implements CertifiedFacts {
 
   get height(): Height {
     return this.#height;
+  }
+
+  get since(): Height {
+    return this.#since;
   }
 
   hasIngress(requestId: RequestId): boolean {
@@ -66,6 +73,7 @@ export class ExecutedFacts implements CertifiedFacts {
     if (whole) this.#forgetAll();
     const { height, access, streams, outcalls } = round;
     this.#height = height;
+    if (whole) this.#since = height;
     // How long it has been so cannot be told of a state that was loaded.
     const from = whole ? 0 : height;
     for (const { id, origin } of access.requests) {

@@ -81,7 +81,7 @@ export class PayloadBuilder implements PayloadPort {
     proposer: PrincipalId,
   ): "valid" | "invalid" | "later" {
     if (batch.length === 0) return "valid";
-    const verdict = this.#check(height, batch, context, past);
+    const verdict = this.#certain(height, context, this.#check(height, batch, context, past));
     if (verdict.kind === "invalid") {
       this.#parts.log.log("warning", "A block with a payload that breaks the rules was refused", {
         height,
@@ -111,11 +111,22 @@ export class PayloadBuilder implements PayloadPort {
     return pending;
   }
 
-  #contextOf(height: Height, context: BlockContext, past: readonly PastPayload[]): PayloadContext | undefined {
-    const { facts, topology } = this.#parts;
-    const registry = this.#parts.registry.record(context.registryVersion);
-    if (registry === undefined || facts.height < context.certifiedHeight) return undefined;
-    return { height, context, registry, past: this.#parts.past.content(past), facts, topology: topology() };
+  /** After a start, and for a block that it has executed already, a node cannot say of others that they are wrong. */
+  #certain(height: Height, { certifiedHeight }: BlockContext, verdict: SectionVerdict): SectionVerdict {
+    const { facts } = this.#parts;
+    const isExact = certifiedHeight >= facts.since && facts.height < height;
+    return verdict.kind === "invalid" && !isExact ? later(verdict.why) : verdict;
+  }
+
+  #contextOf(height: Height, block: BlockContext, past: readonly PastPayload[]): PayloadContext | undefined {
+    const { facts, topology, registry: versions, past: contents } = this.#parts;
+    const registry = versions.record(block.registryVersion);
+    if (registry === undefined || facts.height < block.certifiedHeight) return undefined;
+    // What was executed up to the state that was loaded is in that state, whatever height the block names.
+    const certifiedHeight = Math.max(block.certifiedHeight, facts.since);
+    const since = past.filter((payload) => payload.height > certifiedHeight);
+    const context = { ...block, certifiedHeight };
+    return { height, context, registry, past: contents.content(since), facts, topology: topology() };
   }
 
   #build(section: SectionName, context: PayloadContext, room: number): Partial<BatchPayload> {

@@ -126,6 +126,25 @@ describe("no message is executed twice", () => {
     assert.equal(verdict(nodes, first.batch, { height: 2, past: [pastOf(1, new Uint8Array())] }), "valid");
   });
 
+  test("of a block that stands on a state before the one that was loaded nobody is blamed", async () => {
+    const nodes = makeNodes();
+    const message = await envelope();
+    node(nodes).payloads.submit(message);
+    const { batch } = build(nodes, { height: 3 });
+    const requests = node(nodes)
+      .payloads.batchOf(delivered(batch))
+      .ingress.map(({ requestId: id }) => ({ id, origin: { receiver: A } as never, isFinal: true }));
+    const canisters = [B].map((id) => ({ id, controllers: [], privateSections: [], admitsAnyIngress: true }));
+    // The canister was deleted, and a message executed, since the state that the block stands on.
+    nodes.executed({ height: 5, access: { canisters, requests } }, { whole: true });
+    const on = (certifiedHeight: number) => ({ height: 6, context: { certifiedHeight } });
+    const toA = await envelope();
+    assert.equal(verdict(nodes, { ingress: [toA] }, on(4)), "later");
+    assert.equal(verdict(nodes, { ingress: [toA] }, on(5)), "invalid");
+    assert.equal(verdict(nodes, batch, { height: 4, context: { certifiedHeight: 5 } }), "later", "executed already");
+    assert.equal(verdict(nodes, { ingress: [await envelope({ canister: B })] }, on(4)), "valid");
+  });
+
   test("a block with one that was executed is refused, and the pools have let go of it", async () => {
     const nodes = makeNodes();
     node(nodes).payloads.submit(await envelope());
