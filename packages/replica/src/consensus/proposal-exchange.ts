@@ -138,8 +138,16 @@ export class ProposalExchange {
     for (const [other, { stripped }] of this.#waiting) {
       if (!this.#ports.wants(stripped.whole)) this.#waiting.delete(other);
     }
-    const ofPeer = [...this.#waiting.values()].filter(({ peer }) => peer === waiting.peer).length;
-    if (ofPeer >= MAX_WAITING_OF_PEER || this.#waiting.size >= MAX_WAITING) return false;
+    const ofPeers = new Map<PrincipalId, string[]>();
+    for (const [other, { peer }] of this.#waiting) ofPeers.set(peer, [...(ofPeers.get(peer) ?? []), other]);
+    const own = ofPeers.get(waiting.peer)?.length ?? 0;
+    if (own >= MAX_WAITING_OF_PEER) return false;
+    if (this.#waiting.size >= MAX_WAITING) {
+      // Several faulty peers together must not keep out the one that has the right proposal.
+      const [most = []] = [...ofPeers.values()].sort((a, b) => b.length - a.length);
+      if (most.length <= own + 1) return false;
+      this.#waiting.delete(most[0] as string);
+    }
     this.#waiting.set(id, waiting);
     return true;
   }

@@ -194,6 +194,26 @@ describe("between nodes", () => {
     assert.deepEqual(delivered, [bytes]);
   });
 
+  test("many faulty peers together do not keep out the one that has the right one", async () => {
+    const message = await envelope();
+    const right = proposalOf([message]);
+    const faulty = Array.from({ length: 13 }, (_, i) => `faulty ${i}`);
+    const peer = makePeers({ honest: [message], victim: [] }, faulty);
+    peer("honest").exchange.publish(right.id, right.bytes);
+    const { id, artifact } = only(peer("honest").published);
+    const fakes = makePeers({ maker: [] })("maker");
+    for (let i = 0; i < 8 * faulty.length; i++) {
+      const fake = proposalOf([message, new Uint8Array(20).fill(i)]);
+      fakes.exchange.publish(fake.id, fake.bytes);
+    }
+    const { exchange, delivered } = peer("victim");
+    for (const [place, [fakeId, fake]] of [...fakes.published].entries())
+      exchange.receive(faulty[place % faulty.length] as PrincipalId, fakeId, fake);
+    exchange.receive("honest" as PrincipalId, id, artifact);
+    await settled();
+    assert.deepEqual(delivered, [right.bytes]);
+  });
+
   test("questions are answered for what is broadcast only, and hostile ones not at all", async () => {
     const ingress = await messages;
     const { exchange } = makePeers({ maker: ingress })("maker");
