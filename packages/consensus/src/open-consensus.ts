@@ -28,6 +28,7 @@ import { isUnsigned } from "./dkg/genesis.ts";
 import { registryVersionAt } from "./dkg/registry-version.ts";
 import { catchUpPackage, finalizedHeight } from "./finalized-chain.ts";
 import { type HaltStatus, haltStatus, isStopped } from "./halting.ts";
+import { HeldBatches } from "./held-batches.ts";
 import type { Change, Instant } from "./pool.ts";
 import { PoolAlarm } from "./pool-alarm.ts";
 import { intactArtifacts } from "./pool-repair.ts";
@@ -48,6 +49,7 @@ const NEVER: Instant = { wall: 0n, monotonic: 0n };
 class Consensus implements ConsensusNode {
   readonly #options: ConsensusOptions;
   readonly #ports: ConsensusPorts;
+  readonly #batches: HeldBatches;
   readonly #pool: ArtifactPool;
   readonly #storage: PoolStorage;
   readonly #log: ConsensusPlaces["log"];
@@ -63,11 +65,12 @@ class Consensus implements ConsensusNode {
 
   constructor(options: ConsensusOptions, ports: ConsensusPorts, places: ConsensusPlaces) {
     this.#options = options;
-    this.#ports = ports;
+    this.#batches = new HeldBatches(ports.batches);
+    this.#ports = { ...ports, batches: this.#batches };
     this.#log = places.log;
     this.#pool = new ArtifactPool(ports.crypto.sha256);
     this.#storage = new PoolStorage(places.storage, ports.crypto.sha256);
-    this.#loop = new ComponentLoop(this.#pool, ports);
+    this.#loop = new ComponentLoop(this.#pool, this.#ports);
     const stored = this.#storage.open((artifacts) => intactArtifacts(artifacts, options.genesis));
     // After an upgrade the package that the version before has signed is all that goes on from it (section 12.5).
     for (const { artifact, bytes } of stored.artifacts)
@@ -95,10 +98,13 @@ class Consensus implements ConsensusNode {
       this.#loop.run(context, isWhole, (made) => this.#permitted(made)),
     );
     this.#hasReceived = false;
-    this.#wakeAt = wakeAt;
     const { added, removed } = netChanges(changes);
     this.#orTakenBack(() => this.#write(changes.filter(({ kind }) => kind === "validated").map(({ entry }) => entry)));
     this.#pool.commit();
+    const executed = this.#ports.state.executedHeight();
+    this.#batches.release();
+    // Where execution takes no time there are roots to sign already.
+    this.#wakeAt = this.#ports.state.executedHeight() === executed ? wakeAt : now.monotonic;
     this.#purgeStorage();
     this.#alarm.check(context);
     this.#noteHalt(context);
@@ -106,7 +112,7 @@ class Consensus implements ConsensusNode {
     return {
       published: added.filter((entry) => this.#isPublished(entry)).map(published),
       retracted: removed.filter((entry) => this.#isPublished(entry)).map(({ id }) => id),
-      wakeAt,
+      wakeAt: this.#wakeAt,
     };
   }
 
@@ -202,10 +208,8 @@ class Consensus implements ConsensusNode {
     } catch (failure) {
       this.#pool.rollback();
       this.#hasReceived = false;
-      // Batches were handed over all the same: they are final whatever this disk says.
-      const told = this.#events.filter(({ kind }) => kind === "delivered");
+      this.#batches.drop();
       this.#events = [];
-      for (const event of told) this.#options.onEvent?.(event);
       throw failure;
     }
   }

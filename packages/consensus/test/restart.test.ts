@@ -63,6 +63,7 @@ describe("crashes and restarts", () => {
     node.storage.capacity = used + 100;
     subnet.run(200);
     const before = subnet.running(2).status();
+    assert.ok(node.toy.expected() <= before.finalizedHeight + 1, "nothing is executed that is not final on the disk");
     const slots = [...node.slots.keys()].join();
     subnet.run(3_000);
     assert.ok(subnet.failures > 10);
