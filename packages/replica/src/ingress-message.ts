@@ -29,8 +29,23 @@ export type ParsedIngressResult =
   | { readonly ok: true; readonly parsed: ParsedIngress }
   | { readonly ok: false; readonly error: string };
 
-/** Reads an envelope without a URL beside it: the effective canister is the one that the call itself names. */
+/** The network asks for the name of the very bytes that it hands over next. */
+const parsed = new WeakMap<Uint8Array, ParsedIngressResult>();
+
+/**
+ * Reads an envelope without a URL beside it: the effective canister is the one that the call itself names. The same object
+ * is read once: its bytes must not change.
+ */
 export function parseIngress(bytes: Uint8Array, sha256: CryptoPort["sha256"]): ParsedIngressResult {
+  let result = parsed.get(bytes);
+  if (result === undefined) {
+    result = readIngress(bytes, sha256);
+    parsed.set(bytes, result);
+  }
+  return result;
+}
+
+function readIngress(bytes: Uint8Array, sha256: CryptoPort["sha256"]): ParsedIngressResult {
   const result = parseEnvelope(bytes, "call");
   if (!result.ok) return result;
   const { content, authentication } = result.envelope;
