@@ -2,7 +2,7 @@
 // who uses it notices when any one of the nodes is killed, a node that was killed comes back under its address and catches
 // up, and one that lost its disk joins again. Answers are verified by the official agent under the first root key.
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
@@ -124,27 +124,47 @@ test("the registry's newest record can be seen, and one that is not the operator
   assert.equal((await post(record, "text/plain")).status, 415);
 });
 
-test("a node that lost its disk joins again, and the network is the same after a restart", OPTIONS, async () => {
-  const before = await recorderActor(agentOf(network), canister).totalCount();
-  const tip = Math.max(...(await heights()));
-  const { code, stderr, stdout } = await network.kill("SIGTERM");
-  assert.equal(code, 0, stderr);
-  printed.push(stderr, stdout);
-  for (const { pid } of network.nodes) assert.throws(() => process.kill(pid, 0), "no node is left");
-  rmSync(join(stateDir, "nodes", "node-2", "data"), { recursive: true });
-  const { rootKey, nodes } = network;
-  // The folder knows what it holds.
-  network = await startNetwork({ stateDir, timeoutMs: START_MS });
-  assert.deepEqual(network.rootKey, rootKey);
-  assert.deepEqual(
-    network.nodes.map(({ id, url }) => ({ id, url })),
-    nodes.map(({ id, url }) => ({ id, url })),
-  );
-  const emptied = network.nodes[1]?.url ?? "";
-  await until(async () => ((await statusOf(emptied))?.certifiedHeight ?? 0) > tip);
-  const itself = agentOf({ ...network, gatewayUrl: emptied });
-  assert.equal(await recorderActor(itself, canister).totalCount(), before);
-});
+test(
+  "a node that lost its disk and one whose disk is damaged join again; the network is the same after a restart",
+  OPTIONS,
+  async () => {
+    const before = await recorderActor(agentOf(network), canister).totalCount();
+    const tip = Math.max(...(await heights()));
+    const { code, stderr, stdout } = await network.kill("SIGTERM");
+    assert.equal(code, 0, stderr);
+    printed.push(stderr, stdout);
+    for (const { pid } of network.nodes) assert.throws(() => process.kill(pid, 0), "no node is left");
+    rmSync(join(stateDir, "nodes", "node-2", "data"), { recursive: true });
+    damageState(join(stateDir, "nodes", "node-3", "data", "subnet-root"));
+    const { rootKey, nodes } = network;
+    // The folder knows what it holds.
+    network = await startNetwork({ stateDir, timeoutMs: START_MS });
+    assert.deepEqual(network.rootKey, rootKey);
+    assert.deepEqual(
+      network.nodes.map(({ id, url }) => ({ id, url })),
+      nodes.map(({ id, url }) => ({ id, url })),
+    );
+    for (const place of [1, 2]) {
+      const gatewayUrl = network.nodes[place]?.url ?? "";
+      await until(async () => ((await statusOf(gatewayUrl))?.certifiedHeight ?? 0) > tip);
+      const itself = agentOf({ ...network, gatewayUrl });
+      assert.equal(await recorderActor(itself, canister).totalCount(), before);
+    }
+  },
+);
+
+/** One bit in the midst of the largest file of the checkpoints. */
+function damageState(folder: string): void {
+  const files = readdirSync(folder).filter((name) => /^state-\d/.test(name));
+  const sizes = files
+    .map((name) => ({ name, size: statSync(join(folder, name)).size }))
+    .sort((a, b) => b.size - a.size);
+  const path = join(folder, sizes[0]?.name ?? "");
+  const bytes = readFileSync(path);
+  const middle = bytes.length >> 1;
+  bytes[middle] = (bytes[middle] ?? 0) ^ 0x10;
+  writeFileSync(path, bytes);
+}
 
 test("what cannot be is refused in one sentence", OPTIONS, async () => {
   const refusals: readonly (readonly [readonly string[], RegExp])[] = [

@@ -3,7 +3,9 @@
 import { flushCompileCache } from "node:module";
 import { nodePublicKeys } from "@atoll/consensus";
 import { createNodeCrypto, inlineWasm, openStateFolder, startHttpServer } from "@atoll/host-node";
-import { type LogPort, principalToText, toHex } from "@atoll/types";
+import { NodeStorage } from "@atoll/host-node/storage-node";
+import { setStateAside } from "@atoll/state";
+import { EnvironmentError, type LogPort, principalToText, toHex } from "@atoll/types";
 import type { HttpHandler } from "@atoll/types/http";
 import type { NodeOptions } from "../options.ts";
 import type { Ending } from "../signals.ts";
@@ -14,6 +16,7 @@ import { readNodeKeys } from "./node-folder.ts";
 import { createNodeLog } from "./node-log.ts";
 import { NodeProcess } from "./node-process.ts";
 import { isOperatorTarget } from "./operator-api.ts";
+import { openSubnetState } from "./own-state.ts";
 import { passphraseOf } from "./passphrase.ts";
 import { tellSupervisor } from "./supervised.ts";
 
@@ -26,8 +29,7 @@ export async function runNode({ config: path }: NodeOptions, version: string, en
   const genesis = genesisFacts(readGenesis(config.genesisFile), crypto);
   const { nodeId } = nodePublicKeys(keys, crypto);
   const folder = openStateFolder(config.dataDir);
-  const node = new NodeProcess({ config, keys, nodeId, genesis, version }, { crypto, folder, log });
-  await node.start();
+  const node = await startedNode({ config, keys, nodeId, genesis, version }, { crypto, folder, log });
   const servers = await listen(config, node, log);
   ending.by(async () => {
     for (const server of servers) await server.close();
@@ -46,6 +48,24 @@ export async function runNode({ config: path }: NodeOptions, version: string, en
   });
   tellSupervisor({ kind: "ready", id, url, rootKey: toHex(genesis.rootKey) });
   flushCompileCache();
+}
+
+/** What the disk has damaged the other nodes have whole: then it begins anew, and fetches the state of the others. */
+async function startedNode(...[parts, places]: ConstructorParameters<typeof NodeProcess>): Promise<NodeProcess> {
+  const node = new NodeProcess(parts, places);
+  try {
+    await node.start();
+    return node;
+  } catch (error) {
+    if (!(error instanceof EnvironmentError) || error.code !== "STATE_CORRUPT") throw error;
+    const what = "The state on the disk is damaged: it is set aside, and that of the other nodes is fetched.";
+    places.log.log("error", what, { why: error.message });
+  }
+  await node.stop();
+  setStateAside(new NodeStorage(openSubnetState(places.folder)));
+  const anew = new NodeProcess(parts, places);
+  await anew.start();
+  return anew;
 }
 
 /** Clients first. The operator's paths are on a listener of their own where others than this machine can reach that. */
