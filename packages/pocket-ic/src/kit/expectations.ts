@@ -98,6 +98,8 @@ export async function expectBudget(call: Expected<unknown>, budget: Budget): Pro
   const submitted = (await callBehind(call)) ?? (await call);
   if (!(submitted instanceof SubmittedCall))
     throw new TypeError("only calls have a budget: queries cost their canister nothing");
+  // An actor's call runs its rounds itself: in the midst of one it may be answered before the round's trace is known.
+  await Promise.allSettled([call]);
   await submitted.reply();
   checkOptions("expectBudget", budget, BUDGET_FIELDS);
   for (const own of Object.values(budget.byCanister ?? {})) checkOptions("the budget of a canister", own, FIGURES);
