@@ -1,5 +1,5 @@
-// Agreement between the nodes of a subnet. So far: certification of states; blocks, notarization, finalization, the
-// random beacon and key generation join here when a subnet has many nodes.
+// Agreement between the nodes of a subnet, as other packages may use it: a node's part in it (open-consensus.ts), what it needs
+// of the rest of the node (ports.ts), keys and their generation, and the registry's versions.
 
 export * from "./artifact-hash.ts";
 export * from "./artifact-id.ts";

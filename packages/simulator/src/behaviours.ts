@@ -37,7 +37,6 @@ export const BEHAVIOURS = {
   "slow-execution": "takes long to execute",
   "corrupt-state": "executes something else now and then",
   flood: "publishes many artifacts that are none",
-  "garbage-frames": "sends frames that are none",
 } as const;
 
 export type Behaviour = keyof typeof BEHAVIOURS;

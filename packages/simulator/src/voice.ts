@@ -1,8 +1,8 @@
 // What a node says, on its way to the network: checkers see each artifact, and of a node that lies the liar decides what becomes
 // of it. Also what a liar hears and answers.
 import {
+  ARTIFACT_KINDS,
   type Artifact,
-  type ArtifactKind,
   artifactCodec,
   artifactId,
   type ConsensusCrypto,
@@ -114,23 +114,7 @@ function lyingHandler(node: PeerHandler, liar: Liar, decoded: Map<string, Artifa
 }
 
 /** What the ids of consensus artifacts begin with; of all else it is not tried. */
-const KINDS: ReadonlySet<string> = new Set<ArtifactKind>([
-  "block-proposal",
-  "notarization-share",
-  "notarization",
-  "finalization-share",
-  "finalization",
-  "random-beacon-share",
-  "random-beacon",
-  "random-tape-share",
-  "random-tape",
-  "catch-up-package-share",
-  "catch-up-package",
-  "equivocation-proof",
-  "certification-share",
-  "certification",
-  "dkg-dealing",
-]);
+const KINDS: ReadonlySet<string> = new Set(ARTIFACT_KINDS);
 
 /** Undefined: no artifact of consensus. */
 function decode(decoded: Map<string, Artifact>, id: string, bytes: Uint8Array): Artifact | undefined {

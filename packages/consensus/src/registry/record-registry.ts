@@ -1,6 +1,7 @@
 // The versions of the registry that a node knows, from records that the operator signed. They come from the node's own
 // configuration, from the operator, or from peers, and are right whoever brought them; each is on the disk before it
 // counts. All versions are kept: they are few, and keys of long ago may still name them. Sections 4, 12 and 15.
+import { equalBytes } from "@atoll/crypto/domain";
 import type { CryptoPort, RegistryPort, RegistryRecord, StoragePort, Time } from "@atoll/types";
 import { decodeWire, encodeWire, list, record, uint, WireError } from "@atoll/types/wire";
 import { type RecordRules, recordFault } from "./record-rules.ts";
@@ -83,7 +84,7 @@ export class RecordRegistry implements RegistryPort {
     const encoded = encodeSignedRecord(signed);
     const known = this.#known[version - 1];
     if (known !== undefined) {
-      if (isSame(known.encoded, encoded)) return { kind: "known" };
+      if (equalBytes(known.encoded, encoded)) return { kind: "known" };
       return { kind: "refused", why: `version ${version} is known already, as something else` };
     }
     const why = this.#fault(signed);
@@ -170,8 +171,4 @@ function lengthOf(content: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(LENGTH_BYTES);
   new DataView(bytes.buffer).setUint32(0, content.length);
   return bytes;
-}
-
-function isSame(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
