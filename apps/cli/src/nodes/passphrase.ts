@@ -48,7 +48,6 @@ const BACKSPACES = ["\b", "\u007f"];
 /** Shows nothing of what is typed. */
 function prompt(question: string): Promise<string> {
   const { stdin, stderr } = process;
-  stderr.write(question);
   return new Promise((resolve, reject) => {
     let typed = "";
     const settle = (outcome: () => void): void => {
@@ -71,5 +70,7 @@ function prompt(question: string): Promise<string> {
     stdin.setRawMode(true);
     stdin.resume();
     stdin.setEncoding("utf8").on("data", onData);
+    // Only now: what is typed before the terminal is told not to show it would be shown.
+    stderr.write(question);
   });
 }
