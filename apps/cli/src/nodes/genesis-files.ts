@@ -1,7 +1,7 @@
 // The files of a genesis, all but the key files public: who the nodes are (identity), what shall become of them (proposal),
 // each node's part of the subnet's keys (dealing), and what a node begins with (genesis). JSON around the protocol's own
 // bytes, so that people can look at them; every byte is checked again by whoever reads them.
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import type { GenesisDealings, SignedRegistryRecord } from "@atoll/consensus";
 import { type DkgTranscript, dkgTranscript, genesisDealingsCodec, signedRegistryRecord } from "@atoll/consensus";
 import {
@@ -18,6 +18,7 @@ import {
   toHex,
 } from "@atoll/types";
 import { type Codec, decodeWire, encodeWire } from "@atoll/types/wire";
+import { readTextFile } from "./text-file.ts";
 
 /** What all nodes have to agree on before there is a subnet. */
 export interface GenesisProposal {
@@ -146,14 +147,7 @@ export function writeJson(path: string, json: Json): void {
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
 
 function readJson<T>(path: string, format: string, from: (json: Json) => T): T {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const why = code === "ENOENT" ? "there is no such file" : `it cannot be read (${code})`;
-    throw new EnvironmentError("GENESIS_FILE", `The file ${path}: ${why}.`, { cause: error });
-  }
+  const text = readTextFile(path, { what: "The file", code: "GENESIS_FILE" });
   try {
     if (text.length > MAX_FILE_BYTES) throw new RangeError("too long");
     const json = objectFrom(JSON.parse(text));

@@ -1,9 +1,9 @@
 // The configuration of one node: a JSON file in which every key is known and every value is checked, so that a slip of
 // the pen is told by its name before anything runs. Paths are relative to the file. What the subnet's nodes have to agree
 // on is not here but in the genesis file and the registry.
-import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { EnvironmentError, type PrincipalId, principalFromText } from "@atoll/types";
+import { readTextFile } from "./text-file.ts";
 
 export interface NodeConfig {
   /** Absolute, as all paths here. State, pool and registry records; may be lost while the keys are not. */
@@ -33,15 +33,7 @@ export type PassphraseSource = { readonly env: string } | { readonly file: strin
 
 /** Throws EnvironmentError CONFIG: one sentence that names the key. */
 export function readNodeConfig(path: string): NodeConfig {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const why = code === "ENOENT" ? "there is no such file" : `it cannot be read (${code})`;
-    throw new EnvironmentError("CONFIG", `The configuration ${path}: ${why}.`, { cause: error });
-  }
-  return parseNodeConfig(text, path);
+  return parseNodeConfig(readTextFile(path, { what: "The configuration", code: "CONFIG" }), path);
 }
 
 export function parseNodeConfig(text: string, path: string): NodeConfig {
