@@ -12,6 +12,7 @@ export const BEHAVIOURS = {
   "wrong-time": "proposes blocks of the far future, or not above their parents",
   "replay-batch": "proposes once more what was in an earlier block",
   "garbage-batch": "proposes blocks whose content is not what it should be",
+  "unchecked-ingress": "proposes blocks with calls that no client has signed",
   "notarize-all": "signs every block for notarization at once",
   "finalize-all": "signs every block as final",
   "withhold-blocks": "makes no blocks",
@@ -33,9 +34,13 @@ export const BEHAVIOURS = {
   selective: "publishes to a part of the nodes",
   "drop-requests": "answers no request",
   "alter-answers": "answers requests with something else",
+  "late-answers": "answers requests late, or when nobody waits any more",
+  "alter-received": "takes what it asked for as something else",
+  "slow-sync": "asks others for what it lacks only after a while",
+  "slow-reader": "stands still most of the time while others send to it",
   "no-execution": "executes nothing",
   "slow-execution": "takes long to execute",
-  "corrupt-state": "executes something else now and then",
+  "corrupt-state": "executes something else now and then, and goes on from there",
   flood: "publishes many artifacts that are none",
 } as const;
 

@@ -247,7 +247,7 @@ class CountingCore implements NodeCore, StatePort {
     const { height, time, randomness } = batch;
     const { execution, onRound } = this.#parts;
     execution.onBatch({ height, time, randomness, ingress: [] });
-    const isCorrupt = execution.lies === "corrupt-state" && height % 23 === 0;
+    const isCorrupt = execution.isCorrupt(height);
     const input = concatBytes(this.#state.content, randomness, batch.batch ?? new Uint8Array());
     this.#state = { height, time, content: this.#ports.sha256(isCorrupt ? randomness : input) };
     if (batch.needsStateHash) this.#keep(encodeWire(stateCodec, this.#state));

@@ -21,6 +21,8 @@ export type Fault = { readonly at: number } & (
       readonly downNs: number;
     }
   | { readonly kind: "stall"; readonly node: number; readonly forNs: number }
+  /** Nodes that deal no keys before its end, or too late for their interval: of that no more comes than a key too few. */
+  | { readonly kind: "no-dealings"; readonly until: number; readonly group: readonly number[] }
   | { readonly kind: "slow-execution"; readonly until: number; readonly node: number; readonly delayNs: number }
   | { readonly kind: "slow-disk"; readonly until: number; readonly node: number; readonly operationNs: number }
   | { readonly kind: "full-disk"; readonly until: number; readonly node: number }
@@ -94,9 +96,13 @@ const anyNode = (random: Random, { nodes }: Scope): number => random.below(nodes
 const untilOf = (random: Random, at: number, most: number): number => at + random.between(200 * MS, most);
 const downNs = (random: Random): number => random.pick([random.between(100, 900) * MS, random.between(1, 10) * SECOND]);
 
-function someNodes(random: Random, { nodes }: Scope): number[] {
-  const all = Array.from({ length: nodes }, (_, i) => i);
-  return random.sample(all, random.between(1, Math.max(1, Math.floor(nodes / 2)))).sort((a, b) => a - b);
+function allNodes({ nodes }: Scope): number[] {
+  return Array.from({ length: nodes }, (_, i) => i);
+}
+
+function someNodes(random: Random, scope: Scope): number[] {
+  const count = random.between(1, Math.max(1, Math.floor(scope.nodes / 2)));
+  return random.sample(allNodes(scope), count).sort((a, b) => a - b);
 }
 
 function link(random: Random, scope: Scope, at: number): Fault {
@@ -152,6 +158,12 @@ const DRAW: Readonly<Record<FaultKind, Draw>> = {
     changes: random.below(40),
     keep: random.pick(["all", "synced", "torn"] as const),
     downNs: downNs(random),
+  }),
+  "no-dealings": (random, scope, at) => ({
+    at,
+    kind: "no-dealings",
+    until: untilOf(random, at, 12 * SECOND),
+    group: random.chance(0.5) ? allNodes(scope) : someNodes(random, scope),
   }),
   stall: (random, scope, at) => ({
     at,

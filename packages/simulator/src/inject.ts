@@ -66,6 +66,11 @@ function begin(fault: Fault, running: Running): void {
     case "flapping":
       flap(fault, running);
       return;
+    case "no-dealings": {
+      const dealers = fault.group.flatMap((index) => (isHealed(index) ? [] : (nodes[index] ?? [])));
+      for (const node of dealers) node.dealsFrom = Math.max(node.dealsFrom, fault.until);
+      return;
+    }
     case "disconnect": {
       const [a, b] = [nodes[fault.from], nodes[fault.to]];
       if (a !== undefined && b !== undefined && a !== b) network.disconnect(a.id, b.id);

@@ -17,7 +17,9 @@ import {
   type RandomTapeShare,
   tapeBytes,
 } from "@atoll/consensus";
+import { decodePayload, encodePayload } from "@atoll/replica/consensus/payload-codec";
 import { type PrincipalId, toHex } from "@atoll/types";
+import { WireError } from "@atoll/types/wire";
 import type { Behaviour } from "./behaviours.ts";
 import type { Random } from "./random.ts";
 import { MS, SECOND } from "./scheduler.ts";
@@ -48,11 +50,17 @@ export interface Liar {
   heard(artifact: Artifact): void;
   /** What the node answers a question with; undefined: nothing. */
   answer(honest: Uint8Array | undefined): Uint8Array | undefined;
+  /** How long an answer waits. */
+  answerDelayNs(): number;
+  /** What it makes of the answer to a question of its own. */
+  received(answer: Uint8Array): Uint8Array;
 }
 
 /** Batches that it may propose once more. */
 const REMEMBERED_BATCHES = 20;
 const REMEMBERED_BLOCKS = 1_000;
+/** Longer than anybody waits. */
+const LATEST_ANSWER_NS = 15 * SECOND;
 
 export function makeLiar(options: LiarOptions, ports: LiarPorts): Liar {
   const does = new Set(options.behaviours);
@@ -84,7 +92,8 @@ export function makeLiar(options: LiarOptions, ports: LiarPorts): Liar {
       if (artifact.kind === "catch-up-package" && has("forged-package")) forgePackage(speaker, artifact);
       if (artifact.kind !== "block-proposal") return;
       const { block } = artifact;
-      if (block.payload.kind === "data" && batches.length < REMEMBERED_BATCHES) batches.push(block.payload.batch);
+      if (block.payload.kind === "data" && block.payload.batch.length > 0 && batches.length < REMEMBERED_BATCHES)
+        batches.push(block.payload.batch);
       const hash = toHex(blockHash(block));
       if (signed.has(hash)) return;
       if (signed.size > REMEMBERED_BLOCKS) signed.clear();
@@ -96,6 +105,8 @@ export function makeLiar(options: LiarOptions, ports: LiarPorts): Liar {
       if (!has("alter-answers") || honest === undefined || honest.length === 0) return honest;
       return ports.random.chance(0.2) ? ports.random.bytes(100) : spoiled(honest, ports.random);
     },
+    answerDelayNs: () => (has("late-answers") ? ports.random.below(LATEST_ANSWER_NS) : 0),
+    received: (answer) => (has("alter-received") && ports.random.chance(0.5) ? spoiled(answer, ports.random) : answer),
   };
 }
 
@@ -222,7 +233,22 @@ function changedBlock({ has, random, batches }: Maker, block: Block): Block | un
     return { ...block, payload: { ...payload, batch: random.pick(batches) } };
   if (has("garbage-batch") && random.chance(0.5))
     return { ...block, payload: { ...payload, batch: spoiled(payload.batch, random) } };
-  return undefined;
+  const batch = has("unchecked-ingress") ? withForgedCall(payload.batch, batches, random) : undefined;
+  return batch && { ...block, payload: { ...payload, batch } };
+}
+
+/** Undefined: it knows no call to forge one after. */
+function withForgedCall(batch: Uint8Array, batches: readonly Uint8Array[], random: Random): Uint8Array | undefined {
+  try {
+    const payload = decodePayload(batch);
+    const known = batches.flatMap((each) => decodePayload(each).ingress);
+    if (known.length === 0) return undefined;
+    return encodePayload({ ...payload, ingress: [...payload.ingress, spoiled(random.pick(known), random)] });
+  } catch (error) {
+    // What cheap nodes agree on is no payload of calls.
+    if (error instanceof WireError) return undefined;
+    throw error;
+  }
 }
 
 function withPayloadHash(block: Block): Block {

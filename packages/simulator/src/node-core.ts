@@ -48,7 +48,9 @@ export interface Execution {
   onBatch(batch: Batch): void;
   /** It goes on from the state of other nodes. */
   onInstalled(height: Height): void;
-  readonly lies: "none" | "no-execution" | "corrupt-state";
+  readonly lies: "none" | "no-execution";
+  /** It comes to another state at that height than it should. */
+  isCorrupt(height: Height): boolean;
 }
 
 export type MakeCore = (parts: CoreParts) => NodeCore;

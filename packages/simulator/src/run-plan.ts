@@ -85,6 +85,8 @@ export function drawPlan(seed: string, options: PlanOptions = {}): RunPlan {
         ...(options.stress && { stress: options.stress }),
       })
     : [];
+  const isTogether = hasFaults && members > 1 && options.stress === undefined;
+  if (isTogether) addFailedInterval(random.stream("failed interval"), { members, spares, safetyNs }, faults, changes);
   const left = range(members).filter((node) => !liars.some((liar) => liar.node === node));
   const alsoLeft = random.stream("left").sample(left, hasFaults ? Math.max(0, tolerated - liars.length) : 0);
   const bad = new Set([...liars.map(({ node }) => node), ...alsoLeft]);
@@ -143,6 +145,35 @@ function drawChanges(random: Random, { members, spares, safetyNs }: Scope): Regi
   if (random.chance(0.3)) changes.push({ at: at(), kind: "interval", length: random.pick([9, 14, 24]) });
   if (random.chance(0.3)) changes.push({ at: at(), kind: "upgrade", protocolVersion: "atoll-2" });
   return changes.sort((a, b) => a.at - b.at);
+}
+
+/** At times all at once: no new keys, another membership, another version, and a crash. Section 12. */
+function addFailedInterval(
+  random: Random,
+  { members, spares, safetyNs }: Scope,
+  faults: Fault[],
+  changes: RegistryChange[],
+): void {
+  if (!random.chance(0.25)) return;
+  const begin = random.between(2 * SECOND, Math.max(2 * SECOND, Math.floor(safetyNs / 2)));
+  const soon = (): number => begin + random.below(2 * SECOND);
+  const group = random.sample(range(members), members - Math.floor((members - 1) / 3)).sort((a, b) => a - b);
+  faults.push(
+    { at: begin, kind: "no-dealings", until: begin + random.between(3, 12) * SECOND, group },
+    {
+      at: soon(),
+      kind: "crash",
+      node: random.below(members + spares),
+      changes: random.below(40),
+      keep: random.pick(["all", "synced", "torn"] as const),
+      downNs: random.between(100, 3000) * MS,
+    },
+  );
+  faults.sort((a, b) => a.at - b.at);
+  const has = (wanted: RegistryChange["kind"]): boolean => changes.some(({ kind }) => kind === wanted);
+  if (!has("add")) changes.push({ at: soon(), kind: "add", node: members });
+  if (!has("upgrade")) changes.push({ at: soon(), kind: "upgrade", protocolVersion: "atoll-2" });
+  changes.sort((a, b) => a.at - b.at);
 }
 
 function drawLoad(random: Random): Load {

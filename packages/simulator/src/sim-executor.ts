@@ -28,10 +28,8 @@ export function simExecutor(
   };
   const takes = (batch: Batch): Promise<ExecutedRound> => {
     options.onBatch(batch);
-    const isCorrupt = options.lies === "corrupt-state" && random.chance(0.05);
-    return later(options.delayNs(), () =>
-      executor.execute(isCorrupt ? { ...batch, ingress: [], randomness: random.bytes(32) } : batch),
-    );
+    const wrong = { ...batch, ingress: [], randomness: random.bytes(32), time: batch.time + 1n };
+    return later(options.delayNs(), () => executor.execute(options.isCorrupt(batch.height) ? wrong : batch));
   };
   const installs: Executor["installState"] = async (height) => {
     const whole = await later(options.delayNs(), () => executor.installState(height));

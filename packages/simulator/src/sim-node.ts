@@ -60,6 +60,11 @@ const EXECUTION_NS = 3 * MS;
 /** After an error of the surroundings, as a full disk, a node tries again. */
 const RETRY_NS = 500 * MS;
 const SUPERVISION_NS = 500 * MS;
+/** One of so many heights comes out wrong where a state is corrupted, and which one. */
+const CORRUPT_HEIGHTS = 23;
+const CORRUPT_HEIGHT = 11;
+/** What is sent to a slow reader waits so long, then a moment is enough for all of it. */
+const SLOW_READER_NS = 2 * SECOND;
 
 export class SimNode {
   readonly observed: { -readonly [K in keyof Observed]: Observed[K] };
@@ -68,6 +73,8 @@ export class SimNode {
   executionNs = EXECUTION_NS;
   /** That it has published. */
   newestPackage: CatchUpPackage | undefined;
+  /** It makes no dealings before. */
+  dealsFrom: VirtualTime = 0;
   /** Its disk may show something else than was written. */
   isDamaged = false;
   readonly #options: SimNodeOptions;
@@ -77,12 +84,15 @@ export class SimNode {
   #lives = 0;
   #busyUntil: VirtualTime = 0;
   #restart: Timer | undefined;
+  /** Until it is healed. */
+  #corrupts: boolean;
 
   constructor(options: SimNodeOptions, ports: SimNodePorts) {
     const { identity, behaviours } = options;
     this.#options = options;
     this.#ports = ports;
     this.#random = ports.random;
+    this.#corrupts = behaviours.includes("corrupt-state");
     this.disk = new SimDisk(this.#random.stream("disk"));
     this.clock = new SimClock(ports.scheduler);
     const { index, id } = identity;
@@ -90,6 +100,7 @@ export class SimNode {
       index,
       id,
       isHonest: behaviours.length === 0,
+      corruptsState: behaviours.includes("corrupt-state") && !behaviours.includes("no-execution"),
       hasForgotten: false,
       protocolVersion: options.protocolVersion,
     };
@@ -101,6 +112,10 @@ export class SimNode {
 
   get index(): number {
     return this.#options.identity.index;
+  }
+
+  get behaviours(): readonly Behaviour[] {
+    return this.#options.behaviours;
   }
 
   get isRunning(): boolean {
@@ -171,6 +186,8 @@ export class SimNode {
     this.disk.setFull(false);
     this.disk.stopAfter(Number.POSITIVE_INFINITY);
     this.disk.operationNs = 0;
+    this.dealsFrom = 0;
+    this.#corrupts = false;
     this.clock.heal();
     this.resetExecution();
     if (this.isDamaged) this.emptyDisk(MS);
@@ -212,7 +229,7 @@ export class SimNode {
     const { network, registry } = this.#ports;
     const { identity, subnet } = this.#options;
     const entropy = entropyOf(this.#random.stream(`entropy ${number}`));
-    const crypto = identity.crypto(entropy);
+    const crypto = this.#dealing(identity.crypto(entropy));
     const groups = this.observed.isHonest ? 1 : 2;
     const peers = peerGroups(identity.id, (peer) => this.#placeOf(peer) % groups, groups, {
       attach: (handler) => network.attach(identity.id, handler),
@@ -243,6 +260,15 @@ export class SimNode {
     return life;
   }
 
+  /** A dealer that cannot deal yet is asked again. */
+  #dealing(crypto: ConsensusCrypto): ConsensusCrypto {
+    return {
+      ...crypto,
+      createDealing: (...args) =>
+        this.#ports.scheduler.now < this.dealsFrom ? undefined : crypto.createDealing(...args),
+    };
+  }
+
   #makeVoice(number: number, peers: PeerGroups, crypto: ConsensusCrypto): Voice {
     const { identity, subnet, behaviours, decoded } = this.#options;
     const isAlive = (): boolean => this.#life?.number === number;
@@ -254,6 +280,7 @@ export class SimNode {
         random: this.#random.stream(`lies ${number}`),
         isAlive,
         after: (delayNs, act) => this.#ports.scheduler.after(delayNs, () => isAlive() && act()),
+        later: (delayNs, work) => this.#ports.scheduler.later(delayNs, work),
         onPublished: (id, artifact) => this.#observePublished(id, artifact),
         onRetracted: (id) => this.#ports.observe({ node: this.observed, kind: "retracted", id }),
       },
@@ -268,7 +295,6 @@ export class SimNode {
     const { scheduler, observe } = this.#ports;
     const node = this.observed;
     const executed = new Map<Height, { digest: string; time: Time; requests: readonly string[] }>();
-    const lie = (["no-execution", "corrupt-state"] as const).find((each) => liar?.has(each) === true);
     return {
       execution: {
         delayNs: () => (liar?.has("slow-execution") === true ? 2 * SECOND : this.executionNs),
@@ -279,7 +305,8 @@ export class SimNode {
           executed.set(batch.height, { digest: digestOf(batch), time: batch.time, requests });
         },
         onInstalled: (height) => observe({ node, kind: "synced", height }),
-        lies: lie ?? "none",
+        lies: liar?.has("no-execution") === true ? "no-execution" : "none",
+        isCorrupt: (height) => this.#corrupts && height % CORRUPT_HEIGHTS === CORRUPT_HEIGHT,
       },
       onEvent(event) {
         if (event.kind !== "signed") scheduler.note(`node ${node.index} ${textOf(event)}`);
@@ -308,6 +335,14 @@ export class SimNode {
     this.#setPeers(life);
     this.#workSoon(life);
     this.#superviseLater(life);
+    if (this.#options.behaviours.includes("slow-reader")) this.#readSlowly(life);
+  }
+
+  #readSlowly(life: Life): void {
+    const { scheduler, network } = this.#ports;
+    if (!this.#isCurrent(life)) return;
+    network.hold(this.id, scheduler.now + SLOW_READER_NS);
+    scheduler.after(SLOW_READER_NS + 10 * MS, () => this.#readSlowly(life));
   }
 
   #setPeers(life: Life): void {

@@ -7,6 +7,7 @@ import type { HttpResponse } from "@atoll/types/http";
 import { byVersion, type Checker, type Observation, type RunFacts, Violation } from "./checkers/checker.ts";
 import { executionChecker } from "./checkers/execution.ts";
 import { finalityChecker } from "./checkers/finality.ts";
+import { keySuccessionChecker } from "./checkers/key-succession.ts";
 import { poolBoundsChecker } from "./checkers/pool-bounds.ts";
 import { signingRulesChecker } from "./checkers/signing-rules.ts";
 import { uniqueArtifactsChecker } from "./checkers/unique-artifacts.ts";
@@ -134,6 +135,7 @@ class Run {
       byVersion(() => finalityChecker(facts)),
       byVersion(() => uniqueArtifactsChecker(facts)),
       byVersion(() => signingRulesChecker()),
+      keySuccessionChecker(),
       executionChecker(facts),
       poolBoundsChecker(facts),
     ];
@@ -213,7 +215,7 @@ class Run {
     const members = new Set(this.#registry.latest.nodes.map(({ nodeId }) => nodeId));
     const nodes = indices
       .flatMap((index) => this.#nodes[index] ?? [])
-      .filter((node) => node.observed.isHonest && members.has(node.id));
+      .filter((node) => isDueFrom(node) && members.has(node.id));
     const until = this.#scheduler.now + withinNs;
     const isBehind = (node: SimNode): boolean => (node.core?.status().certifiedHeight ?? 0) < height;
     while (this.#failure === undefined && nodes.some(isBehind)) {
@@ -317,6 +319,11 @@ class Run {
       lastLines: log.last(60),
     };
   }
+}
+
+/** Who keeps to the protocol, or has nothing else wrong with it than a state that is not the subnet's. */
+function isDueFrom({ observed, behaviours }: SimNode): boolean {
+  return observed.isHonest || behaviours.every((behaviour) => behaviour === "corrupt-state");
 }
 
 function post(node: SimNode, path: string, body: Uint8Array, scheduler: Scheduler): Promise<HttpResponse> {

@@ -9,11 +9,12 @@ import {
   encodeArtifact,
 } from "@atoll/consensus";
 import { concatBytes } from "@atoll/crypto";
-import type { PeerHandler, PeerNetwork } from "@atoll/types";
+import type { PeerHandler, PeerNetwork, PrincipalId } from "@atoll/types";
 import { decodeWire } from "@atoll/types/wire";
 import { type Audience, type Liar, type LiarOptions, makeLiar } from "./liar.ts";
 import type { PeerGroups } from "./peer-groups.ts";
 import type { Random } from "./random.ts";
+import { SECOND } from "./scheduler.ts";
 
 export interface Voice {
   /** What the node takes for the network. */
@@ -34,6 +35,8 @@ export interface VoicePorts {
   readonly random: Random;
   isAlive(): boolean;
   after(delayNs: number, act: () => void): void;
+  /** The same, so much later. */
+  later<T>(delayNs: number, work: Promise<T>): Promise<T>;
   onPublished(id: string, artifact: Artifact): void;
   onRetracted(id: string): void;
 }
@@ -41,12 +44,17 @@ export interface VoicePorts {
 const MAX_DECODED = 20_000;
 /** Artifacts that a liar has said and not taken back: its table of slots has a bound. */
 const MAX_SAID = 3_000;
+const MAX_SYNC_PAUSE_NS = 10 * SECOND;
 
 export function makeVoice(options: VoiceOptions, ports: VoicePorts): Voice {
   const { peers } = ports;
   // What the replica puts before the artifacts of consensus.
   let tag: Uint8Array = new Uint8Array();
   const liar = options.behaviours.length === 0 ? undefined : liarOf(options, ports, () => tag);
+  const asked = async (of: Liar, peer: PrincipalId, question: Uint8Array): Promise<Uint8Array> => {
+    if (of.has("slow-sync")) await ports.later(ports.random.below(MAX_SYNC_PAUSE_NS), Promise.resolve());
+    return of.received(await peers.request(peer, question));
+  };
   const network: PeerNetwork = {
     publish(id, bytes) {
       const artifact = decode(options.decoded, id, bytes);
@@ -66,14 +74,14 @@ export function makeVoice(options: VoiceOptions, ports: VoicePorts): Voice {
       ports.onRetracted(id);
       peers.retract(id);
     },
-    request: (peer, question) => peers.request(peer, question),
+    request: (peer, question) => (liar === undefined ? peers.request(peer, question) : asked(liar, peer, question)),
     peers: () => peers.peers(),
     blame: (peer) => peers.blame(peer),
   };
   return {
     network,
     liar,
-    handler: (node) => (liar === undefined ? node : lyingHandler(node, liar, options.decoded)),
+    handler: (node) => (liar === undefined ? node : lyingHandler(node, liar, options.decoded, ports)),
   };
 }
 
@@ -100,7 +108,12 @@ function liarOf(options: VoiceOptions, ports: VoicePorts, tag: () => Uint8Array)
   });
 }
 
-function lyingHandler(node: PeerHandler, liar: Liar, decoded: Map<string, Artifact>): PeerHandler {
+function lyingHandler(
+  node: PeerHandler,
+  liar: Liar,
+  decoded: Map<string, Artifact>,
+  { later }: VoicePorts,
+): PeerHandler {
   return {
     receive(peer, id, bytes) {
       const artifact = decode(decoded, id, bytes);
@@ -109,7 +122,11 @@ function lyingHandler(node: PeerHandler, liar: Liar, decoded: Map<string, Artifa
     },
     wants: (id) => node.wants(id),
     idOf: (bytes) => node.idOf(bytes),
-    serve: async (peer, question) => liar.answer(await node.serve(peer, question)),
+    async serve(peer, question) {
+      const answer = liar.answer(await node.serve(peer, question));
+      const delayNs = liar.answerDelayNs();
+      return delayNs === 0 ? answer : later(delayNs, Promise.resolve(answer));
+    },
   };
 }
 

@@ -60,6 +60,28 @@ test("a node that joins and one that has lost its disk come to where the others 
   );
 });
 
+test("an interval without new keys, with a node that joins, an upgrade and a crash in it", async () => {
+  const lines: string[] = [];
+  const group = [0, 1, 2, 3];
+  const plan = quiet("failed interval", 4, {
+    changes: [
+      { at: SECOND, kind: "add", node: 4 },
+      { at: 1.5 * SECOND, kind: "upgrade", protocolVersion: "atoll-2" },
+    ],
+    faults: [
+      { at: SECOND / 2, kind: "no-dealings", until: 4 * SECOND, group },
+      { at: 1.5 * SECOND, kind: "crash", node: 2, changes: 5, keep: "torn", downNs: SECOND },
+    ],
+    safetyNs: 9 * SECOND,
+  });
+  const result = await runPlan(plan, host, { tell: (line) => void lines.push(line), heals: false });
+  assert.equal(result.failure, undefined, explain(result));
+  const has = (text: string): boolean => lines.some((line) => line.includes(text));
+  assert.ok(has("no new low and high key in the interval before"), "keys were made all the same");
+  assert.ok(has("switches to atoll-2"), "no upgrade");
+  assert.ok(has("node 4 finalized"), "nobody joined");
+});
+
 test("clients of whole nodes get certified answers that one counter and one register could have given", async () => {
   const faults = [{ at: 3 * SECOND, kind: "crash", node: 2, changes: 20, keep: "torn", downNs: SECOND }] as const;
   const load = { clients: 4, pauseNs: 100 * MS, queries: 0.2, reads: 0.2 };

@@ -9,6 +9,8 @@ export interface Observed {
   readonly id: PrincipalId;
   /** Keeps to the protocol: no word of a Byzantine node counts. */
   readonly isHonest: boolean;
+  /** Comes to a wrong state now and then, and has to find out. */
+  readonly corruptsState: boolean;
   /** Its disk lost or falsified what it held for durable: it may contradict what it said before. */
   readonly hasForgotten: boolean;
   /** The version of the protocol that it runs. */

@@ -11,6 +11,9 @@ interface Executed {
   readonly by: Set<number>;
 }
 
+/** Heights above its own of which a node learns what the others certified, and some more. */
+const NOTICED_WITHIN = 25;
+
 type ExecutedObservation = Extract<Observation, { kind: "executed" }>;
 
 export function executionChecker(facts: RunFacts): Checker {
@@ -42,8 +45,11 @@ export function executionChecker(facts: RunFacts): Checker {
     }
   };
 
+  const corrupt = corruptStateChecker((height) => heights.get(height)?.rootHash);
+
   return (observation) => {
     const { node, kind } = observation;
+    if (node.corruptsState) corrupt(observation);
     if (!node.isHonest) return;
     if (kind === "executed") noteExecuted(observation);
     if (kind === "crashed") next.delete(node.index);
@@ -59,6 +65,27 @@ export function executionChecker(facts: RunFacts): Checker {
       const needed = Math.floor((facts.fewestMembers - 1) / 3) + 1;
       if (by < needed)
         throw new Violation(4, `height ${event.height} is certified, but executed by ${by} honest nodes`);
+    }
+  };
+}
+
+/** Invariant 4 at a node whose state is not the subnet's: it finds out, or at least does not go on as if it were. */
+function corruptStateChecker(rootAt: (height: Height) => string | undefined): Checker {
+  const own = new Map<number, Map<Height, string>>();
+  return (observation) => {
+    const { node, kind } = observation;
+    if (kind === "started" || kind === "crashed" || kind === "synced") own.delete(node.index);
+    const roots = own.get(node.index) ?? new Map<Height, string>();
+    own.set(node.index, roots);
+    if (kind === "executed") roots.set(observation.height, observation.rootHash);
+    if (kind !== "event" || observation.event.kind !== "certified") return;
+    const noticed = observation.event.height - NOTICED_WITHIN;
+    const due = [...roots].filter(([height]) => height <= noticed);
+    for (const [height, root] of due) {
+      const right = rootAt(height);
+      if (right !== undefined && right !== root)
+        throw new Violation(4, `node ${node.index} has not noticed that its state at height ${height} is wrong`);
+      roots.delete(height);
     }
   };
 }
