@@ -33,6 +33,7 @@ export function verifyDelegations(
   now: Time,
   check: CanisterSignatureCheck,
 ): DelegationChain {
+  if (chain.length === 0) return { ok: true, publicKey: senderKey, targets: undefined };
   const error = checkChain(senderKey, chain, kind, now);
   if (error !== undefined) return { ok: false, error };
   let publicKey = senderKey;

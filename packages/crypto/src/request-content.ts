@@ -6,9 +6,17 @@ import type { CallContent, Delegation, ReadStateContent } from "./envelope.ts";
 
 type Sha256 = CryptoPort["sha256"];
 
-/** The request id: 32 bytes. */
+/** Whoever reads an envelope names it before it authenticates it. */
+const requestIds = new WeakMap<CallContent | ReadStateContent, Uint8Array>();
+
+/** The request id: 32 bytes. The same object is hashed once: it must not change, nor must what this gives. */
 export function requestIdOfContent(content: CallContent | ReadStateContent, sha256: Sha256): Uint8Array {
-  return requestIdOf(contentFields(content), sha256);
+  let requestId = requestIds.get(content);
+  if (requestId === undefined) {
+    requestId = requestIdOf(contentFields(content), sha256);
+    requestIds.set(content, requestId);
+  }
+  return requestId;
 }
 
 /** What the sender signs for a request. */

@@ -411,9 +411,12 @@ function offerOf(update: SlotUpdate, handler: PeerHandler): { id: string; size: 
   }
 }
 
+const encoder = new TextEncoder();
+const idBytes = new Uint8Array(MAX_ID_BYTES);
+
+/** Whether it is not empty, and short enough in UTF-8. */
 function isId(id: string): boolean {
-  // In UTF-8 a code unit has at most three bytes.
-  return id.length > 0 && (id.length * 3 <= MAX_ID_BYTES || new TextEncoder().encode(id).length <= MAX_ID_BYTES);
+  return id.length > 0 && id.length <= MAX_ID_BYTES && encoder.encodeInto(id, idBytes).read === id.length;
 }
 
 function isSame(a: Uint8Array, b: Uint8Array): boolean {

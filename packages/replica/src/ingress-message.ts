@@ -1,7 +1,7 @@
 // A user's call as it travels in a batch, made of its signed envelope: the one place where the fields of the one become
 // those of the other. On a subnet of many nodes blocks carry the envelopes, and every node makes the same message of
 // them. Interface specification, "Request: Call" and "Effective canister id".
-import { type CallContent, type Envelope, parseEnvelope, requestIdOfContent } from "@atoll/crypto";
+import { type CallContent, type Envelope, type EnvelopeResult, parseEnvelope, requestIdOfContent } from "@atoll/crypto";
 import { effectiveCanisterId } from "@atoll/execution";
 import {
   type CanisterId,
@@ -29,8 +29,19 @@ export type ParsedIngressResult =
   | { readonly ok: true; readonly parsed: ParsedIngress }
   | { readonly ok: false; readonly error: string };
 
-/** The network asks for the name of the very bytes that it hands over next. */
+/** The network asks for the name of the very bytes that it hands over next, and what came over HTTP is broadcast. */
+const envelopes = new WeakMap<Uint8Array, EnvelopeResult<"call">>();
 const parsed = new WeakMap<Uint8Array, ParsedIngressResult>();
+
+/** The envelope of a call. The same object is read once: its bytes must not change. */
+export function parseCall(bytes: Uint8Array): EnvelopeResult<"call"> {
+  let result = envelopes.get(bytes);
+  if (result === undefined) {
+    result = parseEnvelope(bytes, "call");
+    envelopes.set(bytes, result);
+  }
+  return result;
+}
 
 /**
  * Reads an envelope without a URL beside it: the effective canister is the one that the call itself names. The same object
@@ -46,7 +57,7 @@ export function parseIngress(bytes: Uint8Array, sha256: CryptoPort["sha256"]): P
 }
 
 function readIngress(bytes: Uint8Array, sha256: CryptoPort["sha256"]): ParsedIngressResult {
-  const result = parseEnvelope(bytes, "call");
+  const result = parseCall(bytes);
   if (!result.ok) return result;
   const { content, authentication } = result.envelope;
   const effective = effectiveCanister(content);

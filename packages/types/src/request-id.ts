@@ -26,7 +26,7 @@ export function requestIdOf(content: HashableFields, sha256: Hash): Uint8Array {
 /** Hash of one value; for a map the same as `requestIdOf`. */
 export function hashOfValue(value: HashableValue, sha256: Hash): Uint8Array {
   if (value instanceof Uint8Array) return sha256(value);
-  if (typeof value === "string") return sha256(encoder.encode(value));
+  if (typeof value === "string") return hashOfText(value, sha256);
   if (typeof value === "number" || typeof value === "bigint") return sha256(encodeLeb128(value));
   if (isArray(value)) {
     const joined = new Uint8Array(32 * value.length);
@@ -71,30 +71,35 @@ function isArray(value: readonly HashableValue[] | HashableFields): value is rea
 }
 
 function joinedPairs(fields: HashableFields, sha256: Hash): Uint8Array {
-  const pairs: Uint8Array[] = [];
+  const pairs: { readonly name: Uint8Array; readonly value: Uint8Array }[] = [];
   for (const name of Object.keys(fields)) {
     const value = fields[name];
-    if (value === undefined) continue;
-    const pair = new Uint8Array(64);
-    pair.set(hashOfName(name, sha256));
-    pair.set(hashOfValue(value, sha256), 32);
-    pairs.push(pair);
+    if (value !== undefined) pairs.push({ name: hashOfText(name, sha256), value: hashOfValue(value, sha256) });
   }
-  pairs.sort(compareBytes);
+  // Names differ, so their hashes alone decide.
+  pairs.sort((a, b) => compareBytes(a.name, b.name));
   const joined = new Uint8Array(64 * pairs.length);
-  for (let i = 0; i < pairs.length; i++) joined.set(pairs[i] as Uint8Array, 64 * i);
+  let at = 0;
+  for (const { name, value } of pairs) {
+    joined.set(name, at);
+    joined.set(value, at + 32);
+    at += 64;
+  }
   return joined;
 }
 
-// Field names are few and come again with each request; their hashes are a third of all the hashing.
-const HASHED_NAMES = new Map<string, Uint8Array>();
-const MAX_HASHED_NAMES = 64;
+// Names of fields and of methods are few and come again with each request; their hashes are nearly half of all the hashing.
+const HASHED_TEXTS = new Map<string, Uint8Array>();
+const MAX_HASHED_TEXTS = 256;
+const MAX_TEXT_LENGTH = 32;
 
-function hashOfName(name: string, sha256: Hash): Uint8Array {
-  const known = HASHED_NAMES.get(name);
+function hashOfText(text: string, sha256: Hash): Uint8Array {
+  const known = HASHED_TEXTS.get(text);
   if (known !== undefined) return known;
-  const hash = sha256(encoder.encode(name));
-  if (HASHED_NAMES.size < MAX_HASHED_NAMES) HASHED_NAMES.set(name, hash);
+  const hash = sha256(encoder.encode(text));
+  if (text.length > MAX_TEXT_LENGTH) return hash;
+  if (HASHED_TEXTS.size >= MAX_HASHED_TEXTS) HASHED_TEXTS.clear();
+  HASHED_TEXTS.set(text, hash);
   return hash;
 }
 

@@ -136,8 +136,6 @@ export class BlockPayloads {
     const { sha256 } = this.#ports.crypto;
     const share = decodeOutcallShare(artifact);
     if (share !== undefined) return outcallShareId(share.outcall, artifact, sha256);
-    const known = this.#authenticator.known(artifact);
-    if (known !== undefined) return ingressArtifactId(known.message);
     const result = parseIngress(artifact, sha256);
     return result.ok ? ingressArtifactId(result.parsed.message) : "";
   }

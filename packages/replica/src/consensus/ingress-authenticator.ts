@@ -48,19 +48,27 @@ export class IngressAuthenticator {
 
   /** Whether the envelope may be in a block of that time. */
   check(envelope: Uint8Array, time: Time): IngressVerdict {
-    const known = this.known(envelope);
-    if (known !== undefined) return timely(known, time);
+    const found = this.#find(envelope);
+    if (typeof found !== "string") return timely(found, time);
     const result = parseIngress(envelope, this.#crypto.sha256);
     if (!result.ok) return { kind: "invalid", why: result.error };
-    return this.#verify(envelope, result.parsed, time);
+    return this.#verify(envelope, found, result.parsed, time);
   }
 
   /** Of what was authenticated before, or admitted; its times are not looked at. */
   known(envelope: Uint8Array): AuthenticIngress | undefined {
+    const found = this.#find(envelope);
+    return typeof found === "string" ? undefined : found;
+  }
+
+  /** The digest of an envelope that is not known. */
+  #find(envelope: Uint8Array): AuthenticIngress | string {
     const same = this.#byObject.get(envelope);
     if (same !== undefined) return same;
-    const known = this.#known.get(this.#digest(envelope));
-    if (known !== undefined) this.#byObject.set(envelope, known);
+    const digest = toHex(this.#crypto.sha256(envelope));
+    const known = this.#known.get(digest);
+    if (known === undefined) return digest;
+    this.#byObject.set(envelope, known);
     return known;
   }
 
@@ -71,17 +79,17 @@ export class IngressAuthenticator {
 
   /** Takes an envelope that this node authenticated when it came in over HTTP. Undefined: no block could carry it. */
   admit(envelope: Uint8Array): AuthenticIngress | undefined {
-    const known = this.known(envelope);
-    if (known !== undefined) return known;
+    const found = this.#find(envelope);
+    if (typeof found !== "string") return found;
     const result = parseIngress(envelope, this.#crypto.sha256);
     if (!result.ok || refuseIngress(result.parsed.message, this.#options.subnet) !== undefined) return undefined;
-    return this.#remember(envelope, result.parsed);
+    return this.#remember(envelope, found, result.parsed);
   }
 
-  #verify(envelope: Uint8Array, parsed: ParsedIngress, time: Time): IngressVerdict {
+  #verify(envelope: Uint8Array, digest: string, parsed: ParsedIngress, time: Time): IngressVerdict {
     const misplaced = refuseIngress(parsed.message, this.#options.subnet);
     if (misplaced !== undefined) return { kind: "invalid", why: misplaced };
-    const early = timely({ ...parsed, envelope, digest: "" }, time);
+    const early = timely({ ...parsed, envelope, digest }, time);
     if (early.kind !== "authentic") return early;
     const result = authenticate(parsed.envelope, {
       now: time,
@@ -90,11 +98,10 @@ export class IngressAuthenticator {
       cache: this.#signatures,
     });
     if (!result.ok) return { kind: "invalid", why: result.error };
-    return { kind: "authentic", ingress: this.#remember(envelope, parsed) };
+    return { kind: "authentic", ingress: this.#remember(envelope, digest, parsed) };
   }
 
-  #remember(envelope: Uint8Array, { message, delegatedUntil }: ParsedIngress): AuthenticIngress {
-    const digest = this.#digest(envelope);
+  #remember(envelope: Uint8Array, digest: string, { message, delegatedUntil }: ParsedIngress): AuthenticIngress {
     const ingress: AuthenticIngress = { message, envelope, digest, delegatedUntil };
     this.#known.set(digest, ingress);
     this.#byObject.set(envelope, ingress);
@@ -105,10 +112,6 @@ export class IngressAuthenticator {
       this.#knownBytes -= bytes.length;
     }
     return ingress;
-  }
-
-  #digest(envelope: Uint8Array): string {
-    return toHex(this.#crypto.sha256(envelope));
   }
 }
 

@@ -1,7 +1,7 @@
 // POST .../call: lets an update into the ingress pool. The asynchronous form answers at once, the synchronous forms
 // wait until the answer is certified. Interface specification, "Request: Call" and "Request: Synchronous call"; the
 // order of the checks is the replica's.
-import { type CallContent, parseEnvelope } from "@atoll/crypto";
+import type { CallContent } from "@atoll/crypto";
 import {
   type CanisterId,
   fromHex,
@@ -13,7 +13,7 @@ import {
 } from "@atoll/types";
 import type { HttpRequest, HttpResponse } from "@atoll/types/http";
 import type { CertifiedState, DelegationStyle, ReplicaBackend } from "../backend.ts";
-import { ingressMessageOf, maxIngressBytes } from "../ingress-message.ts";
+import { ingressMessageOf, maxIngressBytes, parseCall } from "../ingress-message.ts";
 import { cborAnswer, emptyAnswer, noCertifiedStateAnswer, rejectFields, textAnswer } from "./answers.ts";
 import { createAuthenticate, refuseOtherCanister, refuseOtherManagedCanister } from "./authentication.ts";
 import { isCreation } from "./effective-canister-id.ts";
@@ -70,7 +70,7 @@ async function admit(
   id: CanisterId,
   request: HttpRequest,
 ): Promise<IngressMessage | HttpResponse> {
-  const parsed = parseEnvelope(request.body, "call");
+  const parsed = parseCall(request.body);
   if (!parsed.ok) return textAnswer(400, parsed.error);
   const { content } = parsed.envelope;
   const misplaced = on === "canister" ? refuseOtherCanister(content, id) : refuseOnSubnet(backend, id, content);

@@ -16,6 +16,20 @@ test("a message that one node takes can be in the next block of every node, and 
   assert.equal(nodes.verifications, 3, "the node that the client spoke to did so before");
 });
 
+test("a node hashes a message once, and its envelope once more for each block that brings it", async () => {
+  const nodes = makeNodes();
+  // Names of fields and of the method are known from here on.
+  node(nodes).payloads.submit(await envelope());
+  nodes.hashes = 0;
+  const message = await envelope();
+  node(nodes).payloads.submit(message);
+  // Sender, canister, argument, time, nonce, and all of them together; the envelope.
+  assert.equal(nodes.hashes, 4 * (6 + 1));
+  nodes.hashes = 0;
+  for (let by = 0; by < 4; by++) assert.equal(verdict(nodes, { ingress: [message] }, { by }), "valid");
+  assert.equal(nodes.hashes, 4);
+});
+
 test("a message that came only in blocks is verified once, too", async () => {
   const nodes = makeNodes();
   const ingress = [await envelope(), await envelope()];

@@ -49,6 +49,8 @@ export interface TestNodes {
   now: bigint;
   /** Signature checks of all nodes together. */
   verifications: number;
+  /** SHA-256 of anything, of all nodes together. */
+  hashes: number;
   readonly published: Map<string, Uint8Array>;
   /** All nodes have executed the same round. */
   executed(round: Partial<ExecutedRound>, how?: { readonly whole: boolean }): void;
@@ -89,6 +91,7 @@ export function makeNodes(count = 4, options: TestOptions = {}): TestNodes {
     registry,
     now: NOW,
     verifications: 0,
+    hashes: 0,
     published: new Map(),
     executed: (round, how) => {
       for (const { payloads } of all) payloads.noteRound({ ...NOTHING, ...round }, how);
@@ -127,6 +130,10 @@ function makeNode(
         verify: (...args) => {
           test.verifications++;
           return crypto.verify(...args);
+        },
+        sha256: (data) => {
+          test.hashes++;
+          return crypto.sha256(data);
         },
       },
       consensusCrypto: {
