@@ -49,8 +49,8 @@ export const MUTATIONS: readonly Mutation[] = [
     name: "shares are sent before they are on the disk",
     kind: "safety",
     file: `${CONSENSUS}/open-consensus.ts`,
-    find: "kept.some(({ artifact }) => this.#isOwnVote(artifact)),",
-    replace: "false,",
+    find: "isVote: this.#isOwnVote(entry.artifact)",
+    replace: "isVote: false",
     isInShortTest: true,
   },
   {

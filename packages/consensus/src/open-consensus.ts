@@ -33,7 +33,7 @@ import type { Change, Instant } from "./pool.ts";
 import { PoolAlarm } from "./pool-alarm.ts";
 import { intactArtifacts } from "./pool-repair.ts";
 import { type PoolEntry, parseArtifactId } from "./pool-section.ts";
-import { PoolStorage } from "./pool-storage.ts";
+import { PoolStorage, type StoredPool } from "./pool-storage.ts";
 import type { ConsensusPorts } from "./ports.ts";
 import { purgeHeight } from "./purger.ts";
 import type { ConsensusEvent, RoleContext } from "./role-context.ts";
@@ -77,14 +77,10 @@ class Consensus implements ConsensusNode {
       if (artifact.kind === "catch-up-package" || this.#isOfThisVersion(artifact))
         this.#pool.restore(this.#pool.entryOf(artifact, bytes, NEVER, undefined));
     this.#abstainUpTo = stored.abstainUpTo;
-    if (stored.damages > 0)
-      places.log.log("warning", "the pool on the disk is damaged: this node signs no block for a while", {
-        places: stored.damages,
-        upToHeight: stored.abstainUpTo,
-      });
     const { genesis } = options;
     if ((this.#pool.validated.range("catch-up-package")?.max ?? -1) < genesis.height)
       this.#pool.restore(this.#pool.entryOf(genesis, encodeArtifact(genesis), NEVER, undefined));
+    if (stored.damages > 0) this.#tellDamage(stored);
   }
 
   step(now: Instant): StepResult {
@@ -195,10 +191,13 @@ class Consensus implements ConsensusNode {
   /** Also what is gone from the pool again: a signature that was of use in one step must be remembered all the same. */
   #write(validated: readonly PoolEntry[]): void {
     const kept = validated.filter(({ artifact }) => artifact.kind !== "dkg-dealing");
-    this.#storage.write(
-      kept,
-      kept.some(({ artifact }) => this.#isOwnVote(artifact)),
-    );
+    this.#storage.write(kept.map((entry) => ({ ...entry, isVote: this.#isOwnVote(entry.artifact) })));
+  }
+
+  #tellDamage({ damages, abstainUpTo }: StoredPool): void {
+    const isWhole = abstainUpTo <= finalizedHeight(this.#pool);
+    const signs = isWhole ? "it is repaired, and no vote is missing" : "this node signs no block for a while";
+    this.#log.log("warning", `the pool on the disk is damaged: ${signs}`, { places: damages, upToHeight: abstainUpTo });
   }
 
   /** Nothing of a step that fails has happened, or what is signed in it could be of use without being on the disk. */

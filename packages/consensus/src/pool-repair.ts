@@ -19,7 +19,7 @@ const CHAIN: ReadonlySet<ArtifactKind> = new Set([
 /** `genesis`: where the chain begins when no package is left. */
 export function intactArtifacts(stored: readonly StoredArtifact[], genesis: CatchUpPackage): readonly StoredArtifact[] {
   const hole = firstHole(stored, genesis);
-  return stored.filter(({ artifact }) => !CHAIN.has(artifact.kind) || heightOf(artifact) < hole);
+  return stored.filter(({ artifact, isVote }) => isVote || !CHAIN.has(artifact.kind) || heightOf(artifact) < hole);
 }
 
 /** The lowest height above the newest package that lacks a beacon or a notarized block on one below. */

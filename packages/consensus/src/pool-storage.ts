@@ -1,18 +1,21 @@
 // The validated pool on the disk, as a log: nothing leaves this node that it could forget. Records stand behind checksums in
 // segments that are only appended to, and removed as a whole once all in them is below the height that is still needed.
-// Each record says how much of its segment was synced before it. Damage behind that was never synced, so never broadcast, and
-// is cut off. Damage before it may have been a signature of this node: the node then signs no block up to the height
-// where it may have signed one (`abstainUpTo`). Sections 3 and 5.5.
-import { equalBytes } from "@atoll/crypto/domain";
+// Each record says how much of its segment was synced before it: damage behind that is a write that was never synced, so never
+// broadcast, and is cut off; or it is damage to the last one that was. So votes of this node are written twice in one write,
+// in different blocks of the disk, and are found whatever happens to one place. Votes are numbered: when one is missing,
+// this node signs no block up to the greatest height of a vote that it may have been (`abstainUpTo`). Sections 3 and 5.5.
 import type { Height, StoragePort } from "@atoll/types";
-import { crc32 } from "@atoll/types/ids";
-import { decodeWire, encodeWire, uint } from "@atoll/types/wire";
-import { type Artifact, artifactCodec, heightOf } from "./artifacts.ts";
-import { MAX_ARTIFACT_BYTES, SEGMENT_BYTES } from "./bounds.ts";
+import { encodeWire, uint } from "@atoll/types/wire";
+import { type Artifact, heightOf } from "./artifacts.ts";
+import { SEGMENT_BYTES } from "./bounds.ts";
+import { FoundLog } from "./pool-log.ts";
+import { ABSTAIN, ARTIFACT, HEADER_BYTES, PADDING, recordHeader, VOTE } from "./pool-record.ts";
 
 export interface StoredArtifact {
   readonly artifact: Artifact;
   readonly bytes: Uint8Array;
+  /** Signed by this node, and not to be contradicted. */
+  readonly isVote: boolean;
 }
 
 /** `hash`: SHA-256 of the encoding. */
@@ -34,15 +37,13 @@ interface Segment {
   size: number;
   synced: number;
   highest: Height;
+  /** Votes in the log before it. */
+  readonly votesBefore: number;
 }
 
-const MAGIC = 0xa7;
-const ARTIFACT = 1;
-const ABSTAIN = 2;
-/** Magic, type, length, length synced before, checksum of these; half a SHA-256 of the content. */
-const HEAD_BYTES = 14;
-const HEADER_BYTES = HEAD_BYTES + 16;
 const NAME = /^pool-([0-9]{10})$/;
+/** What a disk loses at once. */
+const BLOCK_BYTES = 4096;
 
 export class PoolStorage {
   readonly #storage: StoragePort;
@@ -51,6 +52,9 @@ export class PoolStorage {
   #segments: Segment[] = [];
   /** Something went wrong in the last write: what is behind `size` is to be cut off before the next. */
   #isTorn = false;
+  /** Votes in the log so far, and the greatest height of one. */
+  #votes = 0;
+  #voted: Height = 0;
 
   constructor(storage: StoragePort, sha256: (data: Uint8Array) => Uint8Array, segmentBytes: number = SEGMENT_BYTES) {
     this.#storage = storage;
@@ -59,57 +63,57 @@ export class PoolStorage {
   }
 
   /**
-   * Reads what is there and makes it ready to be appended to. Once, before all else. `repair` says what to keep of a log
-   * that is damaged.
+   * Reads what is there and makes it durable and ready to be appended to. Once, before all else. `repair` says what to keep
+   * of a log that is damaged.
    */
   open(
     repair: (artifacts: readonly StoredArtifact[]) => readonly StoredArtifact[] = (artifacts) => artifacts,
   ): StoredPool {
     const numbers = this.#storage.list().flatMap((name) => NAME.exec(name)?.[1] ?? []);
-    const artifacts: StoredArtifact[] = [];
-    let abstainUpTo = 0;
-    let damages = 0;
-    for (const [place, digits] of numbers.entries()) {
-      const isLast = place === numbers.length - 1;
+    const found = new FoundLog(this.#sha256);
+    const read = numbers.map((digits, place) => {
       const number = Number(digits);
-      const size = this.#storage.size(fileName(number)) ?? 0;
-      const found = readSegment(this.#storage.read(fileName(number), 0, size), isLast, this.#sha256);
-      if (isLast && found.end < size) this.#storage.truncate(fileName(number), found.end);
-      const highest = found.artifacts.reduce((top, { artifact }) => Math.max(top, heightOf(artifact)), 0);
-      this.#segments.push({ number, size: found.end, synced: isLast ? 0 : found.end, highest });
-      artifacts.push(...found.artifacts);
-      abstainUpTo = Math.max(abstainUpTo, found.abstainUpTo);
-      damages += found.damages;
+      const content = this.#storage.read(fileName(number), 0, this.#storage.size(fileName(number)) ?? 0);
+      const { end, highest, votesBefore } = found.read(content, place === numbers.length - 1);
+      return { number, size: end, synced: end, highest, votesBefore };
+    });
+    found.finish();
+    const { artifacts, abstainUpTo, damages, votes, voted } = found;
+    this.#segments = read.map((segment) => ({ ...segment, votesBefore: segment.votesBefore ?? votes }));
+    this.#votes = votes;
+    this.#voted = voted;
+    if (damages === 0 && found.late.length === 0 && !found.hasSingleVotes) {
+      this.#syncEnd();
+      return { artifacts, abstainUpTo, damages };
     }
-    if (damages === 0) return { artifacts, abstainUpTo, damages };
-    // Whoever signs at a height has what is below it in the log.
-    const top = this.#segments.reduce((highest, segment) => Math.max(highest, segment.highest), 0);
-    const stored = { artifacts: repair(artifacts), abstainUpTo: Math.max(abstainUpTo, top + 1), damages };
+    const kept = [...(damages > 0 ? repair(artifacts) : artifacts), ...found.late];
+    const stored = { artifacts: kept, abstainUpTo, damages };
     this.#rewrite(stored);
     return stored;
   }
 
   /**
-   * Appends artifacts by their encodings; with `sync` they are durable when this returns. Throws what the storage throws:
-   * then nothing of it counts, and it is cut off before the next write.
+   * Appends artifacts by their encodings; when there is a vote among them all are durable when this returns. Throws what the
+   * storage throws: then nothing of it counts, and it is cut off before the next write.
    */
-  write(artifacts: readonly WrittenArtifact[], sync: boolean): void {
+  write(artifacts: readonly WrittenArtifact[]): void {
     if (artifacts.length === 0) return;
     const segment = this.#current();
     if (this.#isTorn && this.#storage.size(fileName(segment.number)) !== undefined)
       this.#storage.truncate(fileName(segment.number), segment.size);
     this.#isTorn = true;
-    const parts = artifacts.flatMap(({ bytes, hash }) => [header(ARTIFACT, bytes.length, hash, segment.synced), bytes]);
+    const { parts, size, votes, voted } = this.#encode(artifacts, segment, this.#votes);
     this.#storage.append(fileName(segment.number), parts);
-    const size = parts.reduce((total, part) => total + part.length, segment.size);
-    const isFull = size >= this.#segmentBytes;
-    if (sync || isFull) this.#storage.sync(fileName(segment.number));
+    const isSynced = size >= this.#segmentBytes || votes > this.#votes;
+    if (isSynced) this.#storage.sync(fileName(segment.number));
     this.#isTorn = false;
+    this.#votes = votes;
+    this.#voted = voted;
     segment.size = size;
-    if (sync || isFull) segment.synced = size;
+    if (isSynced) segment.synced = size;
     for (const { artifact } of artifacts) segment.highest = Math.max(segment.highest, heightOf(artifact));
     // Only a segment that is synced as a whole gets a successor: what is durable is always a beginning of the log.
-    if (isFull) this.#segments.push({ number: segment.number + 1, size: 0, synced: 0, highest: 0 });
+    if (size >= this.#segmentBytes) this.#segments.push(emptySegment(segment.number + 1, votes));
   }
 
   /** Nothing below that height is needed any more. */
@@ -126,104 +130,77 @@ export class PoolStorage {
     }
   }
 
-  #current(): Segment {
-    const last = this.#segments.at(-1);
-    if (last !== undefined) return last;
-    const first = { number: 1, size: 0, synced: 0, highest: 0 };
-    this.#segments.push(first);
-    return first;
+  /** The records of these artifacts, behind those of the segment, and copies of the votes. Votes get numbers from `first` on. */
+  #encode(artifacts: readonly WrittenArtifact[], { size: start, synced, votesBefore }: Segment, first: number) {
+    const parts: Uint8Array[] = [];
+    const copies: Uint8Array[] = [];
+    let votes = first;
+    let size = start;
+    const own = artifacts.filter(({ isVote }) => isVote);
+    const voted = own.reduce((top, { artifact }) => Math.max(top, heightOf(artifact)), this.#voted);
+    for (const { bytes, hash, isVote } of artifacts) {
+      const head = { type: isVote ? VOTE : ARTIFACT, synced, votesBefore, votes, voted };
+      const record = [recordHeader(head, bytes.length, hash), bytes];
+      parts.push(...record);
+      size += HEADER_BYTES + bytes.length;
+      if (!isVote) continue;
+      copies.push(...record);
+      votes++;
+    }
+    if (copies.length === 0) return { parts, size, votes, voted };
+    const padding = new Uint8Array(-(size + HEADER_BYTES) & (BLOCK_BYTES - 1));
+    const head = { type: PADDING, synced, votesBefore, votes, voted };
+    parts.push(recordHeader(head, padding.length, this.#sha256(padding)), padding, ...copies);
+    return { parts, size: parts.reduce((sum, part) => sum + part.length, start), votes, voted };
   }
 
   #rewrite({ artifacts, abstainUpTo }: StoredPool): void {
     const old = this.#segments;
     const number = (old.at(-1)?.number ?? 0) + 1;
     const abstain = encodeWire(uint(), abstainUpTo);
-    const parts = [header(ABSTAIN, abstain.length, this.#sha256(abstain), 0), abstain];
-    for (const { bytes } of artifacts) parts.push(header(ARTIFACT, bytes.length, this.#sha256(bytes), 0), bytes);
-    const content = new Uint8Array(parts.reduce((total, part) => total + part.length, 0));
-    let at = 0;
-    for (const part of parts) {
-      content.set(part, at);
-      at += part.length;
-    }
-    this.#storage.replace(fileName(number), content);
-    const highest = old.reduce((top, segment) => Math.max(top, segment.highest), abstainUpTo);
-    this.#segments = [{ number, size: content.length, synced: content.length, highest }];
-    for (const segment of old) this.#storage.remove(fileName(segment.number));
+    this.#voted = Math.max(this.#voted, abstainUpTo);
+    const head = { type: ABSTAIN, synced: 0, votesBefore: 0, votes: 0, voted: this.#voted };
+    const first = [recordHeader(head, abstain.length, this.#sha256(abstain)), abstain];
+    const segment = { ...emptySegment(number, 0), size: HEADER_BYTES + abstain.length };
+    const hashed = artifacts.map((stored) => ({ ...stored, hash: this.#sha256(stored.bytes) }));
+    const { parts, size, votes } = this.#encode(hashed, segment, 0);
+    this.#storage.replace(fileName(number), joined([...first, ...parts], size));
+    this.#votes = votes;
+    segment.highest = old.reduce((top, { highest }) => Math.max(top, highest), abstainUpTo);
+    this.#segments = [{ ...segment, size, synced: size }];
+    for (const each of old) this.#storage.remove(fileName(each.number));
+  }
+
+  /** What was read may be in the memory of the machine alone, by a process that was killed: it is going to be broadcast. */
+  #syncEnd(): void {
+    const last = this.#segments.at(-1);
+    if (last === undefined) return;
+    const name = fileName(last.number);
+    if (last.size < (this.#storage.size(name) ?? 0)) this.#storage.truncate(name, last.size);
+    if (last.size > 0) this.#storage.sync(name);
+  }
+
+  #current(): Segment {
+    const last = this.#segments.at(-1);
+    if (last !== undefined) return last;
+    const first = emptySegment(1, 0);
+    this.#segments.push(first);
+    return first;
   }
 }
 
-function header(type: number, length: number, hash: Uint8Array, synced: number): Uint8Array {
-  const bytes = new Uint8Array(HEADER_BYTES);
-  const view = new DataView(bytes.buffer);
-  bytes[0] = MAGIC;
-  bytes[1] = type;
-  view.setUint32(2, length);
-  view.setUint32(6, synced);
-  view.setUint32(10, crc32(bytes.subarray(0, 10)));
-  bytes.set(hash.subarray(0, 16), HEAD_BYTES);
-  return bytes;
+function emptySegment(number: number, votesBefore: number): Segment {
+  return { number, size: 0, synced: 0, highest: 0, votesBefore };
 }
 
-interface SegmentContent {
-  readonly artifacts: StoredArtifact[];
-  abstainUpTo: Height;
-  damages: number;
-  /** Where the next record goes. */
-  end: number;
-}
-
-interface StoredRecord {
-  readonly type: number;
-  readonly content: Uint8Array;
-  readonly synced: number;
-  readonly end: number;
-}
-
-function readSegment(bytes: Uint8Array, isLast: boolean, sha256: (data: Uint8Array) => Uint8Array): SegmentContent {
-  const records: { at: number; record: StoredRecord }[] = [];
-  const gaps: number[] = [];
-  for (let at = 0; at < bytes.length; ) {
-    const record = recordAt(bytes, at, sha256);
-    if (record !== undefined) {
-      records.push({ at, record });
-      at = record.end;
-    } else {
-      gaps.push(at);
-      do at++;
-      while (at < bytes.length && recordAt(bytes, at, sha256) === undefined);
-    }
+function joined(parts: readonly Uint8Array[], size: number): Uint8Array {
+  const whole = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
   }
-  // Synced was at least what the records say, and all of a segment that has a successor.
-  const synced = isLast ? records.reduce((most, { record }) => Math.max(most, record.synced), 0) : bytes.length;
-  const cut = gaps.find((gap) => gap >= synced) ?? bytes.length;
-  const content: SegmentContent = { artifacts: [], abstainUpTo: 0, damages: 0, end: cut };
-  content.damages += gaps.filter((gap) => gap < synced).length;
-  for (const { at, record } of records) if (at < cut) take(record, content);
-  return content;
-}
-
-function take({ type, content: bytes }: StoredRecord, content: SegmentContent): void {
-  try {
-    if (type === ABSTAIN) content.abstainUpTo = Math.max(content.abstainUpTo, decodeWire(uint(), bytes));
-    else content.artifacts.push({ artifact: decodeWire(artifactCodec, bytes), bytes: bytes.slice() });
-  } catch {
-    // Written whole and not readable: of another version of the encoding. As good as damaged.
-    content.damages++;
-  }
-}
-
-function recordAt(bytes: Uint8Array, at: number, sha256: (data: Uint8Array) => Uint8Array): StoredRecord | undefined {
-  if (bytes[at] !== MAGIC || at + HEADER_BYTES > bytes.length) return undefined;
-  const view = new DataView(bytes.buffer, bytes.byteOffset + at, HEADER_BYTES);
-  const length = view.getUint32(2);
-  const end = at + HEADER_BYTES + length;
-  if (length > MAX_ARTIFACT_BYTES || end > bytes.length) return undefined;
-  if (view.getUint32(10) !== crc32(bytes.subarray(at, at + 10))) return undefined;
-  const content = bytes.subarray(at + HEADER_BYTES, end);
-  if (!equalBytes(sha256(content).subarray(0, 16), bytes.subarray(at + HEAD_BYTES, at + HEADER_BYTES)))
-    return undefined;
-  return { type: bytes[at + 1] as number, content, synced: view.getUint32(6), end };
+  return whole;
 }
 
 function fileName(number: number): string {

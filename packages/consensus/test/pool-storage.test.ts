@@ -10,7 +10,7 @@ import type { PrincipalId } from "@atoll/types";
 const sha256 = (data: Uint8Array) => new Uint8Array(hash("sha256", data, "buffer"));
 const dkgId = { startHeight: 0, dealerSubnet: "5b" as PrincipalId, tag: "low" as const, target: undefined };
 
-function tape(height: number, size = 90) {
+function tape(height: number, { size = 90, isVote = false } = {}) {
   const artifact: RandomTape = {
     kind: "random-tape",
     protocolVersion: "test",
@@ -19,14 +19,16 @@ function tape(height: number, size = 90) {
     signature: new Uint8Array(size).fill(height % 251),
   };
   const bytes = encodeArtifact(artifact);
-  return { artifact, bytes, hash: sha256(bytes) };
+  return { artifact, bytes, hash: sha256(bytes), isVote };
 }
 
+/** What a node must not forget: a write with one is synced. */
+const vote = (height: number, size = 90) => tape(height, { size, isVote: true });
 const SEGMENT_BYTES = 4096;
 
 /** What a process that starts anew finds. */
-function reopened(storage: MemoryStorage) {
-  const pool = new PoolStorage(storage, sha256, SEGMENT_BYTES);
+function reopened(storage: MemoryStorage, segmentBytes = SEGMENT_BYTES) {
+  const pool = new PoolStorage(storage, sha256, segmentBytes);
   const stored = pool.open();
   return { pool, stored, heights: stored.artifacts.map(({ artifact }) => (artifact as RandomTape).height) };
 }
@@ -45,12 +47,12 @@ describe("the pool's log", () => {
   it("gives back what was written, in order, and can be appended to", () => {
     const storage = new MemoryStorage();
     const { pool } = reopened(storage);
-    pool.write([tape(1), tape(2)], true);
-    pool.write([tape(3)], false);
+    pool.write([tape(1), vote(2)]);
+    pool.write([tape(3)]);
     const second = reopened(storage);
     assert.deepEqual(second.heights, [1, 2, 3]);
     assert.deepEqual(second.stored.artifacts[1]?.bytes, tape(2).bytes);
-    second.pool.write([tape(4)], true);
+    second.pool.write([vote(4)]);
     assert.deepEqual(reopened(storage).heights, [1, 2, 3, 4]);
   });
 
@@ -64,63 +66,94 @@ describe("the pool's log", () => {
       for (let crash = 0; crash < 4; crash++) {
         for (let i = 0; i < 1 + random(4); i++) {
           const sync = random(3) === 0;
-          pool.write([tape(++written), tape(++written)], sync);
+          pool.write([tape(++written), tape(++written, { isVote: sync })]);
           if (sync) synced = written;
         }
         storage.crash({ keep: random(2) === 0 ? "torn" : "synced", random });
         const next = reopened(storage);
-        assert.deepEqual(next.heights, upTo(next.heights.length), `seed ${seed}`);
-        assert.ok(next.heights.length >= synced, `seed ${seed}: ${next.heights.length} of ${synced}`);
+        const beginning = next.heights.findIndex((height, i) => height !== i + 1);
+        const late = beginning < 0 ? [] : next.stored.artifacts.slice(beginning);
+        assert.ok(
+          late.every(({ isVote }) => isVote),
+          `seed ${seed}: only votes are kept alone`,
+        );
+        assert.deepEqual(next.heights.slice(0, synced), upTo(synced), `seed ${seed}`);
         assert.equal(next.stored.damages, 0, `seed ${seed}: what was never synced is no damage`);
         assert.equal(next.stored.abstainUpTo, 0);
         pool = next.pool;
-        written = next.heights.length;
-        synced = written;
+        synced = beginning < 0 ? next.heights.length : beginning;
+        written = Math.max(0, ...next.heights);
+        // What was kept alone stands where it is from now on.
+        if (late.length > 0) break;
       }
     }
   });
 
-  it("notices a changed byte in what was synced, keeps the rest, and says how far the node may have signed", () => {
+  it("has every vote after damage to any one place, the last one too, and says so", () => {
     const whole = new MemoryStorage();
     const { pool } = reopened(whole);
-    for (const height of upTo(6)) pool.write([tape(height)], true);
+    for (const height of upTo(3)) pool.write([tape(10 + height), vote(height), tape(20 + height)]);
     const name = whole.list()[0] as string;
     const size = whole.size(name) as number;
-    const record = size / 6;
-    for (let at = 0; at < size - record; at += 7) {
-      const storage = whole.clone();
-      const content = storage.read(name, 0, size);
-      content[at] = (content[at] as number) ^ 0x40;
-      storage.replace(name, content);
-      const { stored, heights } = reopened(storage);
-      const lost = 1 + Math.floor(at / record);
-      // The last record says that all before it was synced.
-      assert.deepEqual(
-        heights,
-        upTo(6).filter((height) => height !== lost),
-        `byte ${at}`,
-      );
-      assert.equal(stored.damages, 1);
-      assert.equal(stored.abstainUpTo, 7);
-      const again = reopened(storage);
-      assert.deepEqual([again.heights, again.stored.damages, again.stored.abstainUpTo], [heights, 0, 7]);
+    for (let at = 0; at < size; at += 37) {
+      for (const length of [1, 512]) {
+        const storage = damaged(whole, name, at, Math.min(size, at - (at % length) + length));
+        const { stored, heights } = reopened(storage);
+        for (const height of upTo(3)) assert.ok(heights.includes(height), `vote ${height}, byte ${at}`);
+        assert.equal(stored.abstainUpTo, 0, `byte ${at}`);
+        const again = reopened(storage);
+        assert.deepEqual([again.heights.toSorted(), again.stored.damages], [heights.toSorted(), 0]);
+        assert.ok(damagedAgain(storage), `byte ${at}: all is there twice again`);
+      }
     }
+  });
+
+  it("says up to which height a vote may be missing when both of its records are damaged", () => {
+    const whole = new MemoryStorage();
+    const { pool } = reopened(whole, 1024 * 1024);
+    for (const height of upTo(3)) pool.write([vote(10 * height)]);
+    const name = whole.list()[0] as string;
+    const size = whole.size(name) as number;
+    const votes = [...Array(size).keys()].filter((at) => isVoteOf(whole.read(name, at, 54), 1));
+    assert.equal(votes.length, 2);
+    const storage = damaged(whole, name, votes[0] as number, (votes[0] as number) + 1);
+    const twice = damaged(storage, name, votes[1] as number, (votes[1] as number) + 1);
+    for (let start = 0; start < 2; start++) {
+      const { stored, heights } = reopened(twice);
+      assert.deepEqual(heights, [10, 30]);
+      assert.equal(stored.abstainUpTo, 20, "the next whole record says how high a vote can have been");
+    }
+  });
+
+  it("makes durable what it reads: it is going to be broadcast", () => {
+    const storage = new MemoryStorage();
+    const { pool } = reopened(storage);
+    pool.write([tape(1)]);
+    // A process that was killed leaves what it wrote to the machine, which loses it with its power.
+    storage.crash({ keep: "all", random: () => 0 });
+    assert.deepEqual(reopened(storage).heights, [1]);
+    storage.crash({ keep: "synced", random: () => 0 });
+    assert.deepEqual(reopened(storage).heights, [1]);
   });
 
   it("removes segments whose heights nobody needs, and only those", () => {
     const storage = new MemoryStorage();
     const { pool } = reopened(storage);
     let most = 0;
-    const filler = (height: number) => [tape(height, 80), tape(height, 81), tape(height, 82)];
+    const filler = (height: number) => [
+      tape(height, { size: 80 }),
+      tape(height, { size: 81 }),
+      tape(height, { size: 82, isVote: height % 3 === 0 }),
+    ];
     for (const height of upTo(200)) {
-      pool.write(filler(height), height % 3 === 0);
+      pool.write(filler(height));
       pool.purge(height - 30);
       const used = storage.list().reduce((sum, name) => sum + (storage.size(name) as number), 0);
       most = Math.max(most, used);
       assert.ok(reopenedHeights(storage).has(Math.max(1, height - 30)), `height ${height}`);
     }
-    assert.ok(most < 40 * 1024, `${most} bytes`);
-    assert.ok(storage.list().length < 10);
+    assert.ok(most < 100 * 1024, `${most} bytes`);
+    assert.ok(storage.list().length < 20);
   });
 
   it("loses nothing that is needed when it stops in the middle of removing segments", () => {
@@ -134,7 +167,7 @@ describe("the pool's log", () => {
       try {
         for (;;) {
           height++;
-          pool.write([tape(height, 80), tape(height, 81), tape(height, 82)], true);
+          pool.write([tape(height, { size: 80 }), vote(height, 81)]);
           purged = Math.max(0, height - 5);
           pool.purge(purged);
         }
@@ -149,4 +182,28 @@ describe("the pool's log", () => {
 
 function reopenedHeights(storage: MemoryStorage): Set<number> {
   return new Set(reopened(storage.clone()).heights);
+}
+
+function damaged(storage: MemoryStorage, name: string, from: number, to: number): MemoryStorage {
+  const copy = storage.clone();
+  const content = copy.read(name, 0, copy.size(name) ?? 0);
+  for (let at = from; at < to; at++) content[at] = (content[at] as number) ^ 0x40;
+  copy.replace(name, content);
+  return copy;
+}
+
+/** Whether the votes survive one more damage at any of a few places. */
+function damagedAgain(storage: MemoryStorage): boolean {
+  const [name = ""] = storage.list();
+  const size = storage.size(name) ?? 0;
+  return [0.1, 0.4, 0.6, 0.9].every((part) => {
+    const at = Math.floor(size * part);
+    const { heights } = reopened(damaged(storage, name, at, Math.min(size, at + 300)));
+    return upTo(3).every((height) => heights.includes(height));
+  });
+}
+
+/** Whether the header is that of a record of the vote with that number. */
+function isVoteOf(header: Uint8Array, number: number): boolean {
+  return header[0] === 0xa8 && header[1] === 3 && header[25] === number;
 }

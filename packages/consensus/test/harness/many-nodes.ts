@@ -197,6 +197,9 @@ export class TestSubnet {
     );
     node.slots.clear();
     for (const { id, bytes } of node.consensus.published()) this.#publish(index, id, bytes);
+    // A new connection: what it was sent before it may have lost.
+    for (const [from, { slots }] of this.nodes.entries())
+      if (from !== index) for (const [id, slot] of slots) this.#send(from, index, id, slot);
     this.#wake(index, this.now);
   }
 

@@ -1,0 +1,87 @@
+// One record of the pool's log: magic, type, length of the content; how much of the segment was synced before; how many votes of
+// this node came before the segment, and before the record; the greatest height of any, itself and those written with it
+// included; a checksum of these; half a SHA-256 of the content; the content. A reader that meets damage goes on at the next
+// record that is whole.
+import { equalBytes } from "@atoll/crypto/domain";
+import type { Height } from "@atoll/types";
+import { crc32 } from "@atoll/types/ids";
+import { MAX_ARTIFACT_BYTES } from "./bounds.ts";
+
+export const ARTIFACT = 1;
+/** Up to which height this node signs nothing. */
+export const ABSTAIN = 2;
+/** An artifact that must not be forgotten. There are two records of each. */
+export const VOTE = 3;
+/** Nothing: the copies behind it begin in another block of the disk. */
+export const PADDING = 4;
+
+export interface RecordHead {
+  readonly type: number;
+  readonly synced: number;
+  readonly votesBefore: number;
+  /** Of a vote: its number. */
+  readonly votes: number;
+  readonly voted: Height;
+}
+
+export interface PoolRecord extends RecordHead {
+  readonly content: Uint8Array;
+  readonly at: number;
+  readonly end: number;
+}
+
+const MAGIC = 0xa8;
+const HEAD_BYTES = 38;
+export const HEADER_BYTES = HEAD_BYTES + 16;
+
+/** `hash`: SHA-256 of the content. */
+export function recordHeader(head: RecordHead, length: number, hash: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(HEADER_BYTES);
+  const view = new DataView(bytes.buffer);
+  bytes[0] = MAGIC;
+  bytes[1] = head.type;
+  view.setUint32(2, length);
+  view.setUint32(6, head.synced);
+  view.setBigUint64(10, BigInt(head.votesBefore));
+  view.setBigUint64(18, BigInt(head.votes));
+  view.setBigUint64(26, BigInt(head.voted));
+  view.setUint32(34, crc32(bytes.subarray(0, 34)));
+  bytes.set(hash.subarray(0, 16), HEAD_BYTES);
+  return bytes;
+}
+
+/** All records that are whole, and where those that are not begin. */
+export function readRecords(
+  bytes: Uint8Array,
+  sha256: (data: Uint8Array) => Uint8Array,
+): { readonly records: readonly PoolRecord[]; readonly gaps: readonly number[] } {
+  const records: PoolRecord[] = [];
+  const gaps: number[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const record = recordAt(bytes, at, sha256);
+    if (record !== undefined) {
+      records.push(record);
+      at = record.end;
+    } else {
+      gaps.push(at);
+      do at++;
+      while (at < bytes.length && recordAt(bytes, at, sha256) === undefined);
+    }
+  }
+  return { records, gaps };
+}
+
+function recordAt(bytes: Uint8Array, at: number, sha256: (data: Uint8Array) => Uint8Array): PoolRecord | undefined {
+  if (bytes[at] !== MAGIC || at + HEADER_BYTES > bytes.length) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at, HEADER_BYTES);
+  const length = view.getUint32(2);
+  const end = at + HEADER_BYTES + length;
+  if (length > MAX_ARTIFACT_BYTES || end > bytes.length) return undefined;
+  if (view.getUint32(34) !== crc32(bytes.subarray(at, at + 34))) return undefined;
+  const content = bytes.subarray(at + HEADER_BYTES, end);
+  if (!equalBytes(sha256(content).subarray(0, 16), bytes.subarray(at + HEAD_BYTES, at + HEADER_BYTES)))
+    return undefined;
+  const number = (offset: number) => Number(view.getBigUint64(offset));
+  const counts = { votesBefore: number(10), votes: number(18), voted: number(26) };
+  return { type: bytes[at + 1] as number, content, synced: view.getUint32(6), ...counts, at, end };
+}
