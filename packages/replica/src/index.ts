@@ -26,4 +26,5 @@ export {
 export * from "./xnet/certified-slice.ts";
 export * from "./xnet/expectations.ts";
 export type { StreamNews, SubnetPeers } from "./xnet/incoming-streams.ts";
+export * from "./xnet/slice-peers.ts";
 export * from "./xnet/verify-slice.ts";

@@ -178,8 +178,13 @@ export function managementActor(agent: HttpAgent, effectiveCanisterId: Principal
   });
 }
 
-export async function createCanister(agent: HttpAgent, amount?: bigint): Promise<Principal> {
-  const actor = managementActor(agent, Principal.managementCanister());
+/** `near`: an id of the subnet that shall have it, where there are several. */
+export async function createCanister(
+  agent: HttpAgent,
+  amount?: bigint,
+  near = Principal.managementCanister(),
+): Promise<Principal> {
+  const actor = managementActor(agent, near);
   const arg = { amount: amount === undefined ? [] : [amount], specified_id: [] };
   return (await actor.provisional_create_canister_with_cycles(arg)).canister_id;
 }
@@ -198,8 +203,13 @@ export async function installCode(
   });
 }
 
-export async function deploy(agent: HttpAgent, wasm: Uint8Array, arg?: Uint8Array): Promise<Principal> {
-  const id = await createCanister(agent);
+export async function deploy(
+  agent: HttpAgent,
+  wasm: Uint8Array,
+  arg?: Uint8Array,
+  near?: Principal,
+): Promise<Principal> {
+  const id = await createCanister(agent, undefined, near);
   await installCode(agent, id, wasm, arg === undefined ? {} : { arg });
   return id;
 }

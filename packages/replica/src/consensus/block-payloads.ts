@@ -18,7 +18,7 @@ import type {
 import type { SubmitOutcome, SubnetDescription } from "../backend.ts";
 import type { ExecutedRound, Executor } from "../executor.ts";
 import { parseIngress } from "../ingress-message.ts";
-import type { StreamNews, SubnetPeers } from "../xnet/incoming-streams.ts";
+import type { SlicePeers } from "../xnet/slice-peers.ts";
 import { type BatchOfPorts, batchOf } from "./batch-of.ts";
 import { ExecutedFacts } from "./executed-facts.ts";
 import { IngressAuthenticator } from "./ingress-authenticator.ts";
@@ -35,8 +35,12 @@ export interface BlockPayloadsOptions {
   readonly subnet: Pick<SubnetDescription, "subnetId" | "type" | "canisterRanges">;
   /** DER: what canister signatures in requests may go back to. */
   readonly rootKeys: readonly Uint8Array[];
+  /** The subnets of the network, the same for as long as it lives; without it there is this one alone. */
+  readonly topology?: NetworkTopology | undefined;
   /** The nodes of other subnets; without them no slices are fetched. */
-  readonly peers?: SubnetPeers | undefined;
+  readonly peers?: SlicePeers | undefined;
+  /** Called when something came in that `step` should look at soon. */
+  readonly onWork?: (() => void) | undefined;
   /** Makes this node's HTTPS outcalls; without it they are left to the others. */
   readonly outcalls?: OutcallClient | undefined;
   readonly onQueryEvents?: ((events: readonly RoundEvent[]) => void) | undefined;
@@ -59,7 +63,7 @@ export interface BlockPayloadsPorts {
 const EXPIRY_INTERVAL_NS = 5_000_000_000n;
 /** Envelopes are CBOR maps or tagged ones. */
 const FIRST_CBOR_MAP = 0xa0;
-const NO_PEERS: SubnetPeers = { slice: () => undefined };
+const NO_PEERS: SlicePeers = { slice: () => Promise.resolve(undefined) };
 
 export class BlockPayloads {
   /** What consensus builds blocks with and checks them by. */
@@ -72,11 +76,11 @@ export class BlockPayloads {
   readonly #slices: SlicePool;
   readonly #outcalls: OutcallShares;
   readonly #batchPorts: BatchOfPorts;
-  #topology: NetworkTopology | undefined;
+  readonly #topology: NetworkTopology | undefined;
   #nextExpiry: Time = 0n;
 
   constructor(options: BlockPayloadsOptions, ports: BlockPayloadsPorts) {
-    const { self, subnet, rootKeys, peers = NO_PEERS, alarm } = options;
+    const { self, subnet, rootKeys, topology, peers, alarm } = options;
     const { crypto, registry, network, now, log } = ports;
     const own = subnet.subnetId;
     this.#own = own;
@@ -87,12 +91,15 @@ export class BlockPayloads {
     const isExecuted = (requestId: RequestId): boolean => facts.hasIngress(requestId);
     const nodes = () => this.#nodes().length;
     const ingress = new SharedIngressPool({ nodes, isExecuted }, { network, now }, authenticator);
-    const slices = new SlicePool(own, peers, { crypto, log });
+    const others = peers && topology?.subnets.map(({ subnetId }) => subnetId).filter((id) => id !== own);
+    const slices = new SlicePool(own, others ?? [], peers ?? NO_PEERS, { crypto, log });
+    slices.onFetched = options.onWork;
     const node = (id: PrincipalId) => this.#nodes().find(({ nodeId }) => nodeId === id);
     const { onQueryEvents, outcalls: client } = options;
     const outcalls = new OutcallShares({ self, subnetId: own, node, client, onQueryEvents }, ports);
     const parts = { own, facts, registry, authenticator, past, ingress, slices, outcalls, crypto, log };
-    this.port = new PayloadBuilder({ ...parts, topology: () => this.#topology });
+    this.port = new PayloadBuilder({ ...parts, topology });
+    this.#topology = topology;
     this.#authenticator = authenticator;
     this.#ingress = ingress;
     this.#slices = slices;
@@ -153,16 +160,6 @@ export class BlockPayloads {
   /** What a delivered block has executed. `prevStateHash` is for the caller to add. */
   batchOf(delivered: DeliveredBatch): Batch {
     return batchOf(delivered, this.#batchPorts);
-  }
-
-  /** The subnets of the network, as this node knows them now. */
-  setTopology(topology: NetworkTopology): void {
-    this.#topology = topology;
-  }
-
-  /** Another subnet's stream to this one has moved on. */
-  streamMoved(source: PrincipalId, news: StreamNews): void {
-    this.#slices.noteNews(source, news);
   }
 
   /** Drops what has expired and begins the fetches that are due; gives the wall-clock time of the next call at the latest. */

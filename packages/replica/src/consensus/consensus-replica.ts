@@ -30,9 +30,11 @@ import {
   type Time,
 } from "@atoll/types";
 import type { ReplicaBackend } from "../backend.ts";
+import type { DelegationSource } from "../certified-tree.ts";
 import type { ExecutedRound, Executor } from "../executor.ts";
 import { ServedState } from "../served-state.ts";
 import { StateSync, type StateSyncStatus } from "../state-sync/state-sync.ts";
+import type { SlicePeers } from "../xnet/slice-peers.ts";
 import { BatchQueue } from "./batch-queue.ts";
 import { BlockPayloads } from "./block-payloads.ts";
 import { ProposalExchange } from "./proposal-exchange.ts";
@@ -50,6 +52,10 @@ export interface ConsensusReplicaOptions {
   readonly nodeSecret: Uint8Array;
   readonly protocolVersion: string;
   readonly genesis: CatchUpPackage;
+  /** The nodes of the other subnets that `config.topology` names. */
+  readonly peers?: SlicePeers;
+  /** What the root subnet says of this one; not on the root subnet itself. */
+  readonly delegation?: DelegationSource;
   /** Makes this node's HTTPS outcalls; without it they are left to the others. */
   readonly outcalls?: OutcallClient;
   readonly onEvent?: (event: ConsensusEvent) => void;
@@ -360,11 +366,14 @@ class NodeOfMany implements ConsensusReplica {
   }
 
   #makePayloads(wall: () => Time): BlockPayloads {
-    const { config, rootKey, nodeId, outcalls, onQueryEvents } = this.#options;
+    const { config, rootKey, nodeId, peers, outcalls, onQueryEvents } = this.#options;
     const { log } = this.#ports;
     const alarm = (what: string): void => log.log("error", what);
     return new BlockPayloads(
-      { self: nodeId, subnet: config, rootKeys: [rootKey], outcalls, onQueryEvents, alarm },
+      {
+        ...{ self: nodeId, subnet: config, topology: config.topology, rootKeys: [rootKey] },
+        ...{ peers, outcalls, onQueryEvents, alarm, onWork: () => this.#signal() },
+      },
       { ...this.#ports, executor: this.#executor, now: wall },
     );
   }

@@ -28,7 +28,7 @@ export interface PayloadBuilderParts {
   readonly own: PrincipalId;
   readonly facts: CertifiedFacts;
   readonly registry: RegistryPort;
-  readonly topology: () => NetworkTopology | undefined;
+  readonly topology: NetworkTopology | undefined;
   readonly authenticator: IngressAuthenticator;
   readonly past: PastPayloads;
   readonly ingress: SharedIngressPool;
@@ -126,7 +126,7 @@ export class PayloadBuilder implements PayloadPort {
     const certifiedHeight = Math.max(block.certifiedHeight, facts.since);
     const since = past.filter((payload) => payload.height > certifiedHeight);
     const context = { ...block, certifiedHeight };
-    return { height, context, registry, past: contents.content(since), facts, topology: topology() };
+    return { height, context, registry, past: contents.content(since), facts, topology };
   }
 
   #build(section: SectionName, context: PayloadContext, room: number): Partial<BatchPayload> {

@@ -13,7 +13,7 @@ export interface PayloadContext {
   readonly registry: RegistryRecord;
   readonly past: PastContent;
   readonly facts: CertifiedFacts;
-  /** The subnets of the network as this node knows them. */
+  /** The subnets of the network; undefined: there is this one alone. */
   readonly topology: NetworkTopology | undefined;
 }
 

@@ -5,7 +5,7 @@ import { cutSlice } from "../xnet/cut-slice.ts";
 import { sliceExpectations, type TakenSlice } from "../xnet/expectations.ts";
 import { verifySlice } from "../xnet/verify-slice.ts";
 import type { CarriedSlice } from "./payload-codec.ts";
-import { invalid, later, type PayloadContext, type SectionVerdict, VALID } from "./payload-section.ts";
+import { invalid, type PayloadContext, type SectionVerdict, VALID } from "./payload-section.ts";
 import type { SlicePool, SourceExpectations } from "./slice-pool.ts";
 
 export interface SliceSectionPorts {
@@ -47,7 +47,7 @@ export function buildSlices(
   let room = maxBytes;
   for (const source of [...sources.slice(first), ...sources.slice(0, first)]) {
     const how = expectationsOf(context, own, source, context.past.slices(source));
-    const held = how && pool.from(source, how.expected.messageIndex);
+    const held = how && pool.from(source, how.expected);
     if (how === undefined || held === undefined) continue;
     const { messageIndex, messageLimit, signalIndex } = how.expected;
     const limits = { from: messageIndex, messages: messageLimit, bytes: room - ENTRY_BYTES };
@@ -55,7 +55,7 @@ export function buildSlices(
     // Without messages or signals there is nothing new in it.
     if (cut === undefined || (cut.messages === 0 && held.slice.header.signalsEnd <= signalIndex)) continue;
     carried.push({ source, certified: cut.certified });
-    pool.takenUpTo(source, messageIndex + cut.messages);
+    pool.takenUpTo(source, messageIndex + cut.messages, held.slice.header.signalsEnd);
     room -= cut.certified.length + ENTRY_BYTES;
   }
   return carried.sort((a, b) => (a.source < b.source ? -1 : 1));
@@ -71,11 +71,12 @@ export function validateSlices(
     const how = expectationsOf(context, own, source, context.past.slices(source));
     const from = (): string => `the slice from subnet ${principalToText(source)}`;
     if (source === own) return invalid("a subnet takes no slices from itself");
-    if (how === undefined) return later(`${from()} is from a subnet that is not known here`);
+    if (how === undefined) return invalid(`${from()} is from a subnet that there is not`);
     const check = { source: how.record, own, expected: how.expected, crypto, cache: pool.signatures };
     const result = verifySlice(certified, check);
     if (!result.ok) return invalid(`${from()}: ${result.reason}`);
-    pool.takenUpTo(source, how.expected.messageIndex + result.slice.messages.length);
+    const { header, messages } = result.slice;
+    pool.takenUpTo(source, how.expected.messageIndex + messages.length, header.signalsEnd);
   }
   return VALID;
 }

@@ -1,8 +1,10 @@
-// A subnet of several nodes in the process of a test: real keys dealt by the nodes themselves, real signatures, real state
-// and Wasm, each node with its own disk in memory. Frames between nodes take a millisecond. Time is the machine's.
+// A subnet of several nodes in the process of a test, or a network of such subnets: real keys dealt by the nodes themselves,
+// real signatures, real state and Wasm, each node with its own disk in memory. Frames between nodes take a millisecond.
+// Time is the machine's.
 import { setImmediate, setTimeout } from "node:timers/promises";
 import {
   type CatchUpPackage,
+  type ConsensusCrypto,
   checkNodeRecord,
   createChainKeyCrypto,
   createGenesisDealings,
@@ -10,6 +12,7 @@ import {
   type GenesisDealings,
   genesisCatchUpPackage,
   genesisKeys,
+  lowThreshold,
   type NodeKeys,
   nodePublicKeys,
   RecordRegistry,
@@ -19,17 +22,27 @@ import { ed25519KeyToDer, subnetKeyToDer } from "@atoll/crypto";
 import { createNodeCrypto, nodeEntropy, sha256 } from "@atoll/host-node";
 import { Gossip } from "@atoll/p2p";
 import { MemoryNetwork } from "@atoll/p2p/memory-transport";
-import { createHttpHandler, InlineExecutor, toFetch } from "@atoll/replica";
+import {
+  createHttpHandler,
+  delegationSource,
+  InlineExecutor,
+  type SlicePeers,
+  SliceServer,
+  toFetch,
+} from "@atoll/replica";
 import { type ConsensusReplica, createConsensusReplica } from "@atoll/replica/consensus/consensus-replica";
 import { MemoryStorage, type SubnetConfig } from "@atoll/state";
 import {
+  type CanisterRange,
   type ConsensusSettings,
   type CryptoPort,
   canisterIdFromIndex,
   DEFAULT_CONSENSUS_SETTINGS,
   type LogPort,
+  type NetworkTopology,
   type PrincipalId,
   type RegistryRecord,
+  toHex,
 } from "@atoll/types";
 import { HttpAgent } from "@icp-sdk/core/agent";
 
@@ -37,6 +50,8 @@ export interface RunningNode {
   readonly id: PrincipalId;
   readonly replica: ConsensusReplica;
   readonly fetch: typeof globalThis.fetch;
+  /** Gives other subnets slices of the streams to them. */
+  readonly slices: SliceServer;
   agent(): Promise<HttpAgent>;
   /** Ends it at once; its disk stays. */
   kill(): void;
@@ -65,16 +80,59 @@ const FAST_SETTINGS: ConsensusSettings = {
   registryStableAge: 200n * MS,
 };
 
+/** Nodes of one process check the same signatures and dealings: what one has found good or bad is so for all. */
+const known = new Map<string, boolean>();
+function once(check: () => boolean, ...parts: readonly Uint8Array[]): boolean {
+  const key = parts.map((part) => toHex(sha256(part))).join(" ");
+  const isValid = known.get(key) ?? check();
+  known.set(key, isValid);
+  return isValid;
+}
+
+async function oneForAll(): Promise<CryptoPort> {
+  const crypto = await createNodeCrypto();
+  const { verify, verifyAggregate } = crypto.bls;
+  const bls = {
+    ...crypto.bls,
+    verify: (...parts: Parameters<typeof verify>) => once(() => verify(...parts), ...parts),
+    verifyAggregate: (keys: readonly Uint8Array[], message: Uint8Array, signature: Uint8Array) =>
+      once(() => verifyAggregate(keys, message, signature), ...keys, message, signature),
+  };
+  return { ...crypto, bls };
+}
+
+function nodeCrypto(keys: NodeKeys, crypto: CryptoPort): ConsensusCrypto {
+  const own = createChainKeyCrypto(keys, { crypto, entropy: nodeEntropy });
+  return {
+    ...own,
+    verifyDealing: (config, keysOf, dealer, content) =>
+      once(() => own.verifyDealing(config, keysOf, dealer, content), content),
+  };
+}
+
 const emptyDisk = (): Disk => ({
   state: new MemoryStorage(),
   pool: new MemoryStorage(),
   registry: new MemoryStorage(),
 });
 
+const ALL_IDS: CanisterRange = [canisterIdFromIndex(0n), canisterIdFromIndex(0xffff_ffff_ffff_ffffn)];
+
+/** Every other subnet of a network, by the place of the subnet itself. */
+interface Others {
+  readonly topology: NetworkTopology;
+  readonly root: ManyNodes;
+  readonly peers: SlicePeers;
+}
+
 export class ManyNodes {
-  readonly rootKey: Uint8Array;
+  readonly subnetId: PrincipalId;
+  readonly range: CanisterRange;
   readonly nodes = new Map<PrincipalId, RunningNode>();
   readonly problems: string[] = [];
+  /** DER. */
+  readonly #publicKey: Uint8Array;
+  #others: Others | undefined;
   readonly #crypto: CryptoPort;
   readonly #members: readonly Member[];
   readonly #record: RegistryRecord;
@@ -85,23 +143,65 @@ export class ManyNodes {
   #moving: Promise<void>;
 
   static async start(count: number, settings: ConsensusSettings = FAST_SETTINGS): Promise<ManyNodes> {
-    const subnet = new ManyNodes(count, settings, await createNodeCrypto());
+    const subnet = new ManyNodes(count, settings, await oneForAll(), ALL_IDS);
     for (const { id } of subnet.#members) await subnet.startNode(id);
     return subnet;
   }
 
-  private constructor(count: number, settings: ConsensusSettings, crypto: CryptoPort) {
+  /**
+   * Subnets of so many nodes, the first of which is the root. A slice that a node gives goes through `onSlice`; undefined:
+   * this node never answers.
+   */
+  static async startNetwork(
+    counts: readonly number[],
+    onSlice: (node: PrincipalId, slice: Uint8Array) => Uint8Array | undefined,
+  ): Promise<ManyNodes[]> {
+    const crypto = await oneForAll();
+    const subnets = counts.map((count, i) => {
+      const [first, last] = [i * 1000, i * 1000 + 999].map((index) => canisterIdFromIndex(BigInt(index)));
+      // No new keys are dealt while a test runs.
+      const settings = { ...FAST_SETTINGS, dkgIntervalLength: 499 };
+      return new ManyNodes(count, settings, crypto, [first, last] as CanisterRange);
+    });
+    const [root] = subnets as [ManyNodes];
+    const records = subnets.map((subnet) => {
+      const { subnetId, type, publicKey, canisterRanges } = subnet.#config();
+      return { subnetId, type, publicKey, canisterRanges };
+    });
+    records.sort((a, b) => (a.subnetId < b.subnetId ? -1 : 1));
+    const topology = { version: 1, rootSubnetId: root.subnetId, subnets: records };
+    for (const subnet of subnets) {
+      let turn = 0;
+      const slice: SlicePeers["slice"] = async (source, question) => {
+        const others = [...(subnets.find(({ subnetId }) => subnetId === source)?.nodes.values() ?? [])];
+        const asked = others[turn++ % others.length];
+        if (asked === undefined) throw new Error("nobody is there");
+        const given = await asked.slices.answer(subnet.subnetId, question);
+        const bytes = given && onSlice(asked.id, given);
+        return bytes === undefined && given !== undefined
+          ? new Promise(() => undefined)
+          : bytes && { bytes, refuse: () => undefined };
+      };
+      subnet.#others = { topology, root, peers: { slice } };
+      for (const { id } of subnet.#members) await subnet.startNode(id);
+    }
+    return subnets;
+  }
+
+  private constructor(count: number, settings: ConsensusSettings, crypto: CryptoPort, range: CanisterRange) {
     this.#crypto = crypto;
+    this.range = range;
     const all = Array.from({ length: count }, () => createNodeKeys(nodeEntropy)).map((keys) => ({
       keys,
       record: { ...nodePublicKeys(keys, crypto), address: "", httpAddress: "" },
     }));
     all.sort((a, b) => (a.record.nodeId < b.record.nodeId ? -1 : 1));
     const nodes = all.map(({ record }) => record);
-    const cryptoOf = (keys: NodeKeys) => createChainKeyCrypto(keys, { crypto, entropy: nodeEntropy });
-    const dealings = all.map(
-      ({ keys, record }) => createGenesisDealings(record.nodeId, nodes, 1, cryptoOf(keys)) as GenesisDealings,
-    );
+    const cryptoOf = (keys: NodeKeys) => nodeCrypto(keys, crypto);
+    // More dealings than it takes would be made for nothing.
+    const dealings = all
+      .slice(0, lowThreshold(count))
+      .map(({ keys, record }) => createGenesisDealings(record.nodeId, nodes, 1, cryptoOf(keys)) as GenesisDealings);
     const consensusCrypto = cryptoOf((all[0] as (typeof all)[0]).keys);
     const result = genesisKeys(nodes, 1, dealings, { crypto, consensusCrypto });
     if (!result.ok) throw new Error(result.error);
@@ -115,7 +215,8 @@ export class ManyNodes {
       haltAtCupHeight: false,
       isHalted: false,
     };
-    this.rootKey = subnetKeyToDer(publicKey);
+    this.subnetId = subnetId;
+    this.#publicKey = subnetKeyToDer(publicKey);
     this.#genesis = genesisCatchUpPackage({ record: this.#record, time: BigInt(Date.now()) * MS, low, high });
     this.#operator = nodeEntropy.randomBytes(32);
     this.#members = all.map(({ keys, record }) => ({ id: record.nodeId, keys, disk: emptyDisk() }));
@@ -128,6 +229,12 @@ export class ManyNodes {
       window: 1 << 24,
     });
     this.#moving = this.#move();
+  }
+
+  /** Of the network. */
+  get rootKey(): Uint8Array {
+    const { root } = this.#others ?? { root: this };
+    return root.#publicKey;
   }
 
   get ids(): readonly PrincipalId[] {
@@ -160,15 +267,18 @@ export class ManyNodes {
       { config, rootKey: this.rootKey, agreedCheckpoints: true },
       { storage: disk.state, crypto: { sha256 }, log: this.#log(id) },
     );
+    let slices: SliceServer | undefined;
     const replica = createConsensusReplica(
       {
         config,
         rootKey: this.rootKey,
-        rootSubnetId: config.subnetId,
+        rootSubnetId: config.topology?.rootSubnetId ?? config.subnetId,
         nodeId: id,
         nodeSecret: keys.signingSeed,
         protocolVersion: "1",
         genesis: this.#genesis,
+        ...this.#amongOthers(),
+        onCertified: () => slices?.moved(),
         onPeers: (peers) => gossip.setPeers(peers),
         onDiverged: (height, why) => this.problems.push(`diverged at ${height}: ${why}`),
         onFailure: (error) => this.problems.push(String((error as Error).stack)),
@@ -181,7 +291,7 @@ export class ManyNodes {
         clock: { now: () => ({ wall: BigInt(Date.now()) * MS, monotonic: process.hrtime.bigint() }) },
         entropy: nodeEntropy,
         crypto,
-        consensusCrypto: createChainKeyCrypto(keys, { crypto, entropy: nodeEntropy }),
+        consensusCrypto: nodeCrypto(keys, crypto),
         registry,
         poolStorage: disk.pool,
         network: gossip,
@@ -189,6 +299,7 @@ export class ManyNodes {
       },
       executor,
     );
+    slices = new SliceServer(() => replica.backend.certifiedState(), timer);
     const loop = keepStepping(gossip, replica, (error) => this.problems.push(String((error as Error).stack)));
     transport.start(gossip);
     await replica.start();
@@ -202,6 +313,7 @@ export class ManyNodes {
       id,
       replica,
       fetch,
+      slices,
       agent: () => HttpAgent.create({ host: "http://localhost:8000", fetch, rootKey: this.rootKey }),
       kill: () => {
         loop.stop();
@@ -224,12 +336,21 @@ export class ManyNodes {
     return {
       subnetId,
       type: "application",
-      publicKey: this.rootKey,
+      publicKey: this.#publicKey,
       nodes: nodes.map(({ nodeId, signingKey }) => ({ nodeId, publicKey: ed25519KeyToDer(signingKey) })),
-      canisterRanges: [[canisterIdFromIndex(0n), canisterIdFromIndex(0xffff_ffff_ffff_ffffn)]],
+      canisterRanges: [this.range],
       feeNodes: 13,
       provisional: true,
+      ...(this.#others && { topology: this.#others.topology }),
     };
+  }
+
+  #amongOthers() {
+    if (this.#others === undefined) return {};
+    const { root, peers } = this.#others;
+    if (root === this) return { peers };
+    const rootState = () => [...root.nodes.values()][0]?.replica.backend.certifiedState();
+    return { peers, delegation: delegationSource(rootState, this.subnetId) };
   }
 
   #log(id: PrincipalId): LogPort {

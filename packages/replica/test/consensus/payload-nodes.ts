@@ -4,12 +4,13 @@
 import type { BlockContext, PastPayload } from "@atoll/consensus";
 import { ed25519KeyToDer, selfAuthenticatingId } from "@atoll/crypto";
 import { createNodeCrypto, sha256 } from "@atoll/host-node";
-import type { ExecutedRound, SubnetPeers } from "@atoll/replica";
+import type { ExecutedRound, SlicePeers } from "@atoll/replica";
 import {
   type CanisterId,
   type ConsensusSettings,
   canisterIdFromIndex,
   DEFAULT_CONSENSUS_SETTINGS,
+  type NetworkTopology,
   type NodeRecord,
   type OutcallClient,
   type OutcallRequest,
@@ -58,7 +59,8 @@ export interface TestNodes {
 
 interface TestOptions {
   readonly settings?: Partial<ConsensusSettings>;
-  readonly peers?: SubnetPeers;
+  readonly peers?: SlicePeers;
+  readonly topology?: NetworkTopology;
   readonly outcalls?: readonly OutcallClient[];
   readonly type?: "application" | "system";
 }
@@ -110,7 +112,7 @@ function makeNode(
   index: number,
   id: PrincipalId,
   registry: RegistryPort,
-  { peers, outcalls, type = "application" }: TestOptions,
+  { peers, topology, outcalls, type = "application" }: TestOptions,
 ): TestNode {
   const alarms: string[] = [];
   const logged: string[] = [];
@@ -122,6 +124,7 @@ function makeNode(
       rootKeys: [],
       alarm: (what) => alarms.push(what),
       peers,
+      topology,
       outcalls: outcalls?.[index],
     },
     {
