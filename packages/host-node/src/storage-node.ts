@@ -3,10 +3,11 @@
 // What it promises beyond the plain calls: `sync` makes the content and the name of a file durable, `replace` and
 // `remove` are durable when they return, and an append that failed (full disk) leaves the file as it was, so that the
 // next one goes on correctly. After a failed fdatasync the kernel may have dropped the bytes and would report
-// success the next time; such a file refuses to be synced until it is cut back to what was durable.
+// success the next time; such a file refuses to be synced until it is cut back to what was durable, and whoever writes it has
+// to start again (RESTART_NEEDED).
 import fs from "node:fs";
 import { join } from "node:path";
-import { EnvironmentError } from "@atoll/types/errors";
+import { EnvironmentError, RESTART_NEEDED } from "@atoll/types/errors";
 import type { StoragePort } from "@atoll/types/ports";
 
 interface OpenFile {
@@ -89,9 +90,13 @@ export class NodeStorage implements StoragePort {
 
   sync(name: string): void {
     const file = this.#open(name, "must exist");
-    if (file.hasFailedSync) throw this.#failure("sync", name, { code: "EIO", message: "an earlier sync failed" });
+    if (file.hasFailedSync) throw this.#notSynced(name, "an earlier sync failed");
     file.hasFailedSync = true;
-    this.#try("sync", name, () => fs.fdatasyncSync(file.fd));
+    try {
+      fs.fdatasyncSync(file.fd);
+    } catch (error) {
+      throw this.#notSynced(name, error);
+    }
     file.hasFailedSync = false;
     file.isDirty = false;
     file.synced = file.size;
@@ -231,6 +236,14 @@ export class NodeStorage implements StoragePort {
     } catch (error) {
       throw error instanceof EnvironmentError ? error : this.#failure(action, name, error);
     }
+  }
+
+  #notSynced(name: string, cause: unknown): EnvironmentError {
+    const why = typeof cause === "string" ? cause : ((cause as { code?: string }).code ?? String(cause));
+    const sentence =
+      `Could not sync ${join(this.path, name)} (${why}), so what was written last may be lost: check the disk; ` +
+      "the next start goes on from what is there.";
+    return new EnvironmentError(RESTART_NEEDED, sentence, { cause });
   }
 
   #failure(action: string, name: string, cause: unknown): EnvironmentError {

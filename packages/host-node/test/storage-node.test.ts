@@ -57,6 +57,23 @@ test("append, read, truncate, replace, remove and list act on plain files", () =
   });
 });
 
+test("after a sync that failed a file is not synced again, and whoever writes it is told to start again", (context) => {
+  withFolder((path) => {
+    const storage = new NodeStorage(path);
+    storage.append("a.seg", [bytes(1)]);
+    const failing = context.mock.method(fs, "fdatasyncSync", () => {
+      throw Object.assign(new Error("i/o error"), { code: "EIO" });
+    });
+    assert.throws(() => storage.sync("a.seg"), isCode("RESTART_NEEDED", "a.seg"));
+    failing.mock.restore();
+    assert.throws(() => storage.sync("a.seg"), isCode("RESTART_NEEDED", "the next start"));
+    storage.close();
+    const next = new NodeStorage(path);
+    next.sync("a.seg");
+    next.close();
+  });
+});
+
 test("names cannot leave the folder, links are not followed, half replaced files go away", () => {
   withFolder((path) => {
     fs.writeFileSync(join(path, "outside"), "untouched");

@@ -18,6 +18,7 @@ import {
   encodeState,
   type Height,
   type LogPort,
+  RESTART_NEEDED,
   type StoragePort,
 } from "@atoll/types";
 import { AgreedCheckpoints } from "./state-sync/agreed-checkpoints.ts";
@@ -73,6 +74,8 @@ export class StateOnDisk {
   #executions = 0;
   #batchCount = 0;
   #logBytes = 0;
+  /** Height of the fetched checkpoint that was committed here. */
+  #installed: Height | undefined;
 
   /** Fills `state`, which is empty, with the last checkpoint; the first one is that of the empty state. */
   constructor(state: SubnetState, options: DiskOptions, { storage, log, crc32, sha256 }: DiskPorts) {
@@ -97,9 +100,13 @@ export class StateOnDisk {
     if (firstHeight > height + 1 || nextHeight < height + 1) this.#batches.restartAt(height + 1);
   }
 
-  /** Takes over the state that was fetched. False: something is missing; true: only a new start can go on from here. */
+  /**
+   * Takes over the state that was fetched. False: something is missing; true: only a new start can go on from here. When it
+   * throws, it can be called again, and nothing else may be executed here: the checkpoint may be in place already.
+   */
   installFetched(height: Height): boolean {
-    if (this.agreed?.install(height) !== true) return false;
+    if (this.#installed !== height && this.agreed?.install(height) !== true) return false;
+    this.#installed = height;
     this.#batches.restartAt(height + 1);
     return true;
   }
@@ -177,6 +184,8 @@ export class StateOnDisk {
       this.#checkpoints.compact();
     } catch (error) {
       if (!(error instanceof EnvironmentError)) throw error;
+      // A node of many is started again; alone on its machine it serves as long as it can.
+      if (this.agreed !== undefined && error.code === RESTART_NEEDED) throw error;
       // The batches are safe in the log; the next checkpoint will include what this one would have.
       this.#log.log("warning", `No checkpoint could be written: ${error.message}`);
     }

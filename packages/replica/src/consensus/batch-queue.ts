@@ -1,7 +1,7 @@
 // Finalized blocks on their way to execution: in order, once each, at most 16 at a time. Consensus goes on while they are
 // executed; when the queue is full it delivers no more, certification lags behind, and the notaries slow down. Section 9.
 import type { BatchPort, DeliveredBatch } from "@atoll/consensus";
-import { type Batch, EnvironmentError, type Height, invariant, type Time } from "@atoll/types";
+import { type Batch, EnvironmentError, type Height, invariant, RESTART_NEEDED, type Time } from "@atoll/types";
 import type { ExecutedRound, Executor } from "../executor.ts";
 
 const MAX_WAITING = 16;
@@ -83,7 +83,7 @@ export class BatchQueue implements BatchPort {
       },
       (error: unknown) => {
         this.#running = undefined;
-        if (!(error instanceof EnvironmentError)) return this.#ports.onFailure(error);
+        if (!(error instanceof EnvironmentError) || error.code === RESTART_NEEDED) return this.#ports.onFailure(error);
         this.#retryAt = this.#ports.now() + RETRY_NS;
         this.#ports.onNotDurable(this.#waiting[0]?.height ?? 0, error);
       },

@@ -26,6 +26,7 @@ import {
   type PeerHandler,
   type PeerNetwork,
   type PrincipalId,
+  RESTART_NEEDED,
   type StoragePort,
   type Time,
 } from "@atoll/types";
@@ -67,7 +68,7 @@ export interface ConsensusReplicaOptions {
   readonly onPeers?: (nodes: readonly PrincipalId[]) => void;
   /** This node computed another state than the subnet: its state has to be set aside, and another one fetched. */
   readonly onDiverged?: (height: Height, why: string) => void;
-  /** A mistake of ours: the node cannot go on. */
+  /** The node cannot go on: a mistake of ours, or RESTART_NEEDED. */
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -264,11 +265,18 @@ class NodeOfMany implements ConsensusReplica {
       this.#noteDurable();
     } catch (error) {
       if (!(error instanceof EnvironmentError)) throw error;
+      if (error.code === RESTART_NEEDED) return this.#fail(error, now);
       this.#noteNotDurable("Nothing can be signed", error);
       wakes.push(now.monotonic + RETRY_NS);
     }
     this.#notePeers();
     return wakes.reduce((one, other) => (one < other ? one : other));
+  }
+
+  #fail(error: EnvironmentError, now: Instant): Time {
+    this.#ended = "stopped";
+    this.#options.onFailure(error);
+    return now.monotonic + RETRY_NS;
   }
 
   #batchOf(delivered: DeliveredBatch): Batch {
@@ -296,6 +304,8 @@ class NodeOfMany implements ConsensusReplica {
     try {
       await this.#queue.settle();
       const whole = this.#ended === undefined ? await this.#stateSync.install() : undefined;
+      // Nothing is executed meanwhile: part of the state may be in place.
+      if (whole === "later") return;
       if (whole === undefined) this.#queue.begin(this.#heights.executedHeight());
       else {
         this.#ports.log.log("info", `Goes on from the state of height ${whole.height} of other nodes.`);

@@ -54,6 +54,8 @@ interface Target {
   isComplete: boolean;
   /** After a failure of the disk, or when nobody is left to ask: begin again then. */
   beginAt: Time | undefined;
+  /** It is complete, and there was no room for it on the disk: try again then. */
+  installAt: Time | undefined;
 }
 
 const SECOND: Time = 1_000_000_000n;
@@ -62,6 +64,8 @@ const TIMEOUT = 10n * SECOND;
 /** A peer without an answer may have one later: it makes the checkpoint, or the connection comes back. */
 const REST = SECOND;
 const FAILURE_REST = 10n * SECOND;
+/** The disk may have room again. */
+const FULL: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT"]);
 const FOREVER: Time = (1n << 63n) - 1n;
 
 export class StateSync {
@@ -102,11 +106,21 @@ export class StateSync {
   /**
    * After `onDone`, and between two batches: the executor goes on from the fetched state, which the round describes as a
    * whole. Undefined: something that was here is here no longer, and is being fetched again; `onDone` will be called again.
+   * "later": also then, but nothing may be executed meanwhile; the disk is full.
    */
-  async install(): Promise<ExecutedRound | undefined> {
+  async install(): Promise<ExecutedRound | "later" | undefined> {
     const target = this.#target;
     if (target?.isComplete !== true) return undefined;
-    const whole = await this.#ports.executor.installState(target.height);
+    let whole: ExecutedRound | undefined;
+    try {
+      whole = await this.#ports.executor.installState(target.height);
+    } catch (error) {
+      if (!(error instanceof EnvironmentError) || !FULL.has(error.code)) throw error;
+      const { height } = target;
+      this.#ports.log.log("error", `The state of height ${height} cannot be taken over yet: ${error.message}`);
+      target.installAt = this.#ports.clock.now() + FAILURE_REST;
+      return "later";
+    }
     if (this.#target !== target) return whole;
     if (whole !== undefined) this.#target = undefined;
     else this.#begin(target);
@@ -116,7 +130,8 @@ export class StateSync {
   /** Looks after what takes too long; gives when to call again at the latest. */
   step(now: Time): Time {
     const target = this.#target;
-    if (target === undefined || target.isComplete) return FOREVER;
+    if (target === undefined) return FOREVER;
+    if (target.isComplete) return this.#installAgain(target, now);
     if (target.beginAt !== undefined) {
       if (now < target.beginAt) return target.beginAt;
       target.excluded.clear();
@@ -130,6 +145,13 @@ export class StateSync {
     }
     this.#askPeers(target);
     return nextTime(target, now, this.#timeout);
+  }
+
+  #installAgain(target: Target, now: Time): Time {
+    if (target.installAt === undefined || now < target.installAt) return target.installAt ?? FOREVER;
+    target.installAt = undefined;
+    this.onDone?.(target.height);
+    return FOREVER;
   }
 
   #begin(target: Target): void {
@@ -223,7 +245,7 @@ export class StateSync {
 
 function newTarget(height: Height, hash: Uint8Array): Target {
   const nothing = { waiting: [], asked: new Map(), excluded: new Set<PrincipalId>(), resting: new Map() };
-  return { height, hash, ...nothing, chunks: 0, of: 0, isComplete: false, beginAt: undefined };
+  return { height, hash, ...nothing, chunks: 0, of: 0, isComplete: false, beginAt: undefined, installAt: undefined };
 }
 
 function nextTime({ asked, waiting, resting, beginAt }: Target, now: Time, timeout: Time): Time {

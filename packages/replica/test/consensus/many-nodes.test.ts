@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
+import { EnvironmentError, RESTART_NEEDED } from "@atoll/types";
 import { Actor } from "@icp-sdk/core/agent";
 import type { IDL } from "@icp-sdk/core/candid";
 import type { Principal } from "@icp-sdk/core/principal";
@@ -90,6 +91,34 @@ describe("a subnet of four nodes", { concurrency: false }, () => {
     const height = heights()[0]?.executedHeight ?? 0;
     await until("the node catches up", () => replica.status().certifiedHeight >= height, 120);
     assert.equal(await (await counterAt(2)).get(), 4n);
+  });
+
+  test("a node that cannot know what is on its disk ends, once, and goes on from there when it is started again", async () => {
+    const { id, poolStorage } = subnet.node(1);
+    poolStorage.sync = () => {
+      throw new EnvironmentError(RESTART_NEEDED, "The sync has failed.");
+    };
+    await until("it ends", () => subnet.problems.length > 0);
+    const { notarizedHeight } = subnet.node(1).replica.status();
+    assert.equal(await (await counterAt(0)).inc(), 5n);
+    assert.equal(subnet.node(1).replica.status().notarizedHeight, notarizedHeight);
+    assert.match(subnet.problems.join(), /^EnvironmentError: The sync has failed\./);
+    assert.equal(subnet.problems.splice(0).length, 1);
+    subnet.node(1).kill();
+    Reflect.deleteProperty(poolStorage, "sync");
+    const { replica } = await subnet.startNode(id);
+    const height = heights()[0]?.executedHeight ?? 0;
+    await until("the node catches up", () => replica.status().certifiedHeight >= height);
+  });
+
+  test("all nodes that are killed at once go on together", async () => {
+    for (const pauseMs of [7, 150]) {
+      const before = certified();
+      await setTimeout(pauseMs);
+      for (const { kill } of [...subnet.nodes.values()]) kill();
+      for (const id of subnet.ids) await subnet.startNode(id);
+      await until("they go on", () => certified() > before + 1);
+    }
   });
 
   test("nobody complained", () => {

@@ -49,6 +49,7 @@ import { HttpAgent } from "@icp-sdk/core/agent";
 export interface RunningNode {
   readonly id: PrincipalId;
   readonly replica: ConsensusReplica;
+  readonly poolStorage: MemoryStorage;
   readonly fetch: typeof globalThis.fetch;
   /** Gives other subnets slices of the streams to them. */
   readonly slices: SliceServer;
@@ -312,6 +313,7 @@ export class ManyNodes {
     const running: RunningNode = {
       id,
       replica,
+      poolStorage: disk.pool,
       fetch,
       slices,
       agent: () => HttpAgent.create({ host: "http://localhost:8000", fetch, rootKey: this.rootKey }),

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
 import { setStateAside } from "@atoll/state";
-import { ANONYMOUS, type Batch } from "@atoll/types";
+import { ANONYMOUS, type Batch, EnvironmentError } from "@atoll/types";
 import fc from "fast-check";
 import * as u from "../../../execution/test/canisters/universal.ts";
 import { decodeChunks, decodeRequest, encodeChunks, encodeRequest } from "../../src/state-sync/messages.ts";
@@ -174,7 +174,7 @@ test("a newer state takes the place of an older one, and what was fetched for th
   assert.equal(sync.status()?.height, 12, "the older one is not asked for any more");
   await finish();
   const whole = await sync.install();
-  assert.ok(whole);
+  assert.ok(whole !== undefined && whole !== "later");
   await node.take(whole);
   const fresh = await syncTo(await new TestNode().start(), 12, source.hashAt(12), peersOf(honest(source)));
   assert.ok(bytes < fresh.bytes + fetched / 2, `${bytes} bytes, ${fetched} of them for the older state`);
@@ -200,7 +200,7 @@ test("a node goes on executing while it fetches, and takes over what is newer th
     await finish();
     whole = await sync.install();
   }
-  assert.ok(whole);
+  assert.ok(whole !== undefined && whole !== "later");
   await node.take(whole);
   assert.equal(node.height, 18);
   await node.execute(history);
@@ -216,6 +216,44 @@ test("a state is not taken over by a node that is as far already", async () => {
   await node.execute(history, HEIGHT);
   assert.equal(await sync.install(), undefined);
   assert.equal(node.executor.durable.machine.state.height, HEIGHT);
+});
+
+test("a state for which there is no room is taken over later, and no start finds half of it", async () => {
+  let waits = 0;
+  for (let writes = 0; ; writes++) {
+    const node = await new TestNode().start();
+    await node.execute(history, 3);
+    const fetch = fetching(node, peersOf(honest(good)));
+    fetch.sync.fetch(HEIGHT, hash());
+    await fetch.finish();
+    const { storage } = node;
+    let left = writes;
+    const whenFull =
+      <T extends unknown[]>(act: (...args: T) => void) =>
+      (...args: T) => {
+        if (left-- <= 0) throw new EnvironmentError("ENOSPC", "The disk is full.");
+        act.apply(storage, args);
+      };
+    storage.append = whenFull(storage.append);
+    storage.replace = whenFull(storage.replace);
+    const first = await fetch.sync.install();
+    for (const method of ["append", "replace"]) Reflect.deleteProperty(storage, method);
+    const found = await new TestNode(storage.clone()).start();
+    assert.ok([3, HEIGHT].includes(found.height), `a start finds height ${found.height}`);
+    await found.execute(history, HEIGHT);
+    assert.equal(found.hashes.get(HEIGHT), good.hashes.get(HEIGHT));
+    if (first === "later") {
+      waits++;
+      await fetch.finish();
+    }
+    const whole = first === "later" ? await fetch.sync.install() : first;
+    assert.ok(whole !== undefined && whole !== "later", `after ${writes} writes`);
+    await node.take(whole);
+    await node.execute(history);
+    assert.equal(node.height, history.length);
+    if (first !== "later") break;
+  }
+  assert.ok(waits > 2, `the disk was full at ${waits} writes`);
 });
 
 test("queries see the old state until its height is certified, and then the new one", async () => {

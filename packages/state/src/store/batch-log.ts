@@ -6,7 +6,7 @@
 // the file's name. log-tail.ts decides about the end, with the help of the mark (log-mark.ts). After an orderly end
 // or `kill -9` that decision is exact: whatever was acknowledged is there or its loss is reported. Only a power cut
 // that loses the mark, together with a truncated last record, looks like a torn append.
-import { EnvironmentError, invariant } from "@atoll/types/errors";
+import { EnvironmentError, invariant, RESTART_NEEDED } from "@atoll/types/errors";
 import type { StoragePort } from "@atoll/types/ports";
 import type { Height } from "@atoll/types/units";
 import { type Crc32, corrupt, encodeSegmentHeader, portableCrc32, SEGMENT_HEADER_BYTES } from "./integrity.ts";
@@ -205,7 +205,7 @@ export class BatchLog {
   #fail(cause: unknown): unknown {
     if (!(cause instanceof EnvironmentError)) return cause;
     const message = `The batch log could not be written (${cause.message}) and stays closed: start the program again.`;
-    this.#failure = new EnvironmentError(cause.code, message, { cause });
+    this.#failure = new EnvironmentError(RESTART_NEEDED, message, { cause });
     return this.#failure;
   }
 }

@@ -290,8 +290,8 @@ test("after a failed sync the log stays closed", () => {
   const log = BatchLog.open(disk);
   log.append(1, Uint8Array.of(1));
   disk.isBad = true;
-  assert.throws(() => log.sync(), isCode("EIO", "start the program again"));
+  assert.throws(() => log.sync(), isCode("RESTART_NEEDED", "start the program again"));
   disk.isBad = false;
-  assert.throws(() => log.sync(), isCode("EIO"));
-  assert.throws(() => log.append(2, Uint8Array.of(2)), isCode("EIO"));
+  assert.throws(() => log.sync(), isCode("RESTART_NEEDED"));
+  assert.throws(() => log.append(2, Uint8Array.of(2)), isCode("RESTART_NEEDED"));
 });
