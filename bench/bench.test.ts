@@ -34,6 +34,7 @@ const ROWS = [
   "dealing-13",
   "simulator",
   "simulator-counting",
+  "front",
   "nodes-4",
   "nodes-update",
   "nodes-updates",

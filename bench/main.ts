@@ -37,6 +37,7 @@ const PARTS: Readonly<Record<string, { readonly rows: readonly string[]; load():
     rows: ["simulator", "simulator-counting"],
     load: async () => (await import("./simulator.ts")).benchSimulator,
   },
+  front: { rows: ["front"], load: async () => (await import("./front.ts")).benchFront },
   nodes: {
     rows: ["nodes", "nodes-4", "nodes-update", "nodes-updates", "nodes-return", "nodes-13"],
     load: async () => (await import("./nodes.ts")).benchNodes,

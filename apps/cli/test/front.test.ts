@@ -1,65 +1,76 @@
 // The front of a network of many nodes, over real sockets, before servers that behave as nodes do when they die, hang, lag
 // behind or have too much to do. What a client gets must not depend on which of them it is that fails.
 import assert from "node:assert/strict";
-import { createServer, type RequestListener, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
 import { afterEach, test } from "node:test";
-import type { HttpRequest, HttpResponse } from "@atoll/types/http";
+import { setTimeout as pause } from "node:timers/promises";
+import { frameHeader } from "@atoll/p2p/transport/framing";
+import type { HttpHandler, HttpRequest, HttpResponse } from "@atoll/types/http";
 import { createFront, type Front } from "../src/nodes/front.ts";
+import { createFrontDoor } from "../src/nodes/front-door.ts";
+import { LINK_PROTOCOL } from "../src/nodes/front-link.ts";
 import { HEIGHT_HEADER, LEAST_HEIGHT_HEADER, withHeights } from "../src/nodes/node-heights.ts";
 
 interface Standin {
   readonly url: string;
   /** Bodies of what it was asked, but for its health. */
   readonly asked: string[];
-  readonly server: Server;
+  /** Ends all connections, and listens no more. */
+  die(): void;
 }
 
-const servers: Server[] = [];
+const standins: Standin[] = [];
 let front: Front | undefined;
 afterEach(() => {
   front?.stop();
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections();
-    server.close();
-  }
+  for (const { die } of standins.splice(0)) die();
 });
 
-type Answer = (body: string, response: Parameters<RequestListener>[1], least: string | undefined) => void;
+type Answer = (asked: { least: string | null | undefined; socket: Socket }) => HttpResponse | Promise<HttpResponse>;
 
 /** Answers that it is well, and everything else as `answer` does. */
 async function standin(answer: Answer, isWell: () => boolean = () => true): Promise<Standin> {
   const asked: string[] = [];
-  const server = createServer((request, response) => {
-    if (request.url === "/api/v2/status") {
-      if (isWell()) response.end("well");
-      return;
-    }
-    let body = "";
-    request.on("data", (chunk) => {
-      body += chunk;
-    });
-    request.on("end", () => {
-      asked.push(body);
-      answer(body, response, request.headers[LEAST_HEIGHT_HEADER] as string | undefined);
-    });
+  const server = createServer();
+  const sockets = new Set<Socket>();
+  server.on("upgrade", (_request, socket: Socket, received: Uint8Array) => {
+    sockets.add(socket);
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${LINK_PROTOCOL}\r\n\r\n`);
+    const handler: HttpHandler = async ({ target, headers, body }) => {
+      if (target === "/api/v2/status") return isWell() ? plain(200, "well") : never;
+      asked.push(new TextDecoder().decode(body));
+      return answer({ least: headers.get(LEAST_HEIGHT_HEADER), socket });
+    };
+    createFrontDoor(handler, { log: () => undefined }).take(socket, received);
   });
-  servers.push(server);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked, server };
+  const die = (): void => {
+    for (const socket of sockets) socket.destroy();
+    server.closeAllConnections();
+    server.close();
+  };
+  const made = { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked, die };
+  standins.push(made);
+  return made;
 }
 
+function plain(status: number, what: string, headers: HttpResponse["headers"] = {}): HttpResponse {
+  return { status, headers, body: new TextEncoder().encode(what) };
+}
+
+const never = new Promise<never>(() => undefined);
 const good =
-  (text: string): Answer =>
-  (_, response) =>
-    response.end(text);
-const dying: Answer = (_, response) => {
-  response.writeHead(200, { "content-length": "100" });
-  response.write("half of ");
-  setImmediate(() => response.destroy());
+  (what: string): Answer =>
+  () =>
+    plain(200, what);
+/** Half of an answer, and then the end. */
+const dying: Answer = ({ socket }) => {
+  socket.write(Buffer.concat([frameHeader(100), Buffer.from("half of it")]), () => socket.destroy());
+  return never;
 };
-const overloaded: Answer = (_, response) => response.writeHead(503).end("too much to do");
-const silent: Answer = () => undefined;
+const overloaded: Answer = () => plain(503, "too much to do");
+const silent: Answer = () => never;
 
 function frontOf(...nodes: readonly Standin[]): Front {
   front = createFront(nodes.length, { log: () => undefined });
@@ -105,8 +116,7 @@ test("a node that dies in the middle of its answer is replaced by another, for e
 test("a node that nobody listens at is passed over, and is asked again when it is back", async () => {
   const [gone, other] = [await standin(good("gone")), await standin(good("other"))];
   const all = frontOf(gone, other);
-  gone.server.closeAllConnections();
-  await new Promise((resolve) => gone.server.close(resolve));
+  gone.die();
   for (let i = 0; i < 5; i++) assert.equal(text(await all.api(call("x"))), "200 other");
   const back = await standin(good("back"));
   all.setNode(0, back.url);
@@ -126,10 +136,7 @@ test("a node that has too much to do hands over to one that has not; when all ha
 });
 
 test("what a node refuses for a reason is not asked of others", async () => {
-  const nodes = [
-    await standin((_, response) => response.writeHead(400).end("no such method")),
-    await standin((_, response) => response.writeHead(400).end("no such method")),
-  ];
+  const nodes = [await standin(() => plain(400, "no such method")), await standin(() => plain(400, "no such method"))];
   const { api } = frontOf(...nodes);
   assert.equal(text(await api(call("x"))), "400 no such method");
   assert.equal(
@@ -149,7 +156,7 @@ test("a node that hangs with a request is not waited for", async () => {
 
 test("an answer that takes long from a node that is well is waited for, and nobody else is bothered", async () => {
   const slow = (name: string): Answer => {
-    return (_, response) => void setTimeout(() => response.end(name), 1_200);
+    return () => pause(1_200, plain(200, name));
   };
   const nodes = [await standin(slow("a")), await standin(slow("b"))];
   const { api } = frontOf(...nodes);
@@ -169,11 +176,11 @@ test("a message that is answered before it is executed goes to two nodes", async
 });
 
 test("whoever has seen a height is answered from that height or a later one", async () => {
-  const leasts: (string | undefined)[] = [];
+  const leasts: unknown[] = [];
   const at = (height: number): Answer => {
-    return (_, response, least) => {
+    return ({ least }) => {
       leasts.push(least);
-      response.setHeader(HEIGHT_HEADER, String(height)).end("x");
+      return plain(200, "x", { [HEIGHT_HEADER]: String(height) });
     };
   };
   const { api } = frontOf(await standin(at(7)), await standin(at(9)));

@@ -2,7 +2,7 @@
 // handed on as plain data; everything that makes a server safe to expose (bounds on bodies, headers, time and
 // connections) is here and nowhere else. Interface specification, "HTTPS interface"; limits as the replica's.
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { EnvironmentError, type LogPort, MAX_HTTP_BODY_BYTES } from "@atoll/types";
 import type { HttpHandler, WebHandler } from "@atoll/types/http";
 import { declaredLength, type ExchangeContext, sendText, serve } from "./http-exchange.ts";
@@ -45,6 +45,8 @@ export interface HttpServerOptions {
   readonly apiHandler: HttpHandler;
   /** Everything else. Without it there is only the interface. */
   readonly gatewayHandler?: WebHandler;
+  /** Requests to upgrade to this protocol get the connection: `received` came with the request. Closing it is theirs. */
+  readonly upgrade?: { readonly protocol: string; take(socket: Socket, received: Uint8Array): void };
   /** PEM of a certificate chain and its key: TLS instead of plain text. */
   readonly tls?: { readonly cert: Uint8Array; readonly key: Uint8Array };
   readonly limits?: Partial<HttpServerLimits>;
@@ -69,7 +71,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     limits,
     closing: false,
   };
-  const server = makeServer(limits, options.tls, (request, response) => serve(context, request, response));
+  const server = makeServer(limits, options, (request, response) => serve(context, request, response));
   server.maxConnections = limits.maxConnections;
   // The net below all other bounds: a connection on which nothing at all moves.
   server.timeout = limits.answerTimeoutMs + limits.stallTimeoutMs;
@@ -80,6 +82,12 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   server.on("checkExpectation", (_request, response: ServerResponse) =>
     sendText(context, response, 417, "Expectation failed."),
   );
+  server.on("upgrade", (_request, socket: Socket, received: Uint8Array) => {
+    socket.write(
+      `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${options.upgrade?.protocol}\r\n\r\n`,
+    );
+    options.upgrade?.take(socket, received);
+  });
   await listen(server, options.host, options.port);
   const { port } = server.address() as AddressInfo;
   const name = options.host.includes(":") ? `[${options.host}]` : options.host;
@@ -87,7 +95,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   return { url: `${scheme}://${name}:${port}`, port, close: () => close(context, limits, server) };
 }
 
-function makeServer(limits: HttpServerLimits, tls: HttpServerOptions["tls"], listener: RequestListener): Server {
+function makeServer(limits: HttpServerLimits, { tls, upgrade }: HttpServerOptions, listener: RequestListener): Server {
   const bounds = {
     maxHeaderSize: limits.maxHeaderBytes,
     headersTimeout: limits.headersTimeoutMs,
@@ -95,6 +103,9 @@ function makeServer(limits: HttpServerLimits, tls: HttpServerOptions["tls"], lis
     keepAliveTimeout: limits.keepAliveTimeoutMs,
     connectionsCheckingInterval: Math.min(limits.headersTimeoutMs, 5_000),
     noDelay: true,
+    // Whoever asks for another protocol, as some clients do of every server, is answered as if it had not.
+    shouldUpgradeCallback: ({ headers }: IncomingMessage) =>
+      headers.upgrade !== undefined && headers.upgrade === upgrade?.protocol,
   };
   if (tls === undefined) return createServer(bounds, listener);
   try {

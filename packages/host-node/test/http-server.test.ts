@@ -142,6 +142,22 @@ describe("slow and broken clients", () => {
     assert.equal(left, 1);
   });
 
+  it("to upgrade reach whoever speaks that protocol; all others are answered as if they had not asked", async () => {
+    const take = (socket: Socket, early: Uint8Array) => socket.end(`taken ${Buffer.from(early).toString()}`);
+    const server = await start({ upgrade: { protocol: "ours", take } });
+    const ask = async (protocol: string) => {
+      const socket = await dial(server);
+      socket.write(`GET ${API} HTTP/1.1\r\nhost: x\r\nconnection: upgrade, close\r\nupgrade: ${protocol}\r\n\r\nearly`);
+      return received(socket);
+    };
+    assert.match(await ask("ours"), /^HTTP\/1.1 101 .*\r\nUpgrade: ours\r\n\r\ntaken early$/s);
+    for (const protocol of ["h2c", "websocket", "undefined"]) assert.match(await ask(protocol), /^HTTP\/1.1 200 /);
+    const plain = await start();
+    const socket = await dial(plain);
+    socket.write(`GET ${API} HTTP/1.1\r\nhost: x\r\nconnection: upgrade, close\r\nupgrade: ours\r\n\r\n`);
+    assert.match(await received(socket), /^HTTP\/1.1 200 /);
+  });
+
   it("that stay are not reported", async () => {
     let left = 0;
     const apiHandler: HttpHandler = async (request) => {

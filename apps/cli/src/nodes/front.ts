@@ -3,9 +3,9 @@
 // message once however many nodes have been given it. A client never sees an older state than it has seen before,
 // whichever nodes answer it: the front tells nodes the newest height that it knows of (node-heights.ts).
 import type { LogPort } from "@atoll/types";
-import { type HttpHandler, type HttpRequest, type HttpResponse, isApiTarget } from "@atoll/types/http";
+import type { HttpHandler, HttpRequest } from "@atoll/types/http";
+import { FrontRequest, type Nodes, type Reply } from "./front-request.ts";
 import { createNodeClient, type NodeClient } from "./node-client.ts";
-import { HEIGHT_HEADER, LEAST_HEIGHT_HEADER } from "./node-heights.ts";
 
 export interface Front {
   readonly api: HttpHandler;
@@ -40,11 +40,12 @@ export function createFront(count: number, log: LogPort): Front {
   return new NodeFront(count, log);
 }
 
-class NodeFront implements Front {
+class NodeFront implements Front, Nodes<Target> {
   readonly #count: number;
   readonly #log: LogPort;
   readonly #targets = new Map<number, Target>();
-  readonly #timer: NodeJS.Timeout;
+  readonly #underWay = new Set<FrontRequest<Target>>();
+  readonly #timers: readonly NodeJS.Timeout[];
   /** Certified height that somebody has been answered from. */
   #newest = 0;
   #turn = 0;
@@ -52,19 +53,30 @@ class NodeFront implements Front {
   constructor(count: number, log: LogPort) {
     this.#count = count;
     this.#log = log;
-    this.#timer = setInterval(() => {
-      for (const target of this.#targets.values()) void this.#checkHealth(target);
-    }, HEALTH_MS);
-    this.#timer.unref();
+    const checkAll = () => {
+      for (const target of this.#targets.values()) this.#checkHealth(target);
+    };
+    const lookAll = () => {
+      for (const request of this.#underWay) request.look();
+    };
+    this.#timers = [setInterval(checkAll, HEALTH_MS).unref(), setInterval(lookAll, LOOK_MS).unref()];
   }
 
   readonly api: HttpHandler = (request) =>
-    firstGood(this.#inOrder(), request, (target, signal) => this.#ask(target, request, signal));
+    new Promise((resolve) => {
+      const underWay = new FrontRequest(this, request, (answer) => {
+        this.#underWay.delete(underWay);
+        resolve(answer);
+      });
+      this.#underWay.add(underWay);
+      underWay.begin();
+    });
 
   setNode(place: number, url: string | undefined): void {
-    this.#targets.get(place)?.client.close();
+    const former = this.#targets.get(place);
     if (url === undefined) this.#targets.delete(place);
     else this.#targets.set(place, { place, client: createNodeClient(url), isWell: true, height: 0, load: 0 });
+    former?.client.close();
   }
 
   async firstHealthy(): Promise<void> {
@@ -77,55 +89,78 @@ class NodeFront implements Front {
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    for (const timer of this.#timers) clearInterval(timer);
     for (const { client } of this.#targets.values()) client.close();
   }
 
-  /** Best first: those that are well and not behind, in turn. */
-  #inOrder(): Target[] {
+  /** The best of those that have not been asked: one that is well and not behind, with little to do, in turn. */
+  next(asked: readonly number[]): Target | undefined {
     this.#turn++;
-    const isBehind = ({ height }: Target) => this.#newest - height > FAR_BEHIND;
-    const rank = (target: Target) => (target.isWell ? 0 : 2) + (isBehind(target) ? 1 : 0);
-    const place = (target: Target) => (target.place + this.#turn) % this.#count;
-    const isBefore = (a: Target, b: Target) => rank(a) - rank(b) || a.load - b.load || place(a) - place(b);
-    return [...this.#targets.values()].sort(isBefore);
-  }
-
-  async #ask(target: Target, request: HttpRequest, signal: AbortSignal): Promise<HttpResponse> {
-    target.load++;
-    try {
-      const least: [string, string] = [LEAST_HEIGHT_HEADER, String(this.#newest)];
-      const answer = await target.client.send(request, { headers: [least], signal });
-      this.#noteHeight(target, answer.headers);
-      return answer;
-    } catch (error) {
-      // Others are asked first until it answers again.
-      if (!signal.aborted) target.isWell = false;
-      throw error;
-    } finally {
-      target.load--;
+    let best: Target | undefined;
+    for (const target of this.#targets.values()) {
+      if (!asked.includes(target.place) && (best === undefined || this.#isBefore(target, best))) best = target;
     }
+    return best;
   }
 
-  #noteHeight(target: Target, headers: HttpResponse["headers"]): void {
-    const height = Number(headers[HEIGHT_HEADER] ?? Number.NaN);
+  #isBefore(a: Target, b: Target): boolean {
+    return (this.#rank(a) - this.#rank(b) || a.load - b.load || this.#inTurn(a) - this.#inTurn(b)) < 0;
+  }
+
+  #rank({ isWell, height }: Target): number {
+    return (isWell ? 0 : 2) + (this.#newest - height > FAR_BEHIND ? 1 : 0);
+  }
+
+  #inTurn({ place }: Target): number {
+    return (place + this.#turn) % this.#count;
+  }
+
+  ask(target: Target, request: HttpRequest, reply: Reply): () => void {
+    target.load++;
+    const giveUp = target.client.send(request, this.#newest, {
+      answered: (answer, height) => {
+        target.load--;
+        this.#noteHeight(target, height);
+        reply.answered(answer);
+      },
+      failed: () => {
+        target.load--;
+        // Others are asked first until it answers again.
+        target.isWell = false;
+        reply.failed();
+      },
+    });
+    return () => {
+      target.load--;
+      giveUp();
+    };
+  }
+
+  #noteHeight(target: Target, height: number): void {
     if (!Number.isSafeInteger(height)) return;
     target.height = height;
     this.#newest = Math.max(this.#newest, height);
   }
 
-  async #checkHealth(target: Target): Promise<void> {
-    const signal = AbortSignal.timeout(HEALTH_TIMEOUT_MS);
+  #checkHealth(target: Target): void {
     const wasWell = target.isWell;
-    try {
-      const answer = await target.client.send(STATUS, { headers: [], signal });
-      this.#noteHeight(target, answer.headers);
-      target.isWell = answer.status === 200;
-    } catch {
-      target.isWell = false;
-    }
-    if (wasWell === target.isWell || this.#targets.get(target.place) !== target) return;
-    this.#log.log("debug", `Node ${target.place + 1} ${target.isWell ? "answers again" : "does not answer"}.`);
+    const settle = (isWell: boolean): void => {
+      clearTimeout(timer);
+      target.isWell = isWell;
+      if (wasWell === isWell || this.#targets.get(target.place) !== target) return;
+      this.#log.log("debug", `Node ${target.place + 1} ${isWell ? "answers again" : "does not answer"}.`);
+    };
+    const timer = setTimeout(() => {
+      giveUp();
+      settle(false);
+    }, HEALTH_TIMEOUT_MS);
+    const giveUp = target.client.send(STATUS, 0, {
+      answered: ({ status }, height) => {
+        this.#noteHeight(target, height);
+        settle(status === 200);
+      },
+      failed: () => settle(false),
+    });
   }
 }
 
@@ -135,82 +170,3 @@ const STATUS: HttpRequest = {
   headers: { get: () => undefined, entries: () => [] },
   body: new Uint8Array(0),
 };
-
-/** What no other node would answer better. */
-function isGood({ status }: HttpResponse): boolean {
-  return status < 500 && status !== 429;
-}
-
-/**
- * Asks one target after the other until one gives a good answer: the next one as soon as one failed, or when all that were
- * asked are no longer well. Messages that are answered before they are executed go to two at once: with one alone they
- * might die.
- */
-function firstGood(
-  targets: readonly Target[],
-  request: HttpRequest,
-  ask: (target: Target, signal: AbortSignal) => Promise<HttpResponse>,
-): Promise<HttpResponse> {
-  return new Promise((resolve) => {
-    const ending = new AbortController();
-    const rest = [...targets];
-    const asked = new Set<Target>();
-    let refusal: HttpResponse | undefined;
-    const settle = (answer: HttpResponse): void => {
-      clearInterval(timer);
-      forget?.();
-      resolve(withoutHeights(answer));
-      if (!isAsynchronous(request)) ending.abort();
-    };
-    const askNext = (): void => {
-      const target = rest.shift();
-      if (target !== undefined) {
-        asked.add(target);
-        void askOne(target);
-      } else if (asked.size === 0) settle(refusal ?? nobody(request));
-    };
-    const askOne = async (target: Target): Promise<void> => {
-      try {
-        const answer = await ask(target, ending.signal);
-        if (isGood(answer)) return settle(answer);
-        refusal = answer;
-      } catch {
-      } finally {
-        asked.delete(target);
-      }
-      if (!ending.signal.aborted) askNext();
-    };
-    const timer = setInterval(() => {
-      if (rest.length > 0 && ![...asked].some(({ isWell }) => isWell)) askNext();
-    }, LOOK_MS);
-    const forget = request.onDisconnect?.(() => {
-      settle(GONE);
-      ending.abort();
-    });
-    askNext();
-    if (isAsynchronous(request) && rest.length > 0) askNext();
-  });
-}
-
-function isAsynchronous({ target }: HttpRequest): boolean {
-  return /^\/api\/v2\/canister\/[^/]*\/call/.test(target);
-}
-
-function withoutHeights(answer: HttpResponse): HttpResponse {
-  const { [HEIGHT_HEADER]: _, ...headers } = answer.headers;
-  return { ...answer, headers };
-}
-
-const encoder = new TextEncoder();
-const TEXT_HEADERS = { "content-type": "text/plain; charset=utf-8", "access-control-allow-origin": "*" } as const;
-/** Nobody reads it. */
-const GONE: HttpResponse = { status: 499, headers: {}, body: new Uint8Array(0) };
-
-function nobody({ target }: HttpRequest): HttpResponse {
-  const what = isApiTarget(target) ? "this request" : "this address";
-  return {
-    status: 503,
-    headers: TEXT_HEADERS,
-    body: encoder.encode(`No node of the network could answer ${what}: try again in a moment.`),
-  };
-}

@@ -9,16 +9,18 @@ import { EnvironmentError, type LogPort, principalToText, toHex } from "@atoll/t
 import type { HttpHandler } from "@atoll/types/http";
 import type { NodeOptions } from "../options.ts";
 import type { Ending } from "../signals.ts";
+import { createFrontDoor, type FrontDoor } from "./front-door.ts";
+import { LINK_PROTOCOL } from "./front-link.ts";
 import { readGenesis } from "./genesis-files.ts";
 import { genesisFacts } from "./genesis-steps.ts";
-import { addressText, isLoopback, type Listener, type NodeConfig, readNodeConfig } from "./node-config.ts";
+import { addressText, isLoopback, type NodeConfig, readNodeConfig } from "./node-config.ts";
 import { readNodeKeys } from "./node-folder.ts";
 import { createNodeLog } from "./node-log.ts";
 import { NodeProcess } from "./node-process.ts";
 import { isOperatorTarget } from "./operator-api.ts";
 import { openSubnetState } from "./own-state.ts";
 import { passphraseOf } from "./passphrase.ts";
-import { tellSupervisor } from "./supervised.ts";
+import { isSupervised, tellSupervisor } from "./supervised.ts";
 
 export async function runNode({ config: path }: NodeOptions, version: string, ending: Ending): Promise<void> {
   inlineWasm();
@@ -30,8 +32,10 @@ export async function runNode({ config: path }: NodeOptions, version: string, en
   const { nodeId } = nodePublicKeys(keys, crypto);
   const folder = openStateFolder(config.dataDir);
   const node = await startedNode({ config, keys, nodeId, genesis, version }, { crypto, folder, log });
-  const servers = await listen(config, node, log);
+  const door = createFrontDoor(node.api, log);
+  const servers = await listen(config, node, door, log);
   ending.by(async () => {
+    door.close();
     for (const server of servers) await server.close();
     await node.stop();
     folder.close();
@@ -72,6 +76,7 @@ async function startedNode(...[parts, places]: ConstructorParameters<typeof Node
 async function listen(
   { http, operator }: NodeConfig,
   node: { readonly api: HttpHandler; readonly operatorApi: HttpHandler },
+  door: FrontDoor,
   log: LogPort,
 ) {
   const isOwn = operator === undefined && isLoopback(http.host);
@@ -79,11 +84,9 @@ async function listen(
     if (isOwn && isOperatorTarget(request.target)) return node.operatorApi(request);
     return node.api(request);
   };
-  const servers = [await serve(http, forClients, log)];
-  if (operator !== undefined) servers.push(await serve(operator, node.operatorApi, log));
+  // A front is on this machine, as what supervises the node is.
+  const upgrade = isSupervised() && isLoopback(http.host) && { protocol: LINK_PROTOCOL, take: door.take };
+  const servers = [await startHttpServer({ ...http, apiHandler: forClients, log, ...(upgrade && { upgrade }) })];
+  if (operator !== undefined) servers.push(await startHttpServer({ ...operator, apiHandler: node.operatorApi, log }));
   return servers;
-}
-
-function serve({ host, port }: Listener, apiHandler: HttpHandler, log: LogPort) {
-  return startHttpServer({ host, port, apiHandler, log });
 }

@@ -8,6 +8,10 @@ export type FromNode =
   | { readonly kind: "round"; readonly height: number; readonly lines: readonly string[] }
   | { readonly kind: "query"; readonly lines: readonly string[] };
 
+export function isSupervised(): boolean {
+  return process.send !== undefined;
+}
+
 export function tellSupervisor(message: FromNode): void {
   // The channel may be closing: then nobody wants to know any more.
   process.send?.(message, undefined, undefined, () => undefined);
