@@ -56,6 +56,12 @@ export function parseIngress(bytes: Uint8Array, sha256: CryptoPort["sha256"]): P
   return result;
 }
 
+/** What was read of these bytes is not needed any more: it takes several times their memory. */
+export function forgetIngress(bytes: Uint8Array): void {
+  envelopes.delete(bytes);
+  parsed.delete(bytes);
+}
+
 function readIngress(bytes: Uint8Array, sha256: CryptoPort["sha256"]): ParsedIngressResult {
   const result = parseCall(bytes);
   if (!result.ok) return result;

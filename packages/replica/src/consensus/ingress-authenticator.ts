@@ -5,7 +5,7 @@
 import { authenticate, SignatureCache } from "@atoll/crypto";
 import { type CryptoPort, type IngressMessage, MAX_INGRESS_TTL_NS, type Time, toHex } from "@atoll/types";
 import type { SubnetDescription } from "../backend.ts";
-import { type ParsedIngress, parseIngress, refuseIngress } from "../ingress-message.ts";
+import { forgetIngress, type ParsedIngress, parseIngress, refuseIngress } from "../ingress-message.ts";
 
 export interface AuthenticatorOptions {
   readonly subnet: Pick<SubnetDescription, "type" | "canisterRanges">;
@@ -105,6 +105,7 @@ export class IngressAuthenticator {
     const ingress: AuthenticIngress = { message, envelope, digest, delegatedUntil };
     this.#known.set(digest, ingress);
     this.#byObject.set(envelope, ingress);
+    forgetIngress(envelope);
     this.#knownBytes += envelope.length;
     for (const [oldest, { envelope: bytes }] of this.#known) {
       if (this.#known.size <= MAX_REMEMBERED && this.#knownBytes <= MAX_REMEMBERED_BYTES) break;

@@ -2,8 +2,19 @@
 // verifies it once, and no peer can take the room of others. Consensus and chain-key facts, section 21.5.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { AnonymousIdentity } from "@icp-sdk/core/agent";
 import { build, envelope, makeNodes, NOW, node, SECOND, verdict } from "./payload-nodes.ts";
+
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void;
+
+function heapBytes(): number {
+  collectGarbage();
+  collectGarbage();
+  return process.memoryUsage().heapUsed;
+}
 
 test("a message that one node takes can be in the next block of every node, and each verifies its signature once", async () => {
   const nodes = makeNodes();
@@ -28,6 +39,17 @@ test("a node hashes a message once, and its envelope once more for each block th
   nodes.hashes = 0;
   for (let by = 0; by < 4; by++) assert.equal(verdict(nodes, { ingress: [message] }, { by }), "valid");
   assert.equal(nodes.hashes, 4);
+});
+
+test("of an authentic message little more is kept than its bytes", async () => {
+  const nodes = makeNodes();
+  const { payloads } = node(nodes);
+  const messages: Uint8Array[] = [];
+  for (let i = 0; i < 2000; i++) messages.push(await envelope({}, new AnonymousIdentity()));
+  const before = heapBytes();
+  for (const each of messages) assert.equal(payloads.receive(node(nodes, 1).id, payloads.idOf(each), each), "taken");
+  const perMessage = (heapBytes() - before) / messages.length;
+  assert.ok(perMessage < 1200, `${perMessage} bytes`);
 });
 
 test("a message that came only in blocks is verified once, too", async () => {
