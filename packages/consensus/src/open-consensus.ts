@@ -53,7 +53,7 @@ class Consensus implements ConsensusNode {
   readonly #pool: ArtifactPool;
   readonly #storage: PoolStorage;
   readonly #log: ConsensusPlaces["log"];
-  readonly #loop: ComponentLoop;
+  #loop: ComponentLoop;
   readonly #alarm = new PoolAlarm();
   readonly #abstainUpTo: Height;
   #events: ConsensusEvent[] = [];
@@ -206,6 +206,8 @@ class Consensus implements ConsensusNode {
       return act();
     } catch (failure) {
       this.#pool.rollback();
+      // What the roles remember of a step that did not happen would keep them from doing it again.
+      this.#loop = new ComponentLoop(this.#pool, this.#ports);
       this.#hasReceived = false;
       this.#batches.drop();
       this.#events = [];

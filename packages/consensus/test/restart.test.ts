@@ -76,6 +76,33 @@ describe("crashes and restarts", () => {
     assert.ok(subnet.run(30_000, () => subnet.nodes.every((_, i) => subnet.finalized(i) >= goal)));
   });
 
+  it("take back a step as a whole when its write fails, whatever it did", () => {
+    // So slow that the second maker proposes too.
+    const delay = (random: () => number) => BigInt(5 + Math.floor(random() * 350)) * 1_000_000n;
+    const subnet = new TestSubnet({ seed: 5, delay });
+    const { storage } = subnet.node(2);
+    const append = storage.append.bind(storage);
+    let failsNext = true;
+    storage.append = (...written) => {
+      failsNext = !failsNext;
+      if (!failsNext) throw new EnvironmentError("ENOSPC", "The disk is full.");
+      append(...written);
+    };
+    assert.ok(subnet.run(120_000, () => subnet.finalized(2) >= 30));
+    assert.ok(subnet.failures > 50);
+    const final = subnet.finalized(2);
+    const blocks = (index: number) =>
+      subnet
+        .running(index)
+        .published()
+        .flatMap(({ artifact }) =>
+          artifact.kind === "block-proposal" && artifact.block.height <= final ? [artifact.block] : [],
+        );
+    const heights = blocks(2).map(({ height }) => height);
+    assert.deepEqual(heights, [...new Set(heights)], "blocks that did not become final are gone");
+    assert.deepEqual(subnet.rules.alarms, []);
+  });
+
   it("go on while old artifacts cannot be removed from the disk", () => {
     const subnet = new TestSubnet({ seed: 11, settings: { dkgIntervalLength: 9 } });
     assert.ok(subnet.run(60_000, () => subnet.finalized(0) >= 8));
