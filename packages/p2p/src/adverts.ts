@@ -34,6 +34,13 @@ export class Adverts {
     return this.#byId.get(id)?.holders.has(peer) === true;
   }
 
+  /** Whether nothing is left to do with that update: what it offered is settled, or the slot holds something newer. */
+  isDone(peer: PrincipalId, place: number, commit: number): boolean {
+    const known = this.#tables.get(peer)?.slots.get(place);
+    if (known === undefined || known.commit < commit) return false;
+    return known.commit > commit || (known.id !== undefined && this.#byId.get(known.id)?.state === "settled");
+  }
+
   /** The slot of a peer holds this from the commit on; undefined: nothing. False: that is older than what is known. */
   update(
     peer: PrincipalId,

@@ -284,6 +284,8 @@ export class Gossip implements PeerNetwork, TransportHandler {
       return;
     }
     link.acknowledge(update.commit, now);
+    // Its acknowledgement was late: naming an artifact takes longer than all else here.
+    if (this.#adverts.isDone(peer, update.slot, update.commit)) return;
     const offered = offerOf(update, handler);
     if (offered !== undefined && !isId(offered.id)) {
       this.#invalidArtifact(link);

@@ -16,6 +16,8 @@ export interface TestNode {
   /** What was received and taken, by id; how often each came. */
   readonly taken: Map<string, Uint8Array>;
   readonly times: Map<string, number>;
+  /** Artifacts that the handler was asked to name. */
+  named: number;
   /** Ids that the handler does not want now. */
   readonly unwanted: Set<string>;
   /** Peers of whom everything is invalid. */
@@ -85,6 +87,7 @@ export class GossipNetwork {
       gossip,
       taken: new Map(),
       times: new Map(),
+      named: 0,
       unwanted: new Set(),
       invalidFrom: new Set(),
       serve: () => undefined,
@@ -171,7 +174,10 @@ function step(node: TestNode): void {
 
 function handlerOf(node: TestNode): PeerHandler {
   return {
-    idOf,
+    idOf: (bytes) => {
+      node.named++;
+      return idOf(bytes);
+    },
     wants: (id) => !node.unwanted.has(id) && !node.taken.has(id),
     serve: (peer, question) => node.serve(peer, question),
     receive(peer, id, artifact) {

@@ -106,6 +106,23 @@ test("updates that are not acknowledged are sent again, with pauses that grow fr
   }
 });
 
+test("an update that comes again after its artifact was taken is acknowledged, and costs nothing else", () => {
+  const net = calmNetwork(1);
+  const peer = net.startRaw(1);
+  const node = net.node(0);
+  const update = { kind: "inline", slot: 0, commit: 5, artifact: artifact(100, 1) } as const;
+  for (let i = 0; i < 3; i++) {
+    peer.send(node, [update]);
+    net.run(1n * SECOND);
+  }
+  assert.equal(node.taken.size, 1);
+  assert.equal(node.named, 1);
+  assert.deepEqual(
+    received(peer, "ack").flatMap(({ commits }) => commits),
+    [5, 5, 5],
+  );
+});
+
 test("an update with an older commit number does not take the place of a newer one", () => {
   const net = calmNetwork(1);
   const peer = net.startRaw(1);
