@@ -82,6 +82,17 @@ test("an interval without new keys, with a node that joins, an upgrade and a cra
   assert.ok(has("node 4 finalized"), "nobody joined");
 });
 
+test("a subnet of which all nodes lose their power at once, again and again, goes on", async () => {
+  const faults = [3, 5, 7].flatMap((second) =>
+    [0, 1, 2, 3].map((node) => ({
+      ...{ at: second * SECOND, kind: "crash" as const, node, keep: "torn" as const, downNs: 300 * MS },
+      // Each in the middle of another change of its disk.
+      changes: (second * 7 + node * 5) % 23,
+    })),
+  );
+  await goesWell(quiet("all at once", 4, { faults, safetyNs: 9 * SECOND }));
+});
+
 test("clients of whole nodes get certified answers that one counter and one register could have given", async () => {
   const faults = [{ at: 3 * SECOND, kind: "crash", node: 2, changes: 20, keep: "torn", downNs: SECOND }] as const;
   const load = { clients: 4, pauseNs: 100 * MS, queries: 0.2, reads: 0.2 };
