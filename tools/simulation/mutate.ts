@@ -15,6 +15,8 @@ export interface Noticed {
   /** Undefined: no seed noticed. */
   readonly seed: string | undefined;
   readonly by: string;
+  /** Seeds that were run. */
+  readonly tried: number;
 }
 
 /** `seeds`: how many are tried besides the one that is known. Throws when a mutation no longer applies. */
@@ -50,12 +52,12 @@ function notice(copy: string, mutation: Mutation, seeds: number): Noticed {
     const tried = Array.from({ length: seeds }, (_, i) => `${i}`).filter((seed) => seed !== mutation.seed);
     const known = mutation.seed === undefined ? undefined : failureOf(copy, [mutation.seed], mutation);
     const found = known ?? failureOf(copy, tried, mutation);
-    if (found === undefined) return { mutation, seed: undefined, by: "" };
+    if (found === undefined) return { mutation, seed: undefined, by: "", tried: seeds };
     // With the rule in its place the same run goes well, or it proves nothing.
     cpSync(join(ROOT, mutation.file), join(copy, mutation.file));
     const without = failureOf(copy, [found.seed], mutation);
     if (without !== undefined) throw new Error(`seed ${found.seed} fails without "${mutation.name}": ${without.by}`);
-    return { mutation, ...found };
+    return { mutation, ...found, tried: known === undefined ? tried.indexOf(found.seed) + 1 : 1 };
   } finally {
     cpSync(join(ROOT, mutation.file), join(copy, mutation.file));
   }
@@ -68,7 +70,7 @@ function failureOf(
   mutation: Mutation,
 ): { seed: string; by: string } | undefined {
   if (seeds.length === 0) return undefined;
-  const options = ["--seed", seeds.join(","), "--fleet", "counting", "--light", "--no-minimise"];
+  const options = ["--seed", seeds.join(","), "--fleet", mutation.fleet ?? "counting", "--light", "--no-minimise"];
   const shape = [
     "--members",
     `${mutation.members ?? 4}`,
@@ -117,11 +119,19 @@ if (import.meta.main) {
   const chosen = MUTATIONS.filter(
     ({ name, seed }) => name.includes(values.only) && (!values.known || seed !== undefined),
   );
-  const results = noticeMutations(chosen, values.known ? 0 : Number(values.seeds), ({ mutation, seed, by }) => {
-    const what = seed === undefined ? "NOT NOTICED" : `seed ${seed}: ${by.slice(0, 140)}`;
-    console.log(`${mutation.kind}: ${mutation.name}\n  ${what}`);
-  });
-  const missed = results.filter(({ seed }) => seed === undefined).length;
-  console.log(`${results.length - missed} of ${results.length} noticed`);
-  process.exitCode = missed === 0 ? 0 : 1;
+  const results = noticeMutations(chosen, values.known ? 0 : Number(values.seeds), (noticed) =>
+    console.log(lineOf(noticed)),
+  );
+  const missed = results.filter(({ seed }) => seed === undefined);
+  console.log(`\n${results.length - missed.length} of ${results.length} noticed`);
+  for (const { mutation } of missed) console.log(`nobody noticed: ${mutation.name}`);
+  process.exitCode = missed.length === 0 ? 0 : 1;
+}
+
+/** Of a table: what, how, and after how many seeds by what. */
+function lineOf({ mutation, seed, by, tried }: Noticed): string {
+  const { section, kind, name } = mutation;
+  const found = seed === undefined ? "NOT NOTICED" : `seed ${seed}`;
+  const columns = [section.padEnd(5), kind.padEnd(8), name.padEnd(66), `${tried}`.padStart(3), found.padEnd(11), by];
+  return columns.join("  ").slice(0, 170).trimEnd();
 }

@@ -4,6 +4,8 @@
 
 export interface Mutation {
   readonly name: string;
+  /** Of the facts that the code is built after. */
+  readonly section: string;
   readonly kind: "safety" | "liveness";
   readonly file: string;
   readonly find: string;
@@ -11,6 +13,8 @@ export interface Mutation {
   readonly seed?: string;
   /** Tried at every change of the code too. */
   readonly isInShortTest?: boolean;
+  /** Default: counting. */
+  readonly fleet?: "whole";
   /** Of the runs; default: 4 nodes, 8 s. */
   readonly members?: number;
   readonly seconds?: number;
@@ -23,6 +27,7 @@ const CONSENSUS = "packages/consensus/src";
 export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a notary signs whatever rank it has not signed yet",
+    section: "5.4",
     kind: "safety",
     file: `${CONSENSUS}/notary.ts`,
     find: ".filter(({ block }) => block.rank === rank)",
@@ -32,6 +37,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "a notary signs at a height that has a notarization",
+    section: "5.4",
     kind: "safety",
     file: `${CONSENSUS}/notary.ts`,
     find: "const height = notarizedHeight(pool) + 1;",
@@ -39,6 +45,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "a finalizer does not look at what else it has signed",
+    section: "5.5",
     kind: "safety",
     file: `${CONSENSUS}/finalizer.ts`,
     find: "if (others.length > 0) return undefined;",
@@ -47,6 +54,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "shares are sent before they are on the disk",
+    section: "5.5",
     kind: "safety",
     file: `${CONSENSUS}/open-consensus.ts`,
     find: "isVote: this.#isOwnVote(entry.artifact)",
@@ -55,6 +63,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "any number of signers makes a notarization or a finalization",
+    section: "6.3",
     kind: "safety",
     file: `${CONSENSUS}/validator.ts`,
     find: "if (!isSorted || signers.length < membership.threshold)",
@@ -63,6 +72,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "one signature of a quorum may be missing",
+    section: "1",
     kind: "safety",
     file: `${CONSENSUS}/thresholds.ts`,
     find: "return committeeSize(nodes) - faultsTolerated(nodes);",
@@ -70,6 +80,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "one signature more than a quorum is waited for",
+    section: "1",
     kind: "liveness",
     file: `${CONSENSUS}/thresholds.ts`,
     find: "return committeeSize(nodes) - faultsTolerated(nodes);",
@@ -77,6 +88,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "a beacon need not follow the one before it",
+    section: "5.7",
     kind: "safety",
     file: `${CONSENSUS}/random-beacon-maker.ts`,
     find: "parent: beaconHash(parent)",
@@ -84,6 +96,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "a certification with any witness and signature counts",
+    section: "10.3",
     kind: "safety",
     file: `${CONSENSUS}/certifier.ts`,
     find: "if (publicKey !== undefined && crypto.verifyThreshold(publicKey, message, certification.signature)) return undefined;",
@@ -92,6 +105,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "a catch-up package need not be signed",
+    section: "6.4",
     kind: "safety",
     file: `${CONSENSUS}/catch-up-package-validator.ts`,
     find: "if (key !== undefined && crypto.verifyThreshold(key, catchUpBytes(cup, blockHash(block)), cup.signature))",
@@ -101,6 +115,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "batches are delivered without the random tape",
+    section: "9",
     kind: "safety",
     file: `${CONSENSUS}/batch-delivery.ts`,
     find: "randomness: tapeHash(tape),",
@@ -108,6 +123,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "batches are delivered before they are final",
+    section: "5.8",
     kind: "safety",
     file: `${CONSENSUS}/random-tape-maker.ts`,
     find: "finalizedHeight(pool) + 1",
@@ -115,6 +131,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "a block is not taken because a quorum has notarized it",
+    section: "6.2",
     kind: "liveness",
     file: `${CONSENSUS}/validator-proposal.ts`,
     find: "if (byNotarization.length > 0) return byNotarization;",
@@ -122,6 +139,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "nobody proves that a maker has signed two blocks",
+    section: "5.3",
     kind: "safety",
     file: `${CONSENSUS}/validator-proposal.ts`,
     find: "if (proof !== undefined) {",
@@ -130,6 +148,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "a block of a time to come is taken, and one of the past",
+    section: "6.2",
     kind: "safety",
     file: `${CONSENSUS}/validator-proposal.ts`,
     find: "if (time <= before.time || registryVersion",
@@ -138,6 +157,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "a maker that was proved to have signed two blocks still counts",
+    section: "5.3",
     kind: "safety",
     file: `${CONSENSUS}/equivocation.ts`,
     find: 'return pool.validated.at("equivocation-proof", height).some(({ artifact }) => artifact.signer === maker);',
@@ -146,9 +166,73 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "nothing is purged",
+    section: "7",
     kind: "safety",
     file: `${CONSENSUS}/purger.ts`,
     find: 'return drop(context.pool, "validated", purgeHeight(context), OWN_CHAIN);',
     replace: 'return purgeHeight(context) < 0 ? drop(context.pool, "validated", 0, OWN_CHAIN) : [];',
+  },
+  {
+    name: "the threshold of the beacon is one share less",
+    section: "1",
+    kind: "safety",
+    file: `${CONSENSUS}/thresholds.ts`,
+    find: "return faultsTolerated(nodes) + 1;",
+    replace: "return Math.max(1, faultsTolerated(nodes));",
+    members: 7,
+  },
+  {
+    name: "any node is a maker of any block",
+    section: "4",
+    kind: "safety",
+    file: `${CONSENSUS}/membership.ts`,
+    find: 'order("block-maker-ranking", faultsTolerated(ids.length) + 1)',
+    replace: 'order("block-maker-ranking", ids.length)',
+    options: ["--stress", "crash,stall"],
+  },
+  {
+    name: "a maker proposes again and again",
+    section: "5.2",
+    kind: "safety",
+    file: `${CONSENSUS}/block-maker.ts`,
+    find: "signer === self || (block.rank < rank",
+    replace: "(block.rank < rank",
+  },
+  {
+    name: "beacons are drawn as soon as they can be",
+    section: "5.7",
+    kind: "safety",
+    file: `${CONSENSUS}/random-beacon-maker.ts`,
+    find: "if (beaconHeight(pool) > notarizedHeight(pool)) return [];",
+    replace: "",
+  },
+  {
+    name: "the signature of a block's maker is not looked at",
+    section: "6.2",
+    kind: "safety",
+    file: `${CONSENSUS}/validator-proposal.ts`,
+    find: "if (!crypto.verifyBasic(node, blockMetadataBytes(metadata), signature))",
+    replace:
+      "if (blockMetadataBytes(metadata).length === 0 && !crypto.verifyBasic(node, payloadHash(block.payload), signature))",
+    options: ["--lies", "forged-blocks"],
+  },
+  {
+    name: "a block may have another content than its hash says",
+    section: "6.2",
+    kind: "safety",
+    file: `${CONSENSUS}/validator-proposal.ts`,
+    find: "if (!equalBytes(payloadHash(block.payload, crypto.sha256), block.payloadHash))",
+    replace: "if (payloadHash(block.payload, crypto.sha256).length !== block.payloadHash.length)",
+    options: ["--lies", "other-payload"],
+  },
+  {
+    name: "a call may be in two blocks",
+    section: "8.3",
+    kind: "safety",
+    file: "packages/replica/src/consensus/ingress-section.ts",
+    find: 'if (past.hasIngress(requestId)) return "it is in a block before";\n  if (facts.hasIngress(requestId)) return "it has been executed";',
+    replace: "",
+    fleet: "whole",
+    options: ["--lies", "replay-batch"],
   },
 ];

@@ -176,7 +176,7 @@ const DRAW: Readonly<Record<FaultKind, Draw>> = {
     kind: "slow-execution",
     until: untilOf(random, at, 10 * SECOND),
     node: anyNode(random, scope),
-    delayNs: random.between(50, 1500) * MS,
+    delayNs: random.pick([random.between(50, 1500), random.between(2000, 6000)]) * MS,
   }),
   "slow-disk": (random, scope, at) => ({
     at,

@@ -5,7 +5,9 @@ import {
   concatBytes,
   DOMAIN,
   ed25519KeyToDer,
+  equalBytes,
   lookupPath,
+  queryResponseMessage,
   selfAuthenticatingId,
   verifyCertificate,
 } from "@atoll/crypto";
@@ -17,9 +19,11 @@ import {
   decodeCbor,
   encodeCbor,
   type HashTree,
+  type PrincipalId,
   principalToBytes,
   principalToText,
   requestIdOf,
+  toHex,
 } from "@atoll/types";
 import type { HttpResponse } from "@atoll/types/http";
 import type { Random } from "./random.ts";
@@ -34,10 +38,19 @@ export interface HttpClientPorts {
   readonly rootKey: Uint8Array;
   /** Some node that may be asked; undefined: none is there. */
   pickNode(): HttpNode | undefined;
+  /** A call that is about to be sent; its request id, hex. */
+  onSent(requestId: string): void;
+  /** A node has said that it takes care of it. */
+  onAccepted(requestId: string, node: number): void;
+  /** The answer to a query that the node has not signed. */
+  onUnsigned(node: number): void;
 }
 
 export interface HttpNode {
   readonly index: number;
+  readonly id: PrincipalId;
+  /** Ed25519, 32 bytes: what it signs the answers to queries with. */
+  readonly publicKey: Uint8Array;
   post(path: string, body: Uint8Array): Promise<HttpResponse>;
 }
 
@@ -50,8 +63,7 @@ export type CallOutcome =
 
 export interface HttpClient {
   readonly principal: Uint8Array;
-  /** `onAccepted`: told of the node that took it. */
-  update(target: Target, method: string, arg: Uint8Array, onAccepted?: (node: number) => void): Promise<CallOutcome>;
+  update(target: Target, method: string, arg: Uint8Array): Promise<CallOutcome>;
   /** Undefined: no answer. */
   query(target: Target, method: string, arg: Uint8Array): Promise<{ node: number; reply: Uint8Array } | undefined>;
 }
@@ -76,12 +88,7 @@ export function httpClient(seed: Uint8Array, ports: HttpClientPorts): HttpClient
   const { crypto, scheduler, random } = ports;
   const publicKey = ed25519KeyToDer(crypto.ed25519PublicKey(seed));
   const principal = principalToBytes(selfAuthenticatingId(publicKey, crypto.sha224));
-  const envelope = (content: Fields): { body: Uint8Array; requestId: Uint8Array } => {
-    const requestId = requestIdOf(content, crypto.sha256);
-    const signature = crypto.signEd25519(seed, concatBytes(DOMAIN.request, requestId));
-    const fields: CborInput = { content, sender_pubkey: publicKey, sender_sig: signature };
-    return { requestId, body: encodeCbor(fields, { selfDescribed: true }) };
-  };
+  const envelope = (content: Fields) => signedEnvelope(content, { seed, publicKey, crypto });
   const common = (): Fields => ({
     sender: principal,
     nonce: random.bytes(16),
@@ -109,8 +116,9 @@ export function httpClient(seed: Uint8Array, ports: HttpClientPorts): HttpClient
 
   return {
     principal,
-    async update(target, method, arg, onAccepted) {
+    async update(target, method, arg) {
       const { requestId, body } = envelope({ ...callFields(target, method, arg), request_type: "call" });
+      ports.onSent(toHex(requestId));
       const deadline = scheduler.now + PATIENCE_NS;
       const node = ports.pickNode();
       const response = await answered(ports, `/api/v3/canister/${principalToText(target.effective)}/call`, body, node);
@@ -120,7 +128,7 @@ export function httpClient(seed: Uint8Array, ports: HttpClientPorts): HttpClient
         const outcome = certifiedOutcome(ports, target, requestId, certificate);
         if (outcome !== undefined) return outcome;
       }
-      if (response?.status === 202 && node !== undefined) onAccepted?.(node.index);
+      if (response?.status === 202 && node !== undefined) ports.onAccepted(toHex(requestId), node.index);
       // Refused before anything could happen.
       if (response !== undefined && response.status >= 400 && response.status !== 500)
         return { kind: "rejected", message: `${response.status}` };
@@ -132,14 +140,33 @@ export function httpClient(seed: Uint8Array, ports: HttpClientPorts): HttpClient
       return { kind: "unknown" };
     },
     async query(target, method, arg) {
-      const { body } = envelope({ ...callFields(target, method, arg), request_type: "query" });
+      const { body, requestId } = envelope({ ...callFields(target, method, arg), request_type: "query" });
       const node = ports.pickNode();
       const response = await answered(ports, `/api/v2/canister/${principalToText(target.effective)}/query`, body, node);
       if (response?.status !== 200 || node === undefined) return undefined;
       const reply = replyOf(response.body);
-      return reply === undefined ? undefined : { node: node.index, reply };
+      if (reply === undefined) return undefined;
+      if (!isSignedBy(node, { body: response.body, reply, requestId }, crypto)) ports.onUnsigned(node.index);
+      return { node: node.index, reply };
     },
   };
+}
+
+interface Signer {
+  readonly seed: Uint8Array;
+  /** DER. */
+  readonly publicKey: Uint8Array;
+  readonly crypto: CryptoPort;
+}
+
+function signedEnvelope(
+  content: Fields,
+  { seed, publicKey, crypto }: Signer,
+): { body: Uint8Array; requestId: Uint8Array } {
+  const requestId = requestIdOf(content, crypto.sha256);
+  const signature = crypto.signEd25519(seed, concatBytes(DOMAIN.request, requestId));
+  const fields: CborInput = { content, sender_pubkey: publicKey, sender_sig: signature };
+  return { requestId, body: encodeCbor(fields, { selfDescribed: true }) };
 }
 
 type Fields = { readonly [name: string]: string | bigint | Uint8Array | readonly (readonly Uint8Array[])[] };
@@ -201,6 +228,28 @@ function leaf(tree: HashTree, path: readonly (string | Uint8Array)[]): Uint8Arra
 function field(body: Uint8Array, name: string): Uint8Array | undefined {
   const value = (decodeCbor(body) as CborMap).get(name);
   return value instanceof Uint8Array ? value : undefined;
+}
+
+/** Whether the one signature in the answer is that node's. */
+function isSignedBy(
+  { id, publicKey }: HttpNode,
+  { body, reply, requestId }: Record<"body" | "reply" | "requestId", Uint8Array>,
+  crypto: CryptoPort,
+): boolean {
+  const signatures = (decodeCbor(body) as CborMap).get("signatures");
+  const [only, ...others] = Array.isArray(signatures) ? signatures : [];
+  if (!(only instanceof Map) || others.length > 0) return false;
+  const [time, signature, identity] = ["timestamp", "signature", "identity"].map((name) => only.get(name));
+  if (!(signature instanceof Uint8Array) || !(identity instanceof Uint8Array)) return false;
+  if (typeof time !== "bigint" && typeof time !== "number") return false;
+  if (!equalBytes(identity, principalToBytes(id))) return false;
+  const message = queryResponseMessage(
+    { status: "replied", reply: { arg: reply } },
+    BigInt(time),
+    requestId,
+    crypto.sha256,
+  );
+  return crypto.verify("ed25519", ed25519KeyToDer(publicKey), message, signature);
 }
 
 function rejection(body: Uint8Array): string {

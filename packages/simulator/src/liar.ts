@@ -10,6 +10,7 @@ import {
   type ConsensusCrypto,
   catchUpBytes,
   certificationBytes,
+  type DkgSummary,
   dealingBytes,
   finalizationBytes,
   notarizationBytes,
@@ -98,6 +99,8 @@ export function makeLiar(options: LiarOptions, ports: LiarPorts): Liar {
       if (signed.has(hash)) return;
       if (signed.size > REMEMBERED_BLOCKS) signed.clear();
       signed.add(hash);
+      if (has("forged-blocks"))
+        say({ ...artifact, block: laterBlock(block), signature: ports.random.bytes(artifact.signature.length) });
       signAnything(speaker, block);
     },
     answer(honest) {
@@ -125,8 +128,18 @@ function propose({ options, ports, has, say, batches }: Speaker, proposal: Block
   const change = changedBlock({ has, random: ports.random, batches }, proposal.block);
   const block = change === undefined ? proposal.block : withPayloadHash(change);
   const first = change === undefined ? proposal : sign(options, ports.crypto, block);
+  if (has("every-rank") && block.rank > 0 && ports.random.chance(0.5)) {
+    say(sign(options, ports.crypto, { ...block, rank: 0 }));
+    return;
+  }
   const other = (): BlockProposal => sign(options, ports.crypto, laterBlock(block));
-  if (has("equivocate")) {
+  const { payload } = block;
+  if (has("other-payload") && payload.kind === "data") {
+    // The hash of the block is over that of the payload: the signature fits both.
+    const batch = spoiled(payload.batch, ports.random);
+    say(first, "first");
+    say({ ...first, block: { ...block, payload: { ...payload, batch } } }, "second");
+  } else if (has("equivocate")) {
     say(first, "first");
     say(other(), "second");
   } else say(first);
@@ -227,6 +240,8 @@ function changedBlock({ has, random, batches }: Maker, block: Block): Block | un
     return { ...block, context: { ...block.context, time } };
   }
   const { payload } = block;
+  if (payload.kind === "summary" && has("wrong-summary"))
+    return { ...block, payload: { kind: "summary", summary: wrongSummary(payload.summary, random) } };
   if (payload.kind !== "data") return undefined;
   if (has("empty-blocks")) return { ...block, payload: { ...payload, batch: new Uint8Array() } };
   if (has("replay-batch") && batches.length > 0)
@@ -248,6 +263,19 @@ function withForgedCall(batch: Uint8Array, batches: readonly Uint8Array[], rando
     // What cheap nodes agree on is no payload of calls.
     if (error instanceof WireError) return undefined;
     throw error;
+  }
+}
+
+function wrongSummary(summary: DkgSummary, random: Random): DkgSummary {
+  switch (random.below(4)) {
+    case 0:
+      return { ...summary, current: summary.current.slice(0, 1) };
+    case 1:
+      return { ...summary, registryVersion: summary.registryVersion + 1 };
+    case 2:
+      return { ...summary, intervalLength: summary.intervalLength + 1 };
+    default:
+      return { ...summary, next: summary.current };
   }
 }
 

@@ -116,7 +116,8 @@ function drawSettings(random: Random): ConsensusSettings {
     maxIngressPerBlock: random.pick([2, 10, 1000]),
     maxBlockPayload: 4 * 1024 * 1024,
     minimumChainLength: random.pick([5, 20]),
-    backlogDelay: BigInt(random.pick([200, 400]) * MS),
+    // Also so short that the chain runs ahead of execution by more than an interval.
+    backlogDelay: BigInt(random.pick([20, 200, 400]) * MS),
     cupHoldBack: BigInt(random.pick([3, 10]) * SECOND),
     registryStableAge: BigInt(500 * MS),
   };

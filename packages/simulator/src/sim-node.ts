@@ -114,6 +114,11 @@ export class SimNode {
     return this.#options.identity.index;
   }
 
+  /** How often its process has started; undefined: it is not there. */
+  get life(): number | undefined {
+    return this.#life?.number;
+  }
+
   get behaviours(): readonly Behaviour[] {
     return this.#options.behaviours;
   }

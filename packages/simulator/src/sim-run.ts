@@ -4,6 +4,7 @@
 import { type Artifact, beaconHash, blockHash, type CatchUpPackage } from "@atoll/consensus";
 import type { CryptoPort, Height, PrincipalId } from "@atoll/types";
 import type { HttpResponse } from "@atoll/types/http";
+import { AcceptedMessages } from "./checkers/accepted-messages.ts";
 import { byVersion, type Checker, type Observation, type RunFacts, Violation } from "./checkers/checker.ts";
 import { executionChecker } from "./checkers/execution.ts";
 import { finalityChecker } from "./checkers/finality.ts";
@@ -92,6 +93,7 @@ class Run {
   #lastMaker: { height: Height; node: PrincipalId } | undefined;
   #nodeRounds = 0;
   readonly #workload: Workload;
+  readonly #messages = new AcceptedMessages();
 
   constructor(plan: RunPlan, host: SimHost, { tell }: RunOptions) {
     this.#plan = plan;
@@ -134,25 +136,33 @@ class Run {
     this.#checkers = [
       byVersion(() => finalityChecker(facts)),
       byVersion(() => uniqueArtifactsChecker(facts)),
-      byVersion(() => signingRulesChecker()),
+      byVersion(() => signingRulesChecker(facts)),
       keySuccessionChecker(),
       executionChecker(facts),
+      this.#messages.checker,
       poolBoundsChecker(facts),
     ];
   }
 
   #makeWorkload(world: CryptoWorld, { crypto, module }: SimHost): Workload {
+    const keys = this.#subnet.identities.map(({ secret }) => crypto.ed25519PublicKey(secret));
+    const isHonest = (index: number): boolean => this.#nodes[index]?.observed.isHonest === true;
     const reachable = (random: Random): HttpNode | undefined => {
       const nodes = this.#nodes.filter(({ http }) => http !== undefined);
       const node = nodes.length === 0 ? undefined : random.pick(nodes);
-      return node && { index: node.index, post: (path, body) => post(node, path, body, this.#scheduler) };
+      if (node === undefined) return undefined;
+      const { index, id } = node;
+      const publicKey = keys[index] as Uint8Array;
+      return { index, id, publicKey, post: (path, body) => post(node, path, body, this.#scheduler) };
     };
     const certificates = { sha256: crypto.sha256, bls: { ...crypto.bls, verify: world.verifyThreshold } };
     return new Workload(this.#plan.load, {
       ...{ scheduler: this.#scheduler, random: this.#random.stream("clients"), crypto, certificates, module },
       rootKey: this.#subnet.rootKey,
       pickNode: reachable,
-      isHonest: (index) => this.#nodes[index]?.observed.isHonest === true,
+      isHonest,
+      onSent: (id) => this.#messages.sent(id),
+      onAccepted: (id, node) => isHonest(node) && this.#messages.accepted(id, node, this.#scheduler.now),
       onViolation: (violation) => this.#fail(violation),
     });
   }
@@ -195,8 +205,11 @@ class Run {
     const workload = this.#workload;
     workload.stop();
     const until = this.#scheduler.now + CLIENTS_END_NS;
-    while (workload.open > 0 && this.#scheduler.now < until && this.#failure === undefined) await this.#pass(SECOND);
-    if (this.#failure === undefined) workload.check();
+    const isWaiting = (): boolean => workload.open > 0 || this.#messages.open(this.#scheduler.now).length > 0;
+    while (isWaiting() && this.#scheduler.now < until && this.#failure === undefined) await this.#pass(SECOND);
+    if (this.#failure !== undefined) return;
+    this.#messages.check(this.#scheduler.now);
+    workload.check();
   }
 
   /** Has a process: a member from the beginning, or a node that was added. */
@@ -334,9 +347,11 @@ function post(node: SimNode, path: string, body: Uint8Array, scheduler: Schedule
         get: (name: string) => (name === "content-type" ? "application/cbor" : undefined),
         entries: () => [],
       };
-      // Whoever is gone answers nothing.
+      const { life } = node;
       node.http?.({ method: "POST", target: path, headers, body }).then((response) => {
         scheduler.after(HTTP_NS, () => {
+          // Whoever is gone answers nothing.
+          if (node.life !== life) return;
           resolve(response);
           scheduler.settleSoon();
         });

@@ -36,6 +36,9 @@ export interface WorkloadPorts {
   pickNode(random: Random): HttpNode | undefined;
   /** Whether a node keeps to the protocol. */
   isHonest(node: number): boolean;
+  /** Request ids, hex. */
+  onSent(requestId: string): void;
+  onAccepted(requestId: string, node: number): void;
   onViolation(violation: Violation): void;
 }
 
@@ -99,7 +102,15 @@ export class Workload {
   #client(name: string): HttpClient {
     const { random } = this.#ports;
     const own = random.stream(name);
-    return httpClient(own.bytes(32), { ...this.#ports, random: own, pickNode: () => this.#ports.pickNode(own) });
+    const { isHonest, onViolation } = this.#ports;
+    return httpClient(own.bytes(32), {
+      ...this.#ports,
+      random: own,
+      pickNode: () => this.#ports.pickNode(own),
+      onUnsigned(node) {
+        if (isHonest(node)) onViolation(new Violation(7, `node ${node} has not signed its answer to a query`));
+      },
+    });
   }
 
   /** A canister with the module; tried again until it is there. */

@@ -22,6 +22,7 @@ export function executionChecker(facts: RunFacts): Checker {
   const requests = new Map<string, Height>();
   const next = new Map<number, { height: Height; time: Time }>();
   let finalized: Height = 0;
+  let notarized: Height = 0;
 
   const noteExecuted = (observation: ExecutedObservation): void => {
     const { node, height, time, digest, rootHash } = observation;
@@ -58,6 +59,9 @@ export function executionChecker(facts: RunFacts): Checker {
     const { event } = observation;
     if (event.kind === "finalized") finalized = Math.max(finalized, event.height);
     if (event.kind === "catch-up") finalized = Math.max(finalized, event.height);
+    if (event.kind === "notarized") notarized = Math.max(notarized, event.height);
+    if (event.kind === "beacon" && event.height > Math.max(notarized, finalized) + 1)
+      throw new Violation(6, `beacon ${event.height} is known, but only ${notarized} is notarized`);
     if (event.kind === "tape" && event.height > finalized + 1)
       throw new Violation(6, `tape ${event.height} is known, but only ${finalized} is final`);
     if (event.kind === "certified" && event.height > 0) {

@@ -47,11 +47,19 @@ function checkSuccession(before: Interval, { summary }: Interval): void {
     const made = keyOf(summary.next, tag);
     if (made !== undefined && made.dkgId.startHeight !== before.summary.height)
       throw new Violation(11, `the next ${tag} key at height ${height} was not made in the interval before`);
+    if (made !== undefined && made.threshold !== thresholdOf(tag, made.receivers.length))
+      throw new Violation(11, `${made.threshold} of ${made.receivers.length} shares make a ${tag} signature`);
   }
   if (summary.registryVersion !== before.registryVersion)
     throw new Violation(11, `from height ${height} on registry version ${summary.registryVersion} is in force`);
   if (summary.intervalLength !== before.summary.nextIntervalLength)
     throw new Violation(11, `the interval at height ${height} is ${summary.intervalLength} long`);
+}
+
+/** f + 1, and 2f + 1. */
+function thresholdOf(tag: (typeof TAGS)[number], nodes: number): number {
+  const f = Math.floor((nodes - 1) / 3);
+  return tag === "low" ? f + 1 : 2 * f + 1;
 }
 
 function keyOf(transcripts: readonly DkgTranscript[], tag: string): DkgTranscript | undefined {

@@ -1,9 +1,9 @@
 // Invariant 5: what an honest node signs for a height, also across crashes: notarization shares in non-increasing rank and
 // never at or below the height that it has notarized; a finalization share only where it signed no other block. What counts is
 // what left the node: a share that was never sent binds nobody.
-import { type Artifact, blockHash } from "@atoll/consensus";
-import { type Height, toHex } from "@atoll/types";
-import { ByHeight, type Checker, type Observation, REMEMBERED_HEIGHTS, Violation } from "./checker.ts";
+import { type Artifact, type BlockProposal, blockHash } from "@atoll/consensus";
+import { type Height, type PrincipalId, toHex } from "@atoll/types";
+import { ByHeight, type Checker, type Observation, REMEMBERED_HEIGHTS, type RunFacts, Violation } from "./checker.ts";
 
 /** What must not be forgotten: with one of these forgotten a node could sign what contradicts it. */
 const VOTES: ReadonlySet<string> = new Set(["block-proposal", "notarization-share", "finalization-share"]);
@@ -28,18 +28,22 @@ interface Known {
 interface Life {
   readonly known: ByHeight<Known>;
   readonly signed: ByHeight<Signed>;
+  /** Its own block of each height. */
+  readonly proposed: ByHeight<string>;
   /** Highest notarization that the node has published. */
   notarizedHeight: Height;
 }
 
-export function signingRulesChecker(): Checker {
+export function signingRulesChecker({ mostMembers }: Pick<RunFacts, "mostMembers">): Checker {
+  const makers = Math.floor((mostMembers - 1) / 3) + 1;
+  const honest = new Set<PrincipalId>();
   const lives = new Map<number, Life>();
   const blocks = new ByHeight<Map<string, BlockOfRank>>(REMEMBERED_HEIGHTS);
 
   const lifeOf = (index: number): Life => {
     let life = lives.get(index);
     if (life === undefined) {
-      life = { known: new ByHeight(REMEMBERED_HEIGHTS), signed: new ByHeight(REMEMBERED_HEIGHTS), notarizedHeight: 0 };
+      life = newLife();
       lives.set(index, life);
     }
     return life;
@@ -79,8 +83,11 @@ export function signingRulesChecker(): Checker {
       const { block, signer } = artifact;
       blocks.at(block.height, () => new Map()).set(toHex(blockHash(block)), { rank: block.rank, maker: signer });
     }
+    if (!node.isHonest || node.hasForgotten) honest.delete(node.id);
+    else honest.add(node.id);
     // Who forgot what it signed counts among the faulty nodes.
-    if (!node.isHonest || node.hasForgotten) return;
+    if (!honest.has(node.id)) return;
+    checkVouched(node.index, artifact, { honest, makers });
     if ("signer" in artifact && artifact.signer !== node.id) {
       noteKnown(lifeOf(node.index).known, artifact);
       return;
@@ -88,12 +95,36 @@ export function signingRulesChecker(): Checker {
     if (VOTES.has(artifact.kind) && !observation.isDurable)
       throw new Violation(5, `node ${node.index} sends a ${artifact.kind} that a crash could make it forget`);
     noteKnown(lifeOf(node.index).known, artifact);
+    if (artifact.kind === "block-proposal") checkOnly(node.index, artifact, lifeOf(node.index).proposed);
     noteShare(node.index, artifact, observation.isOld);
     if (artifact.kind === "notarization") {
       const life = lifeOf(node.index);
       life.notarizedHeight = Math.max(life.notarizedHeight, artifact.height);
     }
   };
+}
+
+function newLife(): Life {
+  const heights = <T>() => new ByHeight<T>(REMEMBERED_HEIGHTS);
+  return { known: heights(), signed: heights(), proposed: heights(), notarizedHeight: 0 };
+}
+
+/** What no node that keeps to the protocol passes on, whoever made it. */
+function checkVouched(
+  index: number,
+  artifact: Artifact,
+  { honest, makers }: { honest: ReadonlySet<PrincipalId>; makers: number },
+): void {
+  if (artifact.kind === "equivocation-proof" && honest.has(artifact.signer))
+    throw new Violation(5, `node ${index} has proof of two blocks at height ${artifact.height} of one that made one`);
+  if (artifact.kind === "block-proposal" && artifact.block.rank >= makers)
+    throw new Violation(5, `node ${index} vouches for a block of rank ${artifact.block.rank}`);
+}
+
+function checkOnly(index: number, { block }: BlockProposal, proposed: ByHeight<string>): void {
+  const hash = toHex(blockHash(block));
+  if (proposed.at(block.height, () => hash) !== hash)
+    throw new Violation(5, `node ${index} proposed two blocks at height ${block.height}`);
 }
 
 function noteKnown(heights: ByHeight<Known>, artifact: Artifact): void {
