@@ -2,14 +2,14 @@
 // nodes deal to each other. Sections 2, 13 and 14. Shares are combined first and verified as one (section 5.6), and what
 // has been verified once is not verified again: the same artifact comes from several peers.
 import { SignatureCache } from "@atoll/crypto/certificate";
-import { concatBytes } from "@atoll/crypto/domain";
 import { ed25519KeyToDer } from "@atoll/crypto/public-key";
 import { selfAuthenticatingId } from "@atoll/crypto/subnet-key";
 import { type CryptoPort, type EntropyPort, InvariantViolation, type NodeRecord, toHex } from "@atoll/types";
 import type { ConsensusCrypto } from "./consensus-crypto.ts";
 import { createDkgCrypto } from "./dkg-crypto.ts";
+import { ExpectedSignatures, verifyingOnce } from "./expected-signatures.ts";
 import type { NodeKeys } from "./node-keys.ts";
-import { createThresholdKeys } from "./threshold-keys.ts";
+import { createThresholdKeys, dropOldest } from "./threshold-keys.ts";
 
 export interface ChainKeyPorts {
   readonly crypto: CryptoPort;
@@ -32,7 +32,9 @@ export function createChainKeyCrypto(keys: NodeKeys, ports: ChainKeyPorts): Cons
   const { bls } = crypto;
   const self = selfAuthenticatingId(ed25519KeyToDer(crypto.ed25519PublicKey(keys.signingSeed)), crypto.sha224);
   const threshold = createThresholdKeys(self, keys.dealingSecret, crypto);
-  const once: Once = (kind, parts, verify) => verifyOnce(verified, crypto, [encoder.encode(kind), ...parts], verify);
+  const once = verifyingOnce(verified, crypto);
+  const expected = new ExpectedSignatures(verified, crypto);
+  const combinedBefore = new Map<string, Uint8Array | undefined>();
   return {
     sha256: crypto.sha256,
     signBasic: (message) => crypto.signEd25519(keys.signingSeed, message),
@@ -41,7 +43,7 @@ export function createChainKeyCrypto(keys: NodeKeys, ports: ChainKeyPorts): Cons
 
     signMulti: (message) => bls.sign(keys.committeeSecret, message),
     combineMulti: (signatures) => orUndefined(() => bls.aggregate(signatures)),
-    verifyMulti: (signers, message, signature) => verifyMulti(signers, message, signature, crypto, once),
+    verifyMulti: (signers, message, signature) => verifyMulti(signers, message, signature, expected),
 
     loadTranscript: threshold.load,
     retainTranscripts: threshold.retain,
@@ -59,44 +61,37 @@ export function createChainKeyCrypto(keys: NodeKeys, ports: ChainKeyPorts): Cons
       const proper = [...places].filter(([index]) => index >= 0 && index < transcript.receivers.length);
       if (proper.length < transcript.threshold) return undefined;
       const enough = proper.sort(([a], [b]) => a - b).slice(0, transcript.threshold);
-      return orUndefined(() => bls.combine(enough.map(([index, signature]) => ({ index: index + 1, signature }))));
+      const name = enough.map(([index, signature]) => `${index}/${toHex(signature)}`).join();
+      if (combinedBefore.has(name)) return combinedBefore.get(name);
+      const signature = orUndefined(() =>
+        bls.combine(enough.map(([index, share]) => ({ index: index + 1, signature: share }))),
+      );
+      dropOldest(combinedBefore, MAX_COMBINED);
+      combinedBefore.set(name, signature);
+      return signature;
     },
     verifyThreshold: (publicKey, message, signature) =>
-      once("bls", [publicKey, signature, message], () => bls.verify(publicKey, message, signature)),
+      expected.verify({ publicKeys: [publicKey], message, signature }),
+    expectThreshold: (publicKey, message, signature) =>
+      expected.expect({ publicKeys: [publicKey], message, signature }),
 
     ...createDkgCrypto(self, threshold, ports, once),
   };
 }
 
-const encoder = new TextEncoder();
-
-/** Whether `verify` says yes, now or before for the same parts, which are all that its answer depends on. */
-export type Once = (kind: string, parts: readonly Uint8Array[], verify: () => boolean) => boolean;
-
-function verifyOnce(
-  verified: SignatureCache,
-  { sha256 }: CryptoPort,
-  parts: readonly Uint8Array[],
-  verify: () => boolean,
-): boolean {
-  const name = toHex(sha256(concatBytes(...parts.map(sha256))));
-  if (verified.has(name)) return true;
-  const isGood = verify();
-  if (isGood) verified.add(name);
-  return isGood;
-}
+/** Combined signatures that are kept: a role that waits combines the same shares each time it is asked. */
+const MAX_COMBINED = 8;
 
 function verifyMulti(
   signers: readonly NodeRecord[],
   message: Uint8Array,
   signature: Uint8Array,
-  { bls }: CryptoPort,
-  once: Once,
+  expected: ExpectedSignatures,
 ): boolean {
   // Twice the same signer would let one signature count for two.
   if (new Set(signers.map(({ nodeId }) => nodeId)).size !== signers.length) return false;
   const publicKeys = signers.map(({ committeeKey }) => committeeKey);
-  return once("bls", [...publicKeys, signature, message], () => bls.verifyAggregate(publicKeys, message, signature));
+  return expected.verify({ publicKeys, message, signature });
 }
 
 /** What the curve library throws about bytes that are no signatures is no error here. */

@@ -20,6 +20,21 @@ export interface Combined {
   readonly wrong: readonly ArtifactId[];
 }
 
+/** Nothing can be told of the shares yet. */
+const NOT_YET: Combined = { signature: undefined, right: [], wrong: [] };
+
+/** For a signature that is not needed yet: what is verified next is verified together with it. */
+export function combineForLater(
+  crypto: ConsensusCrypto,
+  transcript: DkgTranscript,
+  message: Uint8Array,
+  shares: readonly ShareEntry[],
+): Combined {
+  const combined = unverified(crypto, transcript, [...onePerSigner(transcript, shares).values()]);
+  if (combined !== undefined) crypto.expectThreshold(combined.publicKey, message, combined.signature);
+  return NOT_YET;
+}
+
 /** All `shares` are on `message`. Shares of others than the transcript's receivers are left out: check that before. */
 export function combineThenVerify(
   crypto: ConsensusCrypto,
@@ -47,6 +62,17 @@ function combine(
   message: Uint8Array,
   shares: readonly ShareEntry[],
 ): Uint8Array | undefined {
+  const combined = unverified(crypto, transcript, shares);
+  if (combined === undefined) return undefined;
+  const { publicKey, signature } = combined;
+  return crypto.verifyThreshold(publicKey, message, signature) ? signature : undefined;
+}
+
+function unverified(
+  crypto: ConsensusCrypto,
+  transcript: DkgTranscript,
+  shares: readonly ShareEntry[],
+): { readonly publicKey: Uint8Array; readonly signature: Uint8Array } | undefined {
   const { threshold, receivers, coefficients } = transcript;
   const publicKey = coefficients[0];
   if (shares.length < threshold || publicKey === undefined) return undefined;
@@ -54,7 +80,7 @@ function combine(
     .slice(0, threshold)
     .map(({ signer, signature }) => ({ index: receivers.indexOf(signer), signature }));
   const signature = crypto.combineThreshold(transcript, indexed);
-  return signature && crypto.verifyThreshold(publicKey, message, signature) ? signature : undefined;
+  return signature && { publicKey, signature };
 }
 
 // Somebody can send a wrong share in another node's name: one that was checked stands first.

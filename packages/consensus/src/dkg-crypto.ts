@@ -13,9 +13,10 @@ import {
 import { lagrangeWeights, scalarFromBytes } from "@atoll/crypto/scalar-field";
 import type { PrincipalId } from "@atoll/types";
 import { encodeWire, principal, record, uint } from "@atoll/types/wire";
-import type { ChainKeyPorts, Once } from "./chain-key-crypto.ts";
+import type { ChainKeyPorts } from "./chain-key-crypto.ts";
 import type { ConsensusCrypto, KeysOf } from "./consensus-crypto.ts";
 import { type DkgConfig, type DkgId, type DkgTranscript, dkgId } from "./dkg-types.ts";
+import type { Once } from "./expected-signatures.ts";
 import type { ThresholdKeys } from "./threshold-keys.ts";
 
 type DkgCrypto = Pick<ConsensusCrypto, "createDealing" | "verifyDealing" | "createTranscript">;

@@ -1,5 +1,6 @@
 // The maker of beacon shares: once a height is notarized, the beacon of the next one is drawn, out of the beacon before it, so
 // that it is ready before the round that needs it. Section 5.7.
+import type { Height } from "@atoll/types";
 import { beaconHash } from "./artifact-hash.ts";
 import type { BeaconContent } from "./artifacts.ts";
 import { activeTranscript } from "./dkg/registry-version.ts";
@@ -30,4 +31,12 @@ export function nextBeaconContent({
   const transcript = activeTranscript(pool, "low", tip + 1);
   if (parent === undefined || transcript === undefined) return undefined;
   return { protocolVersion, height: tip + 1, parent: beaconHash(parent), dkgId: transcript.dkgId };
+}
+
+/**
+ * Whether the round that needs the beacon of a height, the one after it, can begin. Until then its signature waits to be
+ * verified together with what is more urgent: mostly the notarization that the round waits for, too.
+ */
+export function isBeaconDue({ pool }: Pick<RoleContext, "pool">, height: Height): boolean {
+  return height <= notarizedHeight(pool);
 }

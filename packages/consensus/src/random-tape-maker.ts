@@ -46,3 +46,8 @@ export function tapeContent(
   const transcript = activeTranscript(pool, "low", height);
   return transcript && { protocolVersion, height, dkgId: transcript.dkgId };
 }
+
+/** Whether the batch that needs the tape is final. Until then the tape waits, as the beacon does. */
+export function isTapeDue({ pool }: Pick<RoleContext, "pool">, height: Height): boolean {
+  return height <= finalizedHeight(pool);
+}

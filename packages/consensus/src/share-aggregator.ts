@@ -6,15 +6,15 @@
 import { equalBytes } from "@atoll/crypto/domain";
 import type { Height, NodeRecord } from "@atoll/types";
 import type { Artifact, ArtifactOf, BlockReference, Share } from "./artifacts.ts";
-import { combineThenVerify } from "./combine-then-verify.ts";
+import { combineForLater, combineThenVerify } from "./combine-then-verify.ts";
 import { dkgKey } from "./dkg/dkg-keys.ts";
 import { activeTranscript } from "./dkg/registry-version.ts";
 import type { DkgId } from "./dkg-types.ts";
 import { finalizedHeight } from "./finalized-chain.ts";
 import { type Membership, membershipAt } from "./membership.ts";
 import type { Change, Entry } from "./pool.ts";
-import { nextBeaconContent } from "./random-beacon-maker.ts";
-import { tapeContent, tapeHeights } from "./random-tape-maker.ts";
+import { isBeaconDue, nextBeaconContent } from "./random-beacon-maker.ts";
+import { isTapeDue, tapeContent, tapeHeights } from "./random-tape-maker.ts";
 import type { RoleContext } from "./role-context.ts";
 import { isNotarized, notarizedHeight, referenceTo } from "./round.ts";
 import { beaconBytes, finalizationBytes, notarizationBytes, tapeBytes } from "./signed-bytes.ts";
@@ -28,7 +28,8 @@ export function aggregateBeacon(context: RoleContext): Change[] {
     artifact.protocolVersion === content.protocolVersion &&
     equalBytes(artifact.parent, content.parent) &&
     dkgKey(artifact.dkgId) === dkgKey(content.dkgId);
-  return combineThreshold(context, content, entries, fits, beaconBytes(content), (signature) => ({
+  const act = isBeaconDue(context, content.height) ? combineThenVerify : combineForLater;
+  return combineThreshold(context, content, entries, { fits, act }, beaconBytes(content), (signature) => ({
     kind: "random-beacon",
     ...content,
     signature,
@@ -46,8 +47,9 @@ export function aggregateTapes(context: RoleContext): Change[] {
     const fits = ({ artifact }: Entry<ArtifactOf<"random-tape-share">>) =>
       artifact.protocolVersion === content.protocolVersion && dkgKey(artifact.dkgId) === dkgKey(content.dkgId);
     const message = tapeBytes(content);
+    const act = isTapeDue(context, height) ? combineThenVerify : combineForLater;
     changes.push(
-      ...combineThreshold(context, content, entries, fits, message, (signature) => ({
+      ...combineThreshold(context, content, entries, { fits, act }, message, (signature) => ({
         kind: "random-tape",
         ...content,
         signature,
@@ -111,7 +113,7 @@ function combineThreshold<A extends Artifact & Share>(
   context: RoleContext,
   { height, dkgId }: { readonly height: Height; readonly dkgId: DkgId },
   entries: readonly Entry<A>[],
-  fits: (entry: Entry<A>) => boolean,
+  { fits, act }: { readonly fits: (entry: Entry<A>) => boolean; readonly act: typeof combineThenVerify },
   message: Uint8Array,
   build: (signature: Uint8Array) => Artifact,
 ): Change[] {
@@ -126,7 +128,7 @@ function combineThreshold<A extends Artifact & Share>(
     signature: artifact.signature,
     isChecked: pool.validated.has(id),
   }));
-  const { signature, right, wrong } = combineThenVerify(crypto, transcript, message, shares);
+  const { signature, right, wrong } = act(crypto, transcript, message, shares);
   for (const id of wrong) changes.push({ kind: "invalid", id, why: "a wrong share" });
   if (signature === undefined) return [...changes, ...right.map((id): Change => ({ kind: "move", id }))];
   changes.push({ kind: "add", artifact: build(signature) });

@@ -122,7 +122,8 @@ function keep<T>(answer: (index: number) => T): (index: number) => T {
   };
 }
 
-function dropOldest(kept: Map<string, unknown> | Set<string>, capacity: number): void {
+/** Room for one more. */
+export function dropOldest(kept: Map<string, unknown> | Set<string>, capacity: number): void {
   const [oldest] = kept.keys();
   if (kept.size >= capacity && oldest !== undefined) kept.delete(oldest);
 }

@@ -9,8 +9,8 @@ import { checkEquivocationProof, isDisqualified } from "./equivocation.ts";
 import { finalizedHeight, knownBlock } from "./finalized-chain.ts";
 import { membershipAt } from "./membership.ts";
 import type { Change } from "./pool.ts";
-import { nextBeaconContent } from "./random-beacon-maker.ts";
-import { tapeContent, tapeHeights } from "./random-tape-maker.ts";
+import { isBeaconDue, nextBeaconContent } from "./random-beacon-maker.ts";
+import { isTapeDue, tapeContent, tapeHeights } from "./random-tape-maker.ts";
 import type { RoleContext } from "./role-context.ts";
 import { isNotarized, notarizedHeight } from "./round.ts";
 import { beaconBytes, finalizationBytes, notarizationBytes, tapeBytes } from "./signed-bytes.ts";
@@ -24,11 +24,15 @@ export function validateBeacons(context: RoleContext): Change[] {
   const key = activeTranscript(pool, "low", content.height)?.coefficients[0];
   const changes: Change[] = [];
   for (const { id, artifact } of entries) {
-    const isRight =
+    const isOfIt =
       key !== undefined &&
       equalBytes(artifact.parent, content.parent) &&
-      dkgKey(artifact.dkgId) === dkgKey(content.dkgId) &&
-      crypto.verifyThreshold(key, beaconBytes(content), artifact.signature);
+      dkgKey(artifact.dkgId) === dkgKey(content.dkgId);
+    if (isOfIt && !isBeaconDue(context, content.height)) {
+      crypto.expectThreshold(key, beaconBytes(content), artifact.signature);
+      return changes;
+    }
+    const isRight = isOfIt && crypto.verifyThreshold(key, beaconBytes(content), artifact.signature);
     if (isRight) return [...changes, { kind: "move", id }];
     changes.push({ kind: "invalid", id, why: "it is not the next beacon" });
   }
@@ -45,11 +49,12 @@ export function validateTapes(context: RoleContext): Change[] {
     if (content === undefined || key === undefined) continue;
     let isThere = pool.validated.at("random-tape", height).length > 0;
     for (const { id, artifact } of pool.unvalidated.at("random-tape", height)) {
+      const isOfIt = dkgKey(artifact.dkgId) === dkgKey(content.dkgId);
       if (isThere) changes.push({ kind: "remove", section: "unvalidated", id });
-      else if (
-        dkgKey(artifact.dkgId) === dkgKey(content.dkgId) &&
-        crypto.verifyThreshold(key, tapeBytes(content), artifact.signature)
-      ) {
+      else if (isOfIt && !isTapeDue(context, height)) {
+        crypto.expectThreshold(key, tapeBytes(content), artifact.signature);
+        break;
+      } else if (isOfIt && crypto.verifyThreshold(key, tapeBytes(content), artifact.signature)) {
         changes.push({ kind: "move", id });
         isThere = true;
       } else changes.push({ kind: "invalid", id, why: "it is not the tape of its height" });

@@ -147,6 +147,66 @@ describe("what is known to be good", () => {
   });
 });
 
+describe("what will have to be verified", () => {
+  const secret = scalarToBytes(77n);
+  const texts = ["beacon", "tape", "certification", "other"].map((text) => new TextEncoder().encode(text));
+  const [beacon, tape, certification, other] = texts as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
+
+  /** Counts the checks, each of which is one final exponentiation. */
+  function counting() {
+    const checks: string[] = [];
+    const { bls } = port;
+    const counted: CryptoPort["bls"] = {
+      ...bls,
+      verify: (...parts) => checks.push("one") > 0 && bls.verify(...parts),
+      verifyAll: (statements, factors) => checks.push(`${statements.length}`) > 0 && bls.verifyAll(statements, factors),
+    };
+    const node = createChainKeyCrypto((nodes[0] as TestNode).keys, { crypto: { ...port, bls: counted }, entropy });
+    return { node, checks, key: bls.publicKey(secret), sign: (text: Uint8Array) => bls.sign(secret, text) };
+  }
+
+  test("is verified along with what is asked, and then known", () => {
+    const { node, checks, key, sign } = counting();
+    node.expectThreshold(key, beacon, sign(beacon));
+    node.expectThreshold(key, tape, sign(tape));
+    assert.deepEqual(checks, []);
+    assert.equal(node.verifyThreshold(key, certification, sign(certification)), true);
+    for (const text of [beacon, tape, certification]) assert.equal(node.verifyThreshold(key, text, sign(text)), true);
+    assert.deepEqual(checks, ["3"]);
+    // What is asked before anything else is, waits for nothing and is not looked at twice.
+    node.expectThreshold(key, other, sign(other));
+    assert.equal(node.verifyThreshold(key, other, sign(other)), true);
+    node.expectThreshold(key, other, sign(other));
+    assert.equal(node.verifyThreshold(key, message, sign(message)), true);
+    assert.deepEqual(checks, ["3", "one", "one"]);
+  });
+
+  test("spoils no other answer when it is wrong, and is taken along once", () => {
+    const { node, checks, key, sign } = counting();
+    for (const bytes of [sign(tape), new Uint8Array(48), new Uint8Array(3), new Uint8Array(0)]) {
+      for (const text of [certification, other]) {
+        node.expectThreshold(key, beacon, bytes);
+        assert.equal(node.verifyThreshold(key, text, sign(tape)), false);
+      }
+      assert.equal(node.verifyThreshold(key, beacon, bytes), false);
+    }
+    assert.equal(checks.filter((check) => check === "2").length, 4);
+    // A good one that waited beside what was wrong is good still; what was wrong never becomes good.
+    node.expectThreshold(key, beacon, sign(beacon));
+    assert.equal(node.verifyThreshold(key, other, sign(tape)), false);
+    assert.equal(node.verifyThreshold(key, other, sign(other)), true);
+    assert.equal(node.verifyThreshold(key, beacon, sign(beacon)), true);
+    assert.equal(node.verifyThreshold(key, beacon, sign(tape)), false);
+  });
+
+  test("is a handful: a flood of it makes no check long", () => {
+    const { node, checks, key, sign } = counting();
+    for (let i = 0; i < 200; i++) node.expectThreshold(key, Uint8Array.of(i), sign(tape));
+    assert.equal(node.verifyThreshold(key, tape, sign(tape)), true);
+    assert.deepEqual(checks, ["5", "one"]);
+  });
+});
+
 describe("keys that are dealt", () => {
   test("every three of four make one signature, which is that of the reconstructed secret", () => {
     const signatures = nodes.map((left) =>

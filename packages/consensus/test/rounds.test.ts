@@ -19,6 +19,22 @@ describe("a subnet of four nodes", () => {
     assert.deepEqual(subnet.rules.alarms, []);
   });
 
+  it("takes the beacon of a height, whose signature can wait till then, once that is notarized", () => {
+    const subnet = new TestSubnet({ seed: 3, loss: 0.1 });
+    const isAbove = (i: number) => {
+      const { beaconHeight, notarizedHeight } = subnet.running(i).status();
+      return beaconHeight > notarizedHeight;
+    };
+    let isEarly = false;
+    const isDone = () => {
+      isEarly ||= [...subnet.nodes.keys()].some(isAbove);
+      return allAt(subnet, 15);
+    };
+    assert.ok(subnet.run(60_000, isDone));
+    assert.equal(isEarly, false);
+    assert.deepEqual(subnet.rules.invalid, []);
+  });
+
   it("makes a good round in the order of the protocol", () => {
     // Messages take exactly 10 ms, as in the worked example.
     const subnet = new TestSubnet({ delay: () => 10_000_000n });

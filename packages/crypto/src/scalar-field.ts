@@ -21,17 +21,36 @@ export function scalarToBytes(scalar: bigint): Uint8Array {
 
 /** Weights of Lagrange's interpolation at 0 for these evaluation points, which must be distinct and not 0. */
 export function lagrangeWeights(points: readonly number[]): bigint[] {
+  const { numerators, denominator } = lagrangeFractions(points);
+  const inverse = invert(modulo(denominator));
+  return numerators.map((numerator) => modulo(numerator * inverse));
+}
+
+/** The same weights as whole numbers, of either sign, over one denominator above 0: small ones where the points are. */
+export function lagrangeFractions(points: readonly number[]): {
+  readonly numerators: readonly bigint[];
+  readonly denominator: bigint;
+} {
   checkEvaluationPoints(points);
-  return points.map((point) => {
-    let numerator = 1n;
-    let denominator = 1n;
-    for (const other of points) {
-      if (other === point) continue;
-      numerator = (numerator * BigInt(other)) % SCALAR_ORDER;
-      denominator = modulo(denominator * BigInt(other - point));
-    }
-    return (numerator * invert(denominator)) % SCALAR_ORDER;
-  });
+  const fractions = points.map((point) => {
+    const others = points.filter((other) => other !== point);
+    const above = others.reduce((product, other) => product * BigInt(other), 1n);
+    const below = others.reduce((product, other) => product * BigInt(other - point), 1n);
+    const shared = greatestDivisor(above, below);
+    return below < 0n ? [-above / shared, -below / shared] : [above / shared, below / shared];
+  }) as [bigint, bigint][];
+  const denominator = fractions.reduce(
+    (multiple, [, below]) => (multiple / greatestDivisor(multiple, below)) * below,
+    1n,
+  );
+  return { numerators: fractions.map(([above, below]) => above * (denominator / below)), denominator };
+}
+
+/** Above 0. */
+function greatestDivisor(a: bigint, b: bigint): bigint {
+  let [larger, smaller] = [a < 0n ? -a : a, b < 0n ? -b : b];
+  while (smaller > 0n) [larger, smaller] = [smaller, larger % smaller];
+  return larger;
 }
 
 /** Throws RangeError unless the points are distinct positive integers, and at least one. */

@@ -4,6 +4,9 @@
 import type { BlsPort, EntropyPort } from "@atoll/types";
 import { evaluatePolynomial, randomScalar, scalarToBytes } from "./scalar-field.ts";
 
+/** Domain separation tag by which messages are hashed to the curve: signatures in G1, basic scheme. */
+export const BLS_SIGNATURE_TAG: Uint8Array = new TextEncoder().encode("BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_");
+
 export interface ThresholdKey {
   readonly threshold: number;
   /** Public key of the whole: 96 bytes. */

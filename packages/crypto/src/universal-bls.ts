@@ -4,8 +4,8 @@ import type { BlsPort, CurveGroup, G1Point, G2Point } from "@atoll/types";
 import { normalizeZ, pippenger } from "@noble/curves/abstract/curve.js";
 import type { WeierstrassPoint, WeierstrassPointCons } from "@noble/curves/abstract/weierstrass.js";
 import { bls12_381 } from "@noble/curves/bls12-381.js";
-import { BLS_SIGNATURE_TAG } from "./expand-message.ts";
 import { checkSecret, lagrangeWeights } from "./scalar-field.ts";
+import { BLS_SIGNATURE_TAG } from "./threshold-bls.ts";
 
 const { shortSignatures } = bls12_381;
 const SignaturePoint = bls12_381.G1.Point;
@@ -44,6 +44,10 @@ export const universalBls: BlsPort = {
       return false;
     }
   },
+  verifyAll: (statements) =>
+    statements.every(({ publicKeys, message, signature }) =>
+      universalBls.verifyAggregate(publicKeys, message, signature),
+    ),
   g1: curveGroup(bls12_381.G1.Point, 48) as unknown as CurveGroup<G1Point>,
   g2: curveGroup(bls12_381.G2.Point, 96) as unknown as CurveGroup<G2Point>,
   hashToG1: (message) => hash(message) as unknown as G1Point,

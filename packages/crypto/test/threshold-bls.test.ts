@@ -5,9 +5,8 @@ import { test } from "node:test";
 import { fromHex, principalToText, toHex } from "@atoll/types";
 import { blsVerify } from "@icp-sdk/core/agent";
 import { Principal } from "@icp-sdk/core/principal";
-import { BLS_SIGNATURE_TAG, expandMessage } from "../src/expand-message.ts";
 import { lagrangeWeights, randomScalar, SCALAR_ORDER, scalarToBytes } from "../src/scalar-field.ts";
-import { sha224, sha256 } from "../src/sha.ts";
+import { sha224 } from "../src/sha.ts";
 import { selfAuthenticatingId, subnetKeyFromDer, subnetKeyToDer } from "../src/subnet-key.ts";
 import { combineShares, dealThresholdKey, shareSecret } from "../src/threshold-bls.ts";
 import { universalBls as bls } from "../src/universal-bls.ts";
@@ -90,15 +89,4 @@ test("DER of subnet keys and subnet ids: mainnet's root key", () => {
   assert.equal(subnetKeyFromDer(der.subarray(1)), undefined);
   assert.equal(subnetKeyFromDer(key), undefined);
   assert.throws(() => subnetKeyToDer(der), RangeError);
-});
-
-test("expand_message_xmd: RFC 9380, appendix K.1", () => {
-  const tag = new TextEncoder().encode("QUUX-V01-CS02-with-expander-SHA256-128");
-  const expand = (text: string, length: number) =>
-    toHex(expandMessage(new TextEncoder().encode(text), tag, length, sha256));
-  assert.equal(expand("", 0x20), "68a985b87eb6b46952128911f2a4412bbc302a9d759667f87f7a21d803f07235");
-  assert.equal(expand("abc", 0x20), "d8ccab23b5985ccea865c6c97b6e5b8350e794e603b4b97902f53a8a0d605615");
-  assert.equal(expand("abcdef0123456789", 0x20), "eff31487c770a893cfb36f912fbfcbff40d5661771ca4b2cb4eafe524333f5c1");
-  assert.equal(expand("abc", 0x80).slice(0, 64), "abba86a6129e366fc877aab32fc4ffc70120d8996c88aee2fe4b32d6c7b6437a");
-  assert.throws(() => expandMessage(message, BLS_SIGNATURE_TAG, 9000, sha256), RangeError);
 });

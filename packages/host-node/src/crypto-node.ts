@@ -160,7 +160,7 @@ function universal(): typeof import("@atoll/crypto/universal-port") {
 
 async function createBls(): Promise<BlsPort> {
   try {
-    return await createMclBls(require("mcl-wasm") as typeof Mcl, sha256);
+    return await createMclBls(require("mcl-wasm") as typeof Mcl);
   } catch {
     return universal().createUniversalCrypto().bls;
   }

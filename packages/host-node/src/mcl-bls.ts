@@ -1,30 +1,24 @@
-// BLS12-381 by mcl compiled to WebAssembly: 3 to 6 times faster than plain JavaScript. The library knows the curve but
-// not the Internet Computer's domain separation tag, so the first half of hashing to the curve is done here.
-// Not constant-time: see docs/decisions/0015.
-import { BLS_SIGNATURE_TAG, checkEvaluationPoints, checkSecret, expandMessage } from "@atoll/crypto";
-import type { BlsPort, CryptoPort, G1Point } from "@atoll/types";
+// BLS12-381 by mcl compiled to WebAssembly: 3 to 6 times faster than plain JavaScript. Not constant-time: see
+// docs/decisions/0015.
+import { checkSecret, invert, lagrangeFractions } from "@atoll/crypto";
+import { type BlsPort, type G1Point, invariant } from "@atoll/types";
 import type * as Mcl from "mcl-wasm";
-import { createWalk, g1Group, g2Group, type Library } from "./mcl-groups.ts";
-
-type Sha256 = CryptoPort["sha256"];
+import { createCurveHash, createWalk, fieldElement, g1Group, g2Group, type Library } from "./mcl-groups.ts";
 
 // The library's memory is one for the process and never shrinks: what is kept in it is kept once, however many nodes run here.
 const ports = new WeakMap<Library, Promise<BlsPort>>();
 
-/**
- * Initialises the library (about 70 ms, most of it off this thread), once. Rejects where it cannot run. `sha256`: of the
- * first call.
- */
-export function createMclBls(mcl: Library, sha256: Sha256): Promise<BlsPort> {
+/** Initialises the library (about 70 ms, most of it off this thread), once. Rejects where it cannot run. */
+export function createMclBls(mcl: Library): Promise<BlsPort> {
   let port = ports.get(mcl);
   if (port === undefined) {
-    port = initialise(mcl, sha256);
+    port = initialise(mcl);
     ports.set(mcl, port);
   }
   return port;
 }
 
-async function initialise(mcl: Library, sha256: Sha256): Promise<BlsPort> {
+async function initialise(mcl: Library): Promise<BlsPort> {
   await mcl.init(mcl.BLS12_381);
   mcl.setETHserialization(true);
   mcl.setMapToMode(mcl.IRTF);
@@ -32,7 +26,7 @@ async function initialise(mcl: Library, sha256: Sha256): Promise<BlsPort> {
   mcl.verifyOrderG2(true);
   const [g1, g2] = [g1Group(mcl), g2Group(mcl)];
   const generator = g2.generator as unknown as Mcl.G2;
-  const hashToG1 = keepHashes((message) => hashToCurve(mcl, sha256, message));
+  const hashToG1 = keepHashes(createCurveHash(mcl));
   return {
     publicKey: (secret) => mcl.mul(generator, scalar(mcl, secret)).serialize(),
     sign: (secret, message) => mcl.mul(hashToG1(message), scalar(mcl, secret)).serialize(),
@@ -51,10 +45,11 @@ function verification(
   mcl: Library,
   generator: Mcl.G2,
   hashToG1: (message: Uint8Array) => Mcl.G1,
-): Pick<BlsPort, "verify" | "verifyAggregate"> {
+): Pick<BlsPort, "verify" | "verifyAggregate" | "verifyAll"> {
   const generatorLines = new mcl.PrecomputedG2(mcl.neg(generator));
   const linesOf = keepPairingLines(mcl);
   const keyOf = keepPublicKeys(mcl);
+  const loopOf = pairingLoops(mcl, generatorLines, linesOf, keyOf);
   return {
     verify(publicKey, message, bytes) {
       if (publicKey.length !== 96 || bytes.length !== 48) return false;
@@ -78,6 +73,56 @@ function verification(
         return false;
       }
     },
+    verifyAll(statements, factors) {
+      invariant(factors.length === statements.length - 1, "a factor for each signature but the first");
+      try {
+        const sides = new Map<string, { keys: readonly Uint8Array[]; messages: Mcl.G1 }>();
+        let signatures = new mcl.G1();
+        for (const [i, { publicKeys, message, signature }] of statements.entries()) {
+          if (publicKeys.length === 0 || publicKeys.some((key) => key.length !== 96)) return false;
+          if (signature.length !== 48) return false;
+          const factor = i === 0 ? undefined : fieldElement(mcl, factors[i - 1] as bigint);
+          const times = (one: Mcl.G1) => (factor === undefined ? one : mcl.mul(one, factor));
+          const point = signaturePoint(mcl, signature);
+          if (point.isZero()) return false;
+          signatures = mcl.add(signatures, times(point));
+          const name = publicKeys.map(nameOf).join();
+          const hash = times(hashToG1(message));
+          const side = sides.get(name);
+          sides.set(name, { keys: publicKeys, messages: side === undefined ? hash : mcl.add(side.messages, hash) });
+        }
+        let product: Mcl.GT | undefined;
+        for (const { keys, messages } of sides.values()) {
+          const loop = loopOf(keys, messages, product === undefined ? signatures : undefined);
+          if (loop === undefined) return false;
+          product = product === undefined ? loop : mcl.mul(product, loop);
+        }
+        return product === undefined || mcl.finalExp(product).isOne();
+      } catch {
+        return false;
+      }
+    },
+  };
+}
+
+/** e(messages, the sum of keys) * e(signatures, -generator), before the final exponentiation. Undefined: no key. */
+function pairingLoops(
+  mcl: Library,
+  generatorLines: Mcl.PrecomputedG2,
+  linesOf: ReturnType<typeof keepPairingLines>,
+  keyOf: ReturnType<typeof keepPublicKeys>,
+): (keys: readonly Uint8Array[], messages: Mcl.G1, signatures: Mcl.G1 | undefined) => Mcl.GT | undefined {
+  return (keys, messages, signatures) => {
+    const [first] = keys;
+    if (first !== undefined && keys.length === 1) {
+      const lines = linesOf(first);
+      if (lines === undefined || signatures === undefined) return lines && mcl.precomputedMillerLoop(messages, lines);
+      return mcl.precomputedMillerLoop2(messages, lines, signatures, generatorLines);
+    }
+    const key = sumOf(keys.map(keyOf), mcl.add);
+    if (key.isZero()) return undefined;
+    if (signatures === undefined) return mcl.millerLoop(messages, key);
+    return mcl.precomputedMillerLoop2mixed(messages, key, signatures, generatorLines);
   };
 }
 
@@ -151,15 +196,6 @@ function nameOf(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
 }
 
-/** Hash to the curve; mapping clears the cofactor, and that may be done before adding as well as after. */
-function hashToCurve(mcl: Library, sha256: Sha256, message: Uint8Array): Mcl.G1 {
-  const uniform = expandMessage(message, BLS_SIGNATURE_TAG, 128, sha256);
-  const [u0, u1] = [new mcl.Fp(), new mcl.Fp()];
-  u0.setBigEndianMod(uniform.subarray(0, 64));
-  u1.setBigEndianMod(uniform.subarray(64));
-  return mcl.add(u0.mapToG1(), u1.mapToG1());
-}
-
 function scalar(mcl: Library, secret: Uint8Array): Mcl.Fr {
   checkSecret(secret);
   const value = new mcl.Fr();
@@ -193,16 +229,37 @@ function sumOf<P extends Mcl.G1 | Mcl.G2>(points: readonly P[], add: (a: P, b: P
   return rest.reduce((sum, point) => add(sum, point), first);
 }
 
+/** Weights of more bits than this are multiplied by like any scalar. */
+const SMALL_WEIGHT = 48;
+
 function combine(mcl: Library, shares: Parameters<BlsPort["combine"]>[0]): Uint8Array {
-  checkEvaluationPoints(shares.map(({ index }) => index));
+  const { numerators, denominator } = lagrangeFractions(shares.map(({ index }) => index));
+  const points = uncheckedPoints(
+    mcl,
+    shares.map((share) => share.signature),
+  );
+  const sizes = numerators.map((weight) => (weight < 0n ? -weight : weight));
+  const bits = Math.max(...sizes.map((size) => size.toString(2).length));
+  if (bits > SMALL_WEIGHT) return recover(mcl, shares, points);
+  // The weights of a few nodes are small numbers: additions are a tenth of the work of multiplying by scalars.
+  const signed = points.map((point, i) => ((numerators[i] as bigint) < 0n ? mcl.neg(point) : point));
+  let sum = new mcl.G1();
+  for (let bit = BigInt(bits) - 1n; bit >= 0n; bit--) {
+    sum = mcl.dbl(sum);
+    for (const [i, size] of sizes.entries()) if ((size >> bit) & 1n) sum = mcl.add(sum, signed[i] as Mcl.G1);
+  }
+  return (denominator === 1n ? sum : mcl.mul(sum, fieldElement(mcl, invert(denominator)))).serialize();
+}
+
+function recover(
+  mcl: Library,
+  shares: Parameters<BlsPort["combine"]>[0],
+  points: Parameters<Library["recoverG1"]>[1],
+): Uint8Array {
   const indices = shares.map(({ index }) => {
     const value = new mcl.Fr();
     value.setInt(index);
     return value;
   });
-  const points = uncheckedPoints(
-    mcl,
-    shares.map((share) => share.signature),
-  );
   return mcl.recoverG1(indices, points).serialize();
 }

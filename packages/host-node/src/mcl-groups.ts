@@ -1,7 +1,7 @@
 // The groups of BLS12-381 as key generation needs them, by mcl (see `mcl-bls.ts`): a point is a small object of its own
 // outside the library's memory, so that none has to be given back.
-import { SCALAR_ORDER, scalarToBytes } from "@atoll/crypto";
-import type { CurveGroup, G1Point, G2Point } from "@atoll/types";
+import { BLS_SIGNATURE_TAG, SCALAR_ORDER, scalarToBytes } from "@atoll/crypto";
+import { type CurveGroup, type G1Point, type G2Point, invariant } from "@atoll/types";
 import type * as Mcl from "mcl-wasm";
 
 export type Library = typeof Mcl;
@@ -51,7 +51,7 @@ function curveGroup<P extends Mcl.G1 | Mcl.G2>(mcl: Library, make: new () => P, 
   };
 }
 
-function fieldElement(mcl: Library, scalar: bigint): Mcl.Fr {
+export function fieldElement(mcl: Library, scalar: bigint): Mcl.Fr {
   if (scalar < 0n || scalar >= SCALAR_ORDER) throw new RangeError("not a scalar of BLS12-381");
   const element = new mcl.Fr();
   element.deserialize(scalarToBytes(scalar));
@@ -63,6 +63,8 @@ interface Addresses {
   readonly HEAP8: Int8Array;
   readonly HEAP32: Int32Array;
   _malloc(bytes: number): number;
+  _free(address: number): void;
+  _mclBnG1_hashAndMapToWithDst(to: number, message: number, bytes: number, tag: number, tagBytes: number): number;
   _mclBnG1_add(sum: number, a: number, b: number): void;
   _mclBnG1_normalizeVec(to: number, from: number, count: number): void;
   _mclBnG1_serialize(to: number, space: number, point: number): number;
@@ -101,6 +103,29 @@ export function createWalk(mcl: Library): (start: G1Point, step: G1Point, count:
       path.set(new Uint8Array(mod.HEAP8.buffer, compressed, steps * COMPRESSED_BYTES), from * COMPRESSED_BYTES);
     }
     return path;
+  };
+}
+
+/** Hash to the curve with the Internet Computer's tag: the library's classes know another one. */
+export function createCurveHash(mcl: Library): (message: Uint8Array) => Mcl.G1 {
+  const { mod } = mcl as unknown as { mod: Addresses };
+  const tag = mod._malloc(BLS_SIGNATURE_TAG.length);
+  const hashed = mod._malloc(POINT_BYTES);
+  if (tag === 0 || hashed === 0) throw new RangeError("mcl has no memory left");
+  mod.HEAP8.set(BLS_SIGNATURE_TAG, tag);
+  return (message) => {
+    const at = mod._malloc(message.length);
+    if (at === 0) throw new RangeError("mcl has no memory left");
+    try {
+      mod.HEAP8.set(message, at);
+      const failed = mod._mclBnG1_hashAndMapToWithDst(hashed, at, message.length, tag, BLS_SIGNATURE_TAG.length);
+      invariant(failed === 0, "the library did not hash a message to the curve");
+    } finally {
+      mod._free(at);
+    }
+    const point = new mcl.G1();
+    (point as unknown as { a_: Uint32Array }).a_.set(mod.HEAP32.subarray(hashed / 4, (hashed + POINT_BYTES) / 4));
+    return point;
   };
 }
 

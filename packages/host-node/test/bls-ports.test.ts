@@ -2,16 +2,17 @@
 // and key generation build on. Random inputs from a printed seed; hostile bytes are refused by both.
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { SCALAR_ORDER, scalarToBytes } from "@atoll/crypto";
+import { SCALAR_ORDER, scalarToBytes, verifyTogether } from "@atoll/crypto";
 import { universalBls as plain } from "@atoll/crypto/universal-bls";
 import { createNodeCrypto } from "@atoll/host-node";
-import type { BlsPort, CurveGroup } from "@atoll/types";
-import { fromHex, toHex } from "@atoll/types";
+import { type BlsPort, type CryptoPort, type CurveGroup, fromHex, type SignedStatement, toHex } from "@atoll/types";
 import fc from "fast-check";
 
+let port: CryptoPort;
 let mcl: BlsPort;
 before(async () => {
-  mcl = (await createNodeCrypto()).bls;
+  port = await createNodeCrypto();
+  mcl = port.bls;
 });
 
 const scalar = fc.bigInt({ min: 0n, max: SCALAR_ORDER - 1n });
@@ -64,6 +65,91 @@ test("sums of products are the same bytes in both groups, also of hundreds of po
     products(plain, "g1", many.slice(0, 20), many.slice(0, 20)),
     products(mcl, "g1", many.slice(0, 20), many.slice(0, 20)),
   );
+});
+
+test("messages of no bytes and of many are hashed to the same points", () => {
+  for (const text of [new Uint8Array(0), new Uint8Array(20_000).fill(3)]) {
+    const [fast, slow] = both().map((bls) => toHex(bls.g1.toBytes(bls.hashToG1(text))));
+    assert.equal(fast, slow);
+  }
+});
+
+test("any shares make the same signature, whatever their places", () => {
+  const coefficients = [11n, 23n, SCALAR_ORDER - 35n];
+  const text = new Uint8Array(9);
+  const share = (index: number) => {
+    const value = coefficients.reduceRight(
+      (sum, coefficient) => (sum * BigInt(index) + coefficient) % SCALAR_ORDER,
+      0n,
+    );
+    return { index, signature: mcl.sign(scalarToBytes(value), text) };
+  };
+  const whole = toHex(mcl.sign(scalarToBytes(11n), text));
+  // Whole numbers as weights, fractions, and numbers too large to be worth adding up.
+  const places = [
+    [1, 2, 3],
+    [4, 3, 1],
+    [1, 2, 4],
+    [2, 5, 9, 13],
+    [13, 12, 11, 10, 9, 8, 7, 6, 5],
+    [7, 0x7fffffff, 9],
+  ];
+  for (const indices of places) assert.equal(toHex(mcl.combine(indices.map(share))), whole, indices.join());
+  assert.equal(toHex(plain.combine([1, 2, 4].map(share))), whole);
+  for (const indices of [[1, 1, 2], [0, 1, 2], [1, 2, 2 ** 31], []])
+    for (const bls of both()) assert.throws(() => bls.combine(indices.map(share)), RangeError);
+});
+
+function statement(bls: BlsPort, secrets: readonly bigint[], text: string): SignedStatement {
+  const message = new TextEncoder().encode(text);
+  const own = secrets.map(scalarToBytes);
+  const publicKeys = own.map((each) => bls.publicKey(each));
+  return { publicKeys, message, signature: bls.aggregate(own.map((each) => bls.sign(each, message))) };
+}
+
+test("signatures verified together are right if each one is, in both", () => {
+  // By different keys, twice by one key, by sums of keys, and one message signed by two.
+  const right = [[3n], [5n, 7n, 9n], [3n], [5n, 7n]].map((secrets, i) => statement(mcl, secrets, `text ${i % 3}`));
+  for (const bls of both()) {
+    const together = (statements: readonly SignedStatement[]) =>
+      verifyTogether(statements, { bls, sha256: port.sha256 });
+    for (let count = 1; count <= right.length; count++) assert.equal(together(right.slice(0, count)), true);
+    for (const [i, good] of right.entries()) {
+      const hostile: Partial<SignedStatement>[] = [
+        { signature: right[(i + 1) % right.length]?.signature as Uint8Array },
+        { message: new Uint8Array(3) },
+        { publicKeys: [] },
+        { publicKeys: [...good.publicKeys, ...good.publicKeys] },
+        { publicKeys: [fromHex(`c0${"00".repeat(95)}`)] },
+        { publicKeys: [good.publicKeys[0]?.subarray(1) as Uint8Array] },
+        { publicKeys: [Uint8Array.of(...(good.publicKeys[0] as Uint8Array), 0)] },
+        { signature: good.signature.subarray(1) },
+        { signature: fromHex(`c0${"00".repeat(47)}`) },
+        { signature: new Uint8Array(48) },
+        // On the curve, and not in the group.
+        { signature: fromHex(`a0${"00".repeat(46)}04`) },
+      ];
+      for (const change of bls === mcl ? hostile : hostile.slice(0, 1))
+        assert.equal(together(right.map((each, j) => (i === j ? { ...each, ...change } : each))), false);
+    }
+  }
+});
+
+test("wrong signatures that would cancel in a plain sum do not when verified together", () => {
+  const [a, b] = [statement(mcl, [3n], "a"), statement(mcl, [5n], "b")];
+  const { g1 } = mcl;
+  const shifted = ({ signature, ...rest }: SignedStatement, by: bigint): SignedStatement => {
+    const point = g1.fromBytes(signature);
+    assert.ok(point !== undefined);
+    return { ...rest, signature: g1.toBytes(g1.sum([point, g1.generator], [1n, by])) };
+  };
+  const pair = [shifted(a, 77n), shifted(b, SCALAR_ORDER - 77n)];
+  assert.equal(mcl.verifyAll(pair, [1n]), true);
+  for (const bls of both()) assert.equal(verifyTogether(pair, { bls, sha256: port.sha256 }), false);
+  // A signature that differs by a point of a small order is not in the group, and no factor makes it right.
+  const foreign = fromHex(`a0${"00".repeat(46)}04`);
+  const twisted = mcl.aggregate([b.signature, foreign]);
+  for (const bls of both()) assert.equal(bls.verifyAll([a, { ...b, signature: twisted }], [1n << 64n]), false);
 });
 
 test("a process has one library, however many nodes run in it: its memory never shrinks", async () => {

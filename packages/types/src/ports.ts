@@ -76,12 +76,24 @@ export interface BlsPort {
    * the secret: others could be made up so that they cancel.
    */
   verifyAggregate(publicKeys: readonly Uint8Array[], message: Uint8Array, signature: Uint8Array): boolean;
+  /**
+   * Whether `verifyAggregate` is true of every one of them, which together are less work than singly. `factors`: one for
+   * each but the first, out of 2^128 that whoever made the signatures could not foresee (`verifyTogether` of crypto).
+   */
+  verifyAll(statements: readonly SignedStatement[], factors: readonly bigint[]): boolean;
   readonly g1: CurveGroup<G1Point>;
   readonly g2: CurveGroup<G2Point>;
   /** The point that a signature of `message` multiplies. */
   hashToG1(message: Uint8Array): G1Point;
   /** The compressed forms of start, start + step, start + 2 step, ...: 48 bytes for each of `count`. */
   walkG1(start: G1Point, step: G1Point, count: number): Uint8Array;
+}
+
+/** A sum of signatures of one message by all these keys, as `verifyAggregate` takes it. */
+export interface SignedStatement {
+  readonly publicKeys: readonly Uint8Array[];
+  readonly message: Uint8Array;
+  readonly signature: Uint8Array;
 }
 
 declare const point: unique symbol;
