@@ -55,13 +55,13 @@ async function main(args: readonly string[]): Promise<void> {
 }
 
 /** Asked for, or what the state folder holds. */
-function isOfNodes({ nodes, clean, stateDir, subnets, record }: StartOptions): boolean {
+function isOfNodes({ nodes, clean, stateDir, record }: StartOptions): boolean {
   if (nodes !== undefined) return true;
   if (clean || !holdsNodes(stateDir)) return false;
-  if (subnets.length === 0 && record === undefined) return true;
+  if (record === undefined) return true;
   throw new EnvironmentError(
     "OTHER_NETWORK",
-    `The network in ${stateDir} is one subnet of many nodes, with which --subnet and --record cannot be used: choose another state folder.`,
+    `The network in ${stateDir} has many nodes, with which --record cannot be used: choose another state folder.`,
   );
 }
 

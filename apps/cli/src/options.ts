@@ -16,7 +16,7 @@ export interface StartOptions {
   readonly subnets: readonly SubnetKind[];
   /** The folder that the network is recorded in. */
   readonly record: string | undefined;
-  /** One subnet of so many nodes, each in a process of its own; undefined: as its state folder has it, or one in this process. */
+  /** So many nodes for each subnet, each in a process of its own; undefined: as its state folder has it, or one in this process. */
   readonly nodes: number | undefined;
 }
 
@@ -69,8 +69,8 @@ Starts an Internet Computer on this machine.
   --subnet KIND    a network of several subnets: at least the NNS and one of this kind; can be given again and again,
                    also for more of a kind. KIND is application, system, verified-application, bitcoin, fiduciary,
                    ii, nns or sns. Later starts need it only to add subnets; none is ever removed
-  --nodes N        one subnet of N nodes, each a process of its own, which agree by consensus and go on while up to a third
-                   of them fail; later starts need not say it again
+  --nodes N        N nodes, each a process of its own, which agree by consensus and go on while up to a third of them fail;
+                   with --subnet N of each subnet, none of which is added later. Later starts need not say it again
   --record DIR     record a new network, one file for each subnet in that folder, for "atoll replay DIR"; a later start
                    goes on with the recording when this is given again
   --clean          forget everything in the state folder and start a new network
@@ -123,11 +123,13 @@ function parseStart(args: string[]): StartOptions {
 
 function parseNodes(values: { nodes?: string; subnet?: string[]; record?: string }): number | undefined {
   if (values.nodes === undefined) return undefined;
-  if (values.subnet !== undefined)
-    throw wrong("--nodes and --subnet cannot be used together: so far a network of many nodes is one subnet.");
   if (values.record !== undefined)
     throw wrong("--nodes and --record cannot be used together: so far only a network without --nodes is recorded.");
-  return numberOf("nodes", values.nodes, { min: 1, max: MAX_NODES, otherwise: 1 });
+  const count = numberOf("nodes", values.nodes, { min: 1, max: MAX_NODES, otherwise: 1 });
+  const others = values.subnet?.filter((kind) => kind !== "nns").length;
+  if (others !== undefined && count * (others + 1) > MAX_NODES)
+    throw wrong(`${others + 1} subnets, the NNS included, of ${count} nodes are more than ${MAX_NODES} processes.`);
+  return count;
 }
 
 function parseKinds(texts: readonly string[]): SubnetKind[] {

@@ -11,7 +11,13 @@ interface ReadyFacts {
   readonly rootKey: string;
   readonly subnets: readonly { readonly id: string; readonly kind: string }[];
   /** Where each node is a process of its own. */
-  readonly nodes?: readonly { readonly id: string; readonly pid: number; readonly url: string }[];
+  readonly nodes?: readonly {
+    readonly id: string;
+    readonly pid: number;
+    readonly url: string;
+    /** Its id, where there are several. */
+    readonly subnet?: string;
+  }[];
   readonly stateDir: string;
   readonly samplePage: string | undefined;
   /** From the start of the process to the first good answer of /api/v2/status. */

@@ -19,6 +19,7 @@ test("a configuration needs two ports; all else is found beside it and listens o
     http: { host: "127.0.0.1", port: 8080 },
     operator: undefined,
     addresses: new Map(),
+    subnets: new Map(),
     log: { format: "text", level: "info" },
   });
 });
@@ -34,6 +35,7 @@ test("everything can be said", () => {
       http: { host: "0.0.0.0", port: 8080 },
       operator: { port: 9100 },
       addresses: { [ID]: "[fd00::7]:4100" },
+      subnets: { [ID]: "127.0.0.1:1 [::1]:2" },
       log: { format: "json", level: "warning" },
     }),
     PATH,
@@ -42,6 +44,7 @@ test("everything can be said", () => {
   assert.equal(config.genesisFile, "/srv/genesis.json");
   assert.deepEqual(config.operator, { host: "127.0.0.1", port: 9100 });
   assert.deepEqual([...config.addresses], [[principalFromText(ID), "[fd00::7]:4100"]]);
+  assert.deepEqual([...config.subnets], [[principalFromText(ID), ["http://127.0.0.1:1", "http://[::1]:2"]]]);
   assert.deepEqual(config.log, { format: "json", level: "warning" });
 });
 
@@ -61,6 +64,8 @@ test("what is wrong is named, in one sentence, without its value", () => {
     [{ ...SMALLEST, passphrase: { env: "A", file: "b" } }, '"passphrase" needs either "env" or "file"'],
     [{ ...SMALLEST, passphrase: "SECRET" }, '"passphrase" must be an object'],
     [{ ...SMALLEST, log: { format: "xml" } }, '"log.format" must be one of text, json'],
+    [{ ...SMALLEST, subnets: { SECRE: "1.2.3.4:5" } }, '"subnets.SECRE" is not the id of a subnet'],
+    [{ ...SMALLEST, subnets: { [ID]: "1.2.3.4:5  6" } }, `"subnets.${ID}" must be addresses such as 127.0.0.1:8081`],
     [{ ...SMALLEST, addresses: { SECRE: "1.2.3.4:5" } }, '"addresses.SECRE" is not the id of a node'],
     [{ ...SMALLEST, addresses: { [ID]: "SECRET" } }, `"addresses.${ID}" must be an address such as 10.0.0.7:4100`],
   ];

@@ -15,6 +15,11 @@ const refused: readonly (readonly [args: string[], message: RegExp])[] = [
   [["start", "--state-dir", ""], /^--state-dir needs the name of a folder\./],
   [["start", "--subnet", "Application"], /^"Application" is not a kind of subnet: give application, system,/],
   [["start", "--subnet", "ii", "--subnet", "ii"], /^A network has one ii subnet/],
+  [
+    ["start", "--nodes", "14", "--subnet", "sns", "--subnet", "nns", "--subnet", "ii"],
+    /^3 subnets, the NNS included, of 14/,
+  ],
+  [["start", "--nodes", "4", "--subnet", "ii", "--record", "x"], /^--nodes and --record cannot be used together/],
   [["replay", "a", "b"], /^replay takes one file or one folder\./],
 ];
 

@@ -40,7 +40,12 @@ export interface Ready {
   readonly pid: number;
   readonly subnets: readonly { readonly id: string; readonly kind: string }[];
   /** Where each node is a process of its own; else there are none. */
-  readonly nodes: readonly { readonly id: string; readonly pid: number; readonly url: string }[];
+  readonly nodes: readonly {
+    readonly id: string;
+    readonly pid: number;
+    readonly url: string;
+    readonly subnet?: string;
+  }[];
 }
 
 /** A network that runs and serves. */

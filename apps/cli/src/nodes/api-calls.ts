@@ -28,6 +28,8 @@ interface Management {
 export function remoteCalls(
   url: string,
   rootKey: Uint8Array,
+  /** An id of the subnet that gets canisters, where there are several. */
+  near = Principal.managementCanister(),
 ): CanisterCalls & { exists(id: CanisterId): Promise<boolean> } {
   const agent = HttpAgent.createSync({ host: url, rootKey: new Uint8Array(rootKey) });
   const canisterId = Principal.managementCanister();
@@ -35,7 +37,7 @@ export function remoteCalls(
     Actor.createActor<Management>(management, { agent, canisterId, callTransform: () => ({ effectiveCanisterId }) });
   return {
     async create() {
-      const { canister_id: id } = await calls(canisterId).provisional_create_canister_with_cycles({ amount: [] });
+      const { canister_id: id } = await calls(near).provisional_create_canister_with_cycles({ amount: [] });
       return principalFromBytes(id.toUint8Array());
     },
     async install(id, wasm, arg) {

@@ -3,7 +3,7 @@
 // message once however many nodes have been given it. A client never sees an older state than it has seen before,
 // whichever nodes answer it: the front tells nodes the newest height that it knows of (node-heights.ts).
 import type { LogPort } from "@atoll/types";
-import type { HttpHandler, HttpRequest } from "@atoll/types/http";
+import type { HttpHandler, HttpRequest, HttpResponse } from "@atoll/types/http";
 import { FrontRequest, type Nodes, type Reply } from "./front-request.ts";
 import { createNodeClient, type NodeClient } from "./node-client.ts";
 
@@ -35,6 +35,11 @@ const LOOK_MS = 250;
 const FIRST_MS = 50;
 /** Major type 3, length 7. */
 const HEALTHY = "\u0067healthy";
+
+/** Of `/api/v2/status`: in CBOR, a text among few others. */
+export function isHealthy({ status, body }: HttpResponse): boolean {
+  return status === 200 && Buffer.from(body).includes(HEALTHY);
+}
 
 export function createFront(count: number, log: LogPort): Front {
   return new NodeFront(count, log);
@@ -81,9 +86,7 @@ class NodeFront implements Front, Nodes<Target> {
 
   async firstHealthy(): Promise<void> {
     for (;;) {
-      const { status, body } = await this.api(STATUS);
-      // In CBOR, a text among few others.
-      if (status === 200 && Buffer.from(body).includes(HEALTHY)) return;
+      if (isHealthy(await this.api(STATUS))) return;
       await new Promise((resolve) => setTimeout(resolve, FIRST_MS));
     }
   }

@@ -5,10 +5,12 @@ import { writeFileSync } from "node:fs";
 import type { GenesisDealings, SignedRegistryRecord } from "@atoll/consensus";
 import { type DkgTranscript, dkgTranscript, genesisDealingsCodec, signedRegistryRecord } from "@atoll/consensus";
 import {
+  type CanisterRange,
   type ConsensusSettings,
   DEFAULT_CONSENSUS_SETTINGS,
   EnvironmentError,
   fromHex,
+  type NetworkTopology,
   type NodeRecord,
   type PrincipalId,
   principalFromText,
@@ -41,7 +43,18 @@ export interface GenesisDealing {
   readonly dealings: GenesisDealings;
 }
 
+/** What a subnet knows of the others, and what it is among them. */
+interface GenesisNetwork {
+  readonly topology: NetworkTopology;
+  /** Of its canister ids, those that it gives out. */
+  readonly allocationRanges: readonly CanisterRange[];
+  /** Nodes that its fees are computed for. */
+  readonly feeNodes: number;
+}
+
 export interface Genesis extends Pick<GenesisProposal, "time" | "registryKey" | "subnetType" | "provisional"> {
+  /** Of a network of several subnets; undefined: this one is alone, and the root. */
+  readonly network?: GenesisNetwork;
   /** Version 1. */
   readonly record: SignedRegistryRecord;
   readonly low: DkgTranscript;
@@ -110,7 +123,7 @@ export function readDealing(path: string): GenesisDealing {
 }
 
 export function genesisJson(genesis: Genesis): Json {
-  const { time, registryKey, subnetType, provisional, record, low, high } = genesis;
+  const { time, registryKey, subnetType, provisional, network, record, low, high } = genesis;
   return {
     format: FORMATS.genesis,
     subnet: principalToText(record.record.subnetId),
@@ -118,6 +131,7 @@ export function genesisJson(genesis: Genesis): Json {
     registryKey: toHex(registryKey),
     subnetType,
     provisional,
+    ...(network && { network: networkJson(network) }),
     record: wireJson(signedRegistryRecord, record),
     low: wireJson(dkgTranscript, low),
     high: wireJson(dkgTranscript, high),
@@ -127,6 +141,7 @@ export function genesisJson(genesis: Genesis): Json {
 export function readGenesis(path: string): Genesis {
   return readJson(path, FORMATS.genesis, (json) => ({
     ...headFrom(json),
+    ...(json.network !== undefined && { network: networkFrom(objectFrom(json.network)) }),
     record: wireFrom(signedRegistryRecord, json.record),
     low: wireFrom(dkgTranscript, json.low),
     high: wireFrom(dkgTranscript, json.high),
@@ -182,14 +197,60 @@ function nodeFrom(json: Json): NodeRecord {
   };
 }
 
+function networkJson({ topology, allocationRanges, feeNodes }: GenesisNetwork): Json {
+  const rangesJson = (ranges: readonly CanisterRange[]) => ranges.map((range) => range.map(principalToText));
+  return {
+    root: principalToText(topology.rootSubnetId),
+    subnets: topology.subnets.map(({ subnetId, type, publicKey, canisterRanges }) => ({
+      ...{ id: principalToText(subnetId), type, publicKey: toHex(publicKey) },
+      canisterRanges: rangesJson(canisterRanges),
+    })),
+    allocationRanges: rangesJson(allocationRanges),
+    feeNodes,
+  };
+}
+
+function networkFrom(json: Json): GenesisNetwork {
+  const subnets = listFrom(json.subnets)
+    .map(objectFrom)
+    .map((subnet) => ({
+      subnetId: principalFrom(subnet.id),
+      type: typeFrom(subnet.type),
+      publicKey: bytesFrom(subnet.publicKey),
+      canisterRanges: rangesFrom(subnet.canisterRanges),
+    }));
+  if (typeof json.feeNodes !== "number") throw new RangeError("not a number");
+  return {
+    topology: { version: FIRST_TOPOLOGY, rootSubnetId: principalFrom(json.root), subnets },
+    allocationRanges: rangesFrom(json.allocationRanges),
+    feeNodes: json.feeNodes,
+  };
+}
+
+export const FIRST_TOPOLOGY = 1;
+
+function rangesFrom(value: unknown): CanisterRange[] {
+  return listFrom(value).map((range) => {
+    const [first, last] = listFrom(range).map(principalFrom);
+    if (first === undefined || last === undefined) throw new RangeError("not a range");
+    return [first, last];
+  });
+}
+
+function typeFrom(value: unknown): SubnetType {
+  const type = TYPES.find((known) => known === value);
+  if (type === undefined) throw new RangeError("an unknown type of subnet");
+  return type;
+}
+
+const TYPES: readonly SubnetType[] = ["application", "system", "verified_application"];
+
 function headFrom(json: Json): Pick<GenesisProposal, "time" | "registryKey" | "subnetType" | "provisional"> {
-  const subnetType = textFrom(json.subnetType);
-  if (subnetType !== "application" && subnetType !== "system") throw new RangeError("an unknown type of subnet");
   if (typeof json.provisional !== "boolean") throw new RangeError("not a flag");
   return {
     time: BigInt(textFrom(json.time)),
     registryKey: bytesFrom(json.registryKey),
-    subnetType,
+    subnetType: typeFrom(json.subnetType),
     provisional: json.provisional,
   };
 }

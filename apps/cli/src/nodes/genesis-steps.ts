@@ -22,10 +22,12 @@ import {
   type ConsensusSettings,
   type CryptoPort,
   canisterIdFromIndex,
+  compareBytes,
   DEFAULT_CONSENSUS_SETTINGS,
   type EntropyPort,
   EnvironmentError,
   type NodeRecord,
+  type PrincipalId,
   principalToText,
   type RegistryRecord,
   toHex,
@@ -73,7 +75,7 @@ const NS_PER_MS = 1_000_000n;
 /** Throws EnvironmentError when a node does not prove its keys, or is there twice. */
 export function proposalOf(
   nodes: readonly NodeRecord[],
-  more: Pick<GenesisProposal, "registryKey" | "time" | "settings">,
+  more: Pick<GenesisProposal, "registryKey" | "time" | "settings"> & Partial<Pick<GenesisProposal, "subnetType">>,
   crypto: CryptoPort,
 ): GenesisProposal {
   const sorted = [...nodes].sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
@@ -81,7 +83,7 @@ export function proposalOf(
     const error = sorted[i - 1]?.nodeId === node.nodeId ? "it is there twice" : checkNodeRecord(node, crypto);
     if (error !== undefined) throw badGenesis(`node ${principalToText(node.nodeId)}: ${error}`);
   }
-  return { ...more, subnetType: "application", provisional: true, protocolVersion: PROTOCOL_VERSION, nodes: sorted };
+  return { subnetType: "application", ...more, provisional: true, protocolVersion: PROTOCOL_VERSION, nodes: sorted };
 }
 
 /** Not the same each time: the first one counts. */
@@ -120,6 +122,7 @@ export function whyNotGenesis(
 ): string | undefined {
   const keys = keysFrom(proposal, dealings, ports);
   const record = firstRecord(proposal, keys);
+  if (genesis.network !== undefined) return "it names other subnets, which no proposal does";
   const { time, registryKey, subnetType, provisional } = proposal;
   const expected = { time, registryKey, subnetType, provisional, low: keys.low, high: keys.high, record };
   const { record: signed, ...rest } = genesis;
@@ -184,15 +187,17 @@ export function genesisFacts(genesis: Genesis, crypto: CryptoPort): GenesisFacts
     throw badGenesis("the registry record in the genesis file is not signed by its operator");
   const [publicKey] = high.coefficients;
   if (publicKey === undefined) throw badGenesis("the genesis file has no key for the subnet");
-  const rootKey = subnetKeyToDer(publicKey);
+  const ownKey = subnetKeyToDer(publicKey);
+  const { rootKey, ...among } = amongOthers(genesis, ownKey);
   const config: SubnetConfig = {
     subnetId: record.subnetId,
     type: subnetType,
-    publicKey: rootKey,
+    publicKey: ownKey,
     nodes: record.nodes.map(({ nodeId, signingKey }) => ({ nodeId, publicKey: ed25519KeyToDer(signingKey) })),
     canisterRanges: [[canisterIdFromIndex(0n), canisterIdFromIndex(0xffff_ffff_ffff_ffffn)]],
     feeNodes: FEE_NODES,
     provisional,
+    ...among,
   };
   return {
     config,
@@ -201,6 +206,17 @@ export function genesisFacts(genesis: Genesis, crypto: CryptoPort): GenesisFacts
     registryKey,
     catchUpPackage: genesisCatchUpPackage({ record, time, low, high }),
   };
+}
+
+function amongOthers({ network, record }: Genesis, ownKey: Uint8Array) {
+  if (network === undefined) return { rootKey: ownKey };
+  const { topology, allocationRanges, feeNodes } = network;
+  const of = (id: PrincipalId) => topology.subnets.find(({ subnetId }) => subnetId === id);
+  const [own, root] = [of(record.record.subnetId), of(topology.rootSubnetId)];
+  if (own === undefined || root === undefined || compareBytes(own.publicKey, ownKey) !== 0)
+    throw badGenesis("the genesis file names a network that this subnet is not in");
+  const { canisterRanges } = own;
+  return { rootKey: root.publicKey, topology, canisterRanges, allocationRanges, feeNodes };
 }
 
 function badGenesis(what: string): EnvironmentError {

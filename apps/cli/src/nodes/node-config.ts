@@ -20,6 +20,8 @@ export interface NodeConfig {
   readonly operator: Listener | undefined;
   /** Where nodes are that cannot be reached by the address that the registry has. */
   readonly addresses: ReadonlyMap<PrincipalId, string>;
+  /** Addresses of the HTTP interfaces of the nodes of other subnets. */
+  readonly subnets: ReadonlyMap<PrincipalId, readonly string[]>;
   readonly log: { readonly format: "text" | "json"; readonly level: "debug" | "info" | "warning" | "error" };
 }
 
@@ -55,6 +57,7 @@ export function parseNodeConfig(text: string, path: string): NodeConfig {
     http: listenerIn(top.section("http") ?? top.missing("http")),
     operator: optionalListener(top.section("operator")),
     addresses: addressesIn(top.section("addresses")),
+    subnets: subnetsIn(top.section("subnets")),
     log: logIn(top.section("log")),
   };
   top.end();
@@ -108,6 +111,23 @@ function addressesIn(section: Section | undefined): ReadonlyMap<PrincipalId, str
     addresses.set(id, address);
   }
   return addresses;
+}
+
+/** `{"<subnet id>": "127.0.0.1:8081 127.0.0.1:8082"}` */
+function subnetsIn(section: Section | undefined): ReadonlyMap<PrincipalId, readonly string[]> {
+  const subnets = new Map<PrincipalId, readonly string[]>();
+  for (const name of section?.keys() ?? []) {
+    const id = principalFromText(name);
+    if (section === undefined || id === undefined) throw section?.wrong(name, "is not the id of a subnet");
+    const addresses = section.text(name, "").split(" ");
+    if (addresses.some((address) => parseAddress(address) === undefined))
+      throw section.wrong(name, "must be addresses such as 127.0.0.1:8081, with a space between them");
+    subnets.set(
+      id,
+      addresses.map((address) => `http://${address}`),
+    );
+  }
+  return subnets;
 }
 
 const LEVELS = ["debug", "info", "warning", "error"] as const;

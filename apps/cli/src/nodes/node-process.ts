@@ -5,7 +5,7 @@ import type { RoundEvent } from "@atoll/execution";
 import { createOutcallClient, nodeClock, nodeEntropy, type StateFolder } from "@atoll/host-node";
 import { Gossip } from "@atoll/p2p";
 import { createTlsTransport, type TlsTransport } from "@atoll/p2p/transport";
-import { createHttpHandler, type Executor } from "@atoll/replica";
+import { createHttpHandler, type Executor, SliceServer } from "@atoll/replica";
 import {
   type ConsensusReplica,
   type ConsensusReplicaOptions,
@@ -33,6 +33,8 @@ import { logEvent } from "./node-log.ts";
 import { createNodeMetrics, type NodeMetrics } from "./node-metrics.ts";
 import { operatorHandler } from "./operator-api.ts";
 import { openSubnetState, setStateAside } from "./own-state.ts";
+import { keepDelegation, type RootDelegation } from "./root-delegation.ts";
+import { createSubnetNodes, type SubnetNodes, streamHandler } from "./stream-api.ts";
 import { tellSupervisor } from "./supervised.ts";
 
 export interface NodeParts {
@@ -67,6 +69,8 @@ export class NodeProcess {
   readonly #queries: QueryThread;
   readonly #log: LogPort;
   readonly #certifiedMoved: () => void;
+  readonly #others: SubnetNodes | undefined;
+  readonly #delegation: RootDelegation | undefined;
   readonly #executor: Executor;
   #drive: NodeDrive | undefined;
   #checkpointHeight = 0;
@@ -89,10 +93,17 @@ export class NodeProcess {
     });
     const ports = { transport: this.#transport, entropy: nodeEntropy, now: monotonic };
     this.#gossip = new Gossip({ self: nodeId }, ports);
+    this.#others = otherSubnets(genesis, config);
+    this.#delegation = this.#others && delegationOf(genesis, this.#others, crypto, log);
     const executor = openExecutor(genesis, places, this.#queries);
     this.#executor = executor;
     this.#replica = createConsensusReplica(
-      { ...replicaOptions(parts, places, metrics), onPeers: (nodes) => this.#gossip.setPeers(nodes) },
+      {
+        ...replicaOptions(parts, places, metrics),
+        onPeers: (nodes) => this.#gossip.setPeers(nodes),
+        ...(this.#others && { peers: this.#others }),
+        ...(this.#delegation && { delegation: this.#delegation.source }),
+      },
       {
         clock: { now: () => ({ wall: nodeClock.now(), monotonic: monotonic() }) },
         entropy: nodeEntropy,
@@ -109,7 +120,11 @@ export class NodeProcess {
     const options = { timer: nodeTimer, log, implementation: { version: `atoll ${version}` }, topology: true };
     const heights = withHeights(createHttpHandler(backend, options), () => backend.certifiedState()?.height ?? 0);
     this.api = heights.handler;
-    this.#certifiedMoved = heights.moved;
+    const slices = new SliceServer(() => backend.certifiedState(), nodeTimer);
+    this.#certifiedMoved = () => {
+      heights.moved();
+      slices.moved();
+    };
     this.operatorApi = operatorHandler({
       registry,
       metrics: () =>
@@ -122,6 +137,7 @@ export class NodeProcess {
           checkpointHeight: this.#checkpointHeight,
         }),
       onAdded: () => this.#replica.onWork?.(),
+      streams: streamHandler(slices),
     });
   }
 
@@ -145,6 +161,8 @@ export class NodeProcess {
 
   async stop(): Promise<void> {
     this.#drive?.stop();
+    this.#delegation?.stop();
+    this.#others?.stop();
     this.#gossip.stop();
     await this.#transport.close();
     await this.#replica.stop();
@@ -165,6 +183,27 @@ function nodeRecord(
   return undefined;
 }
 
+/** Undefined: there are none. */
+function otherSubnets({ config: { subnetId, topology } }: GenesisFacts, config: NodeConfig): SubnetNodes | undefined {
+  return topology && createSubnetNodes(subnetId, config.subnets, () => performance.now());
+}
+
+/** Of the root subnet there is none. */
+function delegationOf(
+  { config: { subnetId, publicKey, topology }, rootKey }: GenesisFacts,
+  others: SubnetNodes,
+  crypto: CryptoPort,
+  log: LogPort,
+): RootDelegation | undefined {
+  const { rootSubnetId } = topology ?? {};
+  if (rootSubnetId === undefined || rootSubnetId === subnetId) return undefined;
+  return keepDelegation({
+    ...{ rootKey, rootSubnetId, subnetId, publicKey, crypto, log },
+    ask: (request) => others.ask(rootSubnetId, request),
+    now: Date.now,
+  });
+}
+
 function replicaOptions(
   { config, keys, nodeId, genesis }: NodeParts,
   { folder, log }: NodePlaces,
@@ -173,7 +212,7 @@ function replicaOptions(
   return {
     config: genesis.config,
     rootKey: genesis.rootKey,
-    rootSubnetId: genesis.config.subnetId,
+    rootSubnetId: genesis.config.topology?.rootSubnetId ?? genesis.config.subnetId,
     nodeId,
     nodeSecret: keys.signingSeed,
     protocolVersion: PROTOCOL_VERSION,

@@ -4,6 +4,7 @@ import { decodeSignedRecord, encodeSignedRecord, MAX_RECORD_BYTES, type RecordRe
 import { EnvironmentError } from "@atoll/types";
 import type { HttpHandler, HttpRequest, HttpResponse } from "@atoll/types/http";
 import { type Metric, PROMETHEUS_TYPE, prometheusText } from "./prometheus.ts";
+import { STREAMS_PATH } from "./stream-api.ts";
 
 export const REGISTRY_PATH = "/_/registry";
 const METRICS_PATHS = ["/metrics", "/_/metrics"];
@@ -13,14 +14,16 @@ export interface OperatorPorts {
   readonly metrics: () => readonly Metric[];
   /** A record has been added. */
   readonly onAdded: () => void;
+  /** For nodes of other subnets. */
+  readonly streams: HttpHandler;
 }
 
 export function isOperatorTarget(target: string): boolean {
   const [path = ""] = target.split("?", 1);
-  return METRICS_PATHS.includes(path) || path === REGISTRY_PATH;
+  return METRICS_PATHS.includes(path) || path === REGISTRY_PATH || path.startsWith(STREAMS_PATH);
 }
 
-export function operatorHandler({ registry, metrics, onAdded }: OperatorPorts): HttpHandler {
+export function operatorHandler({ registry, metrics, onAdded, streams }: OperatorPorts): HttpHandler {
   return async (request) => {
     const [path = ""] = request.target.split("?", 1);
     const isReading = request.method === "GET" || request.method === "HEAD";
@@ -29,6 +32,7 @@ export function operatorHandler({ registry, metrics, onAdded }: OperatorPorts): 
         ? answer(200, PROMETHEUS_TYPE, prometheusText(metrics()))
         : text(405, "Metrics are read by GET.");
     }
+    if (path.startsWith(STREAMS_PATH)) return streams(request);
     if (path !== REGISTRY_PATH) return text(404, `There is nothing at ${path.slice(0, 200)}.`);
     if (request.method === "POST") return take(registry, request, onAdded);
     if (!isReading) return text(405, "The registry is read by GET, and gets a record by POST.");

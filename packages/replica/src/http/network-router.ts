@@ -18,8 +18,14 @@ export interface NetworkBackends {
   readonly development?: Omit<NetworkForDevelopment, "defaultSubnet">;
 }
 
+/** The same for subnets whose HTTP interfaces are somewhere else. */
+export interface NetworkRoutes extends Omit<NetworkBackends, "backend"> {
+  handlerOf(subnet: PrincipalId): HttpHandler | undefined;
+  /** Answers what is about no subnet; undefined: not ready yet. */
+  ofNetwork(): HttpHandler | undefined;
+}
+
 export function createNetworkHandler(network: NetworkBackends, options: HttpInterfaceOptions): HttpHandler {
-  const { development, defaultSubnet } = network;
   const handlers = new Map<PrincipalId, HttpHandler>();
   const handlerOf = (subnet: PrincipalId): HttpHandler | undefined => {
     let handler = handlers.get(subnet);
@@ -31,6 +37,19 @@ export function createNetworkHandler(network: NetworkBackends, options: HttpInte
     return handler;
   };
   let ofNetwork: HttpHandler | undefined;
+  return createNetworkRouter({
+    ...network,
+    handlerOf,
+    ofNetwork() {
+      const root = network.backend(network.topology().rootSubnetId);
+      if (root !== undefined) ofNetwork ??= createHttpHandler({ ...root, health: () => healthOf(network) }, options);
+      return ofNetwork;
+    },
+  });
+}
+
+export function createNetworkRouter(network: NetworkRoutes): HttpHandler {
+  const { development, defaultSubnet, handlerOf } = network;
   return async (request) => {
     const [path = ""] = request.target.split("?", 1);
     const [, area, , , id = "", verb] = path.split("/");
@@ -39,10 +58,8 @@ export function createNetworkHandler(network: NetworkBackends, options: HttpInte
       if (answer !== undefined) return answer;
     }
     if (area !== "api" || id === "") {
-      const root = network.backend(network.topology().rootSubnetId);
-      if (root === undefined) return textAnswer(503, "The network is not ready yet.");
-      ofNetwork ??= createHttpHandler({ ...root, health: () => healthOf(network) }, options);
-      return ofNetwork(request);
+      const handler = network.ofNetwork();
+      return handler === undefined ? textAnswer(503, "The network is not ready yet.") : handler(request);
     }
     if (verb === "call" && isNobodys(network, id)) return textAnswer(400, NOBODYS);
     const subnet = subnetOfPath(network, id);
@@ -63,7 +80,7 @@ const NOBODYS =
   "that shall have it, such as default_effective_canister_id of GET /_/topology.";
 
 /** Certificates of the root subnet alone are believed for ids that no subnet hosts. */
-function isNobodys({ topology, defaultSubnet }: NetworkBackends, text: string): boolean {
+function isNobodys({ topology, defaultSubnet }: NetworkRoutes, text: string): boolean {
   return parseId(text) === MANAGEMENT_CANISTER && defaultSubnet() !== topology().rootSubnetId;
 }
 
@@ -77,7 +94,7 @@ function healthOf({ topology, backend }: NetworkBackends): ReplicaHealth {
 }
 
 /** What is no principal at all is refused by the first subnet, like everything else that is wrong with a request. */
-function subnetOfPath(network: NetworkBackends, text: string): PrincipalId | undefined {
+function subnetOfPath(network: NetworkRoutes, text: string): PrincipalId | undefined {
   const id = parseId(text);
   if (id === undefined || id === MANAGEMENT_CANISTER) return network.defaultSubnet();
   return subnetOf(network.topology(), id)?.subnetId;
