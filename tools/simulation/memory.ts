@@ -1,8 +1,7 @@
-// Whether memory stays flat however long a run is: heights and the size of the heap after a collection, again and again. By hand:
-//   node --expose-gc tools/simulation/memory.ts --rounds 100000 --fleet counting
+// Whether memory stays flat however long a run is: exit code 1 when the heap after a collection is larger in the last third of the
+// run than in the middle one, or when the run fails.
 import { parseArgs } from "node:util";
-import { drawPlan, runPlan, SECOND } from "@atoll/simulator";
-import { nodeHost } from "./host.ts";
+import { heapVerdict, measureHeap } from "./heap-growth.ts";
 
 const { values } = parseArgs({
   options: {
@@ -12,22 +11,17 @@ const { values } = parseArgs({
   },
 });
 
-/** Lines of the log between two looks. */
-const LINES = 200_000;
+const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
 
-const plan = drawPlan("memory", { members: Number(values.members), hasFaults: false });
-let [lines, height] = [0, 0];
-const tell = (line: string): void => {
-  const finalized = /node 0 finalized (\d+)/.exec(line);
-  if (finalized !== null) height = Number(finalized[1]);
-  if (++lines % LINES !== 0) return;
-  globalThis.gc?.();
-  console.log(`height ${height}: ${(process.memoryUsage().heapUsed / 1e6).toFixed(1)} MB`);
-};
-// Ten rounds in a virtual second, about.
-const safetyNs = (Number(values.rounds) / 10 / Number(values.members)) * SECOND;
-const result = await runPlan({ ...plan, safetyNs }, await nodeHost(values.fleet === "whole" ? "whole" : "counting"), {
-  tell,
-  heals: false,
+const { nodeRounds, samples, failure } = await measureHeap({
+  rounds: Number(values.rounds),
+  members: Number(values.members),
+  fleet: values.fleet === "whole" ? "whole" : "counting",
+  onSample: ({ height, bytes }) => console.log(`height ${height}: ${megabytes(bytes)}`),
 });
-console.log(`${result.nodeRounds} node-rounds, ${result.failure?.message ?? "all well"}`);
+const { middle, last, grows } = heapVerdict(samples);
+console.log(`${nodeRounds} node-rounds: ${failure ?? (grows ? "memory grows" : "memory stays flat")}`);
+console.log(
+  `after a collection, median of the middle third ${megabytes(middle)}, of the last third ${megabytes(last)}`,
+);
+process.exitCode = failure !== undefined || grows ? 1 : 0;

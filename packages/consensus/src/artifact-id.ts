@@ -15,6 +15,14 @@ type Sha256 = (data: Uint8Array) => Uint8Array;
 /** The network asks for the name of the very bytes that it hands over next. */
 const named = new WeakMap<Uint8Array, NamedArtifact | "none">();
 
+/** An artifact that was made here, with its bytes: whoever is handed the same object need not decode it. */
+export function nameArtifact(artifact: Artifact, bytes: Uint8Array, sha256: Sha256): NamedArtifact {
+  const hash = sha256(bytes);
+  const made = { artifact, hash, id: artifactIdOf(artifact, hash) };
+  named.set(bytes, made);
+  return made;
+}
+
 /** Undefined: these are not the bytes of any artifact. The same object is decoded once: its bytes must not change. */
 export function decodeArtifact(bytes: Uint8Array, sha256: Sha256): NamedArtifact | undefined {
   let found = named.get(bytes);

@@ -2,10 +2,11 @@
 // applied here, at once for the roles that follow; what they did since the last `commit` can be taken back as a whole,
 // because what could not be written to the disk must not have happened. Sections 3 and 21.2.
 import type { PrincipalId } from "@atoll/types";
-import { ARTIFACT_KINDS, type Artifact, type ArtifactId, artifactIdOf, encodeArtifact, heightOf } from "./artifacts.ts";
+import { nameArtifact } from "./artifact-id.ts";
+import { type Artifact, type ArtifactId, encodeArtifact, heightOf } from "./artifacts.ts";
 import { MAX_UNVALIDATED_ALIKE, MAX_UNVALIDATED_BYTES, MAX_UNVALIDATED_COUNT } from "./bounds.ts";
 import type { Change, Instant, Pool } from "./pool.ts";
-import { type PoolEntry, type Revisions, Section } from "./pool-section.ts";
+import { type PoolEntry, Section } from "./pool-section.ts";
 
 /** What came of a change, in order. */
 export interface PoolEvent {
@@ -27,9 +28,9 @@ export interface Applied {
 }
 
 export class ArtifactPool implements Pool {
-  readonly #revisions: Revisions = ARTIFACT_KINDS.map(() => 0);
-  readonly validated = new Section(this.#revisions);
-  readonly unvalidated = new Section(this.#revisions);
+  #changes = 0;
+  readonly validated = new Section("validated", (bit) => this.#noteChange(bit));
+  readonly unvalidated = new Section("unvalidated", (bit) => this.#noteChange(bit));
   readonly #usage = new Map<PrincipalId, Usage>();
   readonly #sha256: (data: Uint8Array) => Uint8Array;
   /** The opposite of each operation since the last commit. */
@@ -40,8 +41,8 @@ export class ArtifactPool implements Pool {
   }
 
   entryOf(artifact: Artifact, bytes: Uint8Array, since: Instant, peer: PrincipalId | undefined): PoolEntry {
-    const hash = this.#sha256(bytes);
-    return { id: artifactIdOf(artifact, hash), artifact, bytes, hash, byteSize: bytes.length, since, peer };
+    const { id, hash } = nameArtifact(artifact, bytes, this.#sha256);
+    return { id, artifact, bytes, hash, byteSize: bytes.length, since, peer };
   }
 
   /** Into the unvalidated section. False: the peer has sent as much as may wait. */
@@ -53,11 +54,15 @@ export class ArtifactPool implements Pool {
     return true;
   }
 
-  /** Grows with each change of any of these kinds, which are named by their ordinals. */
-  revision(ordinals: readonly number[]): number {
-    let sum = 0;
-    for (const ordinal of ordinals) sum += this.#revisions[ordinal] as number;
-    return sum;
+  /** What has changed since this was asked last, as bits of `changeBit`. */
+  takeChanges(): number {
+    const changes = this.#changes;
+    this.#changes = 0;
+    return changes;
+  }
+
+  #noteChange(bit: number): void {
+    this.#changes |= bit;
   }
 
   /** What was read from the disk. */

@@ -1,24 +1,21 @@
 // The loop of one step: each role that may have something new to say has its turn, its changes are applied before the next one
 // looks, and after a role that changed something the others come first. It ends when nobody has anything more to do.
 // Section 3, "Invocation order".
-import type { Time } from "@atoll/types";
+import type { Height, Time } from "@atoll/types";
 import type { ArtifactPool, PoolEvent } from "./artifact-pool.ts";
 import { invocationOrder, type RoleInTurn } from "./invocation-order.ts";
 import type { Change, Instant } from "./pool.ts";
-import { ordinalOf } from "./pool-section.ts";
+import { changeBit } from "./pool-section.ts";
 import type { ConsensusPorts } from "./ports.ts";
-import type { RoleContext } from "./role-context.ts";
+import type { Role, RoleContext } from "./role-context.ts";
 
 /** A node looks at everything at least so often. */
 const LONGEST_PAUSE: Time = 200_000_000n;
 /** Turns of one step: more than any honest pool gives work for. The rest is left to the next step. */
 const MAX_TURNS = 20_000;
 
-interface Turn extends RoleInTurn {
-  readonly ordinals: readonly number[];
-  /** What it depends on when it was asked last. */
-  revision: number;
-  ports: string;
+interface Turn {
+  readonly role: Role;
   /** Monotonic time at which it wants to be asked again; undefined: when something changes. */
   wakeAt: Time | undefined;
 }
@@ -33,51 +30,82 @@ type Context = Omit<RoleContext, "wakeAt">;
 
 export class ComponentLoop {
   readonly #pool: ArtifactPool;
-  readonly #ports: ConsensusPorts;
-  readonly #turns: Turn[];
+  readonly #node: ConsensusPorts;
+  readonly #turns: readonly Turn[];
+  /** For each bit of a change in the pool the turns that look at it, as bits too. */
+  readonly #readers: readonly number[];
+  readonly #readersOfPorts: number;
+  readonly #all: number;
+  /** Turns that may have something new to say. */
+  #due = 0;
+  #ports: PortsNow = { executed: -1, certified: -1, expected: -1, isRoom: false, registry: -1 };
   #next = 0;
   #lastWhole: Time | undefined;
 
   constructor(pool: ArtifactPool, ports: ConsensusPorts) {
     this.#pool = pool;
-    this.#ports = ports;
-    this.#turns = invocationOrder().map((each) => ({
-      ...each,
-      ordinals: each.reads.map(ordinalOf),
-      revision: -1,
-      ports: "",
-      wakeAt: undefined,
-    }));
+    this.#node = ports;
+    const order = invocationOrder();
+    this.#turns = order.map(({ role }) => ({ role, wakeAt: undefined }));
+    this.#readers = readersByBit(order);
+    this.#readersOfPorts = bitsWhere(order, ({ readsPorts }) => readsPorts);
+    this.#all = bitsWhere(order, () => true);
   }
 
   /** `isWhole`: all roles are asked, because something may have changed that the pool and the ports do not show. */
   run(context: Context, isWhole: boolean, permitted: (changes: readonly Change[]) => readonly Change[]): LoopResult {
     const { now } = context;
-    const turns = this.#turns;
     const since = this.#lastWhole;
     if (isWhole || since === undefined || now.monotonic - since >= LONGEST_PAUSE) {
-      for (const turn of turns) turn.revision = -1;
+      this.#due = this.#all;
       this.#lastWhole = now.monotonic;
     }
-    for (const turn of turns) if (turn.wakeAt !== undefined && turn.wakeAt <= now.monotonic) turn.revision = -1;
+    for (let place = 0; place < this.#turns.length; place++) {
+      const wakeAt = this.#turns[place]?.wakeAt;
+      if (wakeAt !== undefined && wakeAt <= now.monotonic) this.#due |= 1 << place;
+    }
     const events: PoolEvent[] = [];
-    let asked = 0;
-    let portsNow = this.#portsRevision();
-    for (let idle = 0; idle < turns.length; idle++) {
-      const turn = turns[this.#next] as Turn;
-      this.#next = (this.#next + 1) % turns.length;
-      const revision = this.#pool.revision(turn.ordinals);
-      const ports = turn.readsPorts ? portsNow : "";
-      if (revision === turn.revision && ports === turn.ports) continue;
-      if (asked++ === MAX_TURNS) return { events, wakeAt: now.monotonic };
-      turn.revision = revision;
-      turn.ports = ports;
+    this.#noteChanges();
+    for (let asked = 0; this.#due !== 0; asked++) {
+      if (asked === MAX_TURNS) return { events, wakeAt: now.monotonic };
+      const turn = this.#takeTurn();
       const applied = this.#pool.apply(permitted(ask(turn, context)), now);
       for (const event of applied.events) events.push(event);
-      if (applied.changed) idle = -1;
-      portsNow = this.#portsRevision();
+      this.#noteChanges();
     }
     return { events, wakeAt: this.#earliest() };
+  }
+
+  /** The next one that is due, after the one that was asked last. */
+  #takeTurn(): Turn {
+    const count = this.#turns.length;
+    while ((this.#due & (1 << this.#next)) === 0) this.#next = (this.#next + 1) % count;
+    const turn = this.#turns[this.#next] as Turn;
+    this.#due &= ~(1 << this.#next);
+    this.#next = (this.#next + 1) % count;
+    return turn;
+  }
+
+  #noteChanges(): void {
+    for (let changes = this.#pool.takeChanges(); changes !== 0; changes &= changes - 1)
+      this.#due |= this.#readers[31 - Math.clz32(changes & -changes)] as number;
+    const { state, batches, registry } = this.#node;
+    const before = this.#ports;
+    const executed = state.executedHeight();
+    const certified = state.certifiedHeight();
+    const expected = batches.expected();
+    const isRoom = batches.room() > 0;
+    const version = registry.latestVersion();
+    if (version !== before.registry) this.#due = this.#all;
+    else if (
+      executed === before.executed &&
+      certified === before.certified &&
+      expected === before.expected &&
+      isRoom === before.isRoom
+    )
+      return;
+    this.#due |= this.#readersOfPorts;
+    this.#ports = { executed, certified, expected, isRoom, registry: version };
   }
 
   #earliest(): Time {
@@ -85,13 +113,32 @@ export class ComponentLoop {
     for (const { wakeAt } of this.#turns) if (wakeAt !== undefined && wakeAt < earliest) earliest = wakeAt;
     return earliest;
   }
+}
 
-  /** What the ports say of where the rest of the node has got to. */
-  #portsRevision(): string {
-    const { state, batches, registry } = this.#ports;
-    const isRoom = batches.room() > 0;
-    return `${state.executedHeight()}/${state.certifiedHeight()}/${batches.expected()}/${isRoom}/${registry.latestVersion()}`;
+/** What the ports say of where the rest of the node has got to. */
+interface PortsNow {
+  readonly executed: Height;
+  readonly certified: Height;
+  readonly expected: Height;
+  readonly isRoom: boolean;
+  readonly registry: number;
+}
+
+function bitsWhere(order: readonly RoleInTurn[], isOne: (role: RoleInTurn) => boolean): number {
+  return order.reduce((bits, role, place) => (isOne(role) ? bits | (1 << place) : bits), 0);
+}
+
+function readersByBit(order: readonly RoleInTurn[]): number[] {
+  const readers = Array.from({ length: 32 }, () => 0);
+  const note = (bit: number, place: number): void => {
+    const at = 31 - Math.clz32(bit);
+    readers[at] = (readers[at] as number) | (1 << place);
+  };
+  for (const [place, { reads, arrivals }] of order.entries()) {
+    for (const kind of reads) note(changeBit("validated", kind), place);
+    for (const kind of arrivals) note(changeBit("unvalidated", kind), place);
   }
+  return readers;
 }
 
 function ask(turn: Turn, context: Context): readonly Change[] {

@@ -28,7 +28,8 @@ export class HeldBatches implements BatchPort {
   release(): void {
     const held = this.#held;
     this.#held = [];
-    for (const batch of held) this.#port.deliver(batch);
+    // A state that was taken over meanwhile has made what came before it one of the past.
+    for (const batch of held) if (batch.height === this.#port.expected()) this.#port.deliver(batch);
   }
 
   /** The step has not happened. */

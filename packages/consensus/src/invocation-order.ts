@@ -29,46 +29,62 @@ import { validateProposals } from "./validator-proposal.ts";
 
 export interface RoleInTurn {
   readonly role: Role;
+  /** Kinds of the validated section. */
   readonly reads: readonly ArtifactKind[];
-  /** Whether it asks the ports for heights or versions. */
+  /** Kinds of the unvalidated section. */
+  readonly arrivals: readonly ArtifactKind[];
+  /** Whether it asks the ports for heights. (A new version of the registry concerns every role.) */
   readonly readsPorts: boolean;
 }
 
 /** What says which nodes and keys are in force; nearly all roles depend on it. */
 const IN_FORCE: readonly ArtifactKind[] = ["catch-up-package", "finalization"];
 const ROUND: readonly ArtifactKind[] = [...IN_FORCE, "notarization", "random-beacon"];
+const NONE: readonly ArtifactKind[] = [];
 
 /** Of one node. Keys and dealings come where shares are made. */
 export function invocationOrder(): readonly RoleInTurn[] {
-  const inPool = (role: Role, ...reads: ArtifactKind[]) => ({ role, reads, readsPorts: false });
-  const alsoPorts = (role: Role, ...reads: ArtifactKind[]) => ({ role, reads, readsPorts: true });
+  type Kinds = readonly ArtifactKind[];
+  const inPool = (role: Role, reads: Kinds, arrivals = NONE) => ({ role, reads, arrivals, readsPorts: false });
+  const alsoPorts = (role: Role, reads: Kinds, arrivals = NONE) => ({ role, reads, arrivals, readsPorts: true });
   return [
-    inPool(keyLoader(), ...IN_FORCE),
-    inPool(finalizer, ...ROUND, "notarization-share", "finalization-share"),
-    alsoPorts(delivery, ...IN_FORCE, "random-tape", "random-beacon"),
-    alsoPorts(catchUpPackageMaker, ...IN_FORCE, "random-beacon", "catch-up-package-share"),
-    inPool(aggregateBeacon, ...ROUND, "random-beacon-share"),
-    inPool(aggregateNotarizations, ...ROUND, "block-proposal", "notarization-share"),
-    inPool(aggregateFinalizations, ...ROUND, "finalization-share"),
-    alsoPorts(aggregateTapes, ...IN_FORCE, "random-tape", "random-tape-share"),
-    inPool(catchUpPackageAggregator, ...IN_FORCE, "random-beacon", "catch-up-package-share"),
-    alsoPorts(certifier(), ...IN_FORCE, "certification", "certification-share"),
-    alsoPorts(purger(), ...ROUND),
-    alsoPorts(notary, ...ROUND, "block-proposal", "notarization-share", "equivocation-proof"),
-    inPool(randomBeaconMaker, ...ROUND, "random-beacon-share"),
-    alsoPorts(randomTapeMaker, ...IN_FORCE, "random-tape", "random-tape-share"),
-    inPool(dkgDealer, ...IN_FORCE, "dkg-dealing"),
-    alsoPorts(blockMaker, ...ROUND, "block-proposal", "equivocation-proof"),
-    inPool(dealingValidator(), ...IN_FORCE, "dkg-dealing"),
-    alsoPorts(catchUpPackageValidator(), ...IN_FORCE),
-    inPool(validateBeacons, ...ROUND),
-    inPool(validateEquivocationProofs, ...ROUND, "equivocation-proof"),
-    alsoPorts(validateProposals, ...ROUND, "block-proposal", "equivocation-proof"),
-    inPool(validateNotarizations, ...ROUND, "block-proposal"),
-    inPool(validateFinalizations, ...ROUND),
-    alsoPorts(validateTapes, ...IN_FORCE, "random-tape"),
+    inPool(keyLoader(), IN_FORCE),
+    inPool(finalizer, [...ROUND, "notarization-share", "finalization-share"]),
+    alsoPorts(delivery, [...IN_FORCE, "random-tape", "random-beacon"]),
+    alsoPorts(catchUpPackageMaker, [...IN_FORCE, "random-beacon", "catch-up-package-share"]),
+    inPool(aggregateBeacon, [...ROUND, "random-beacon-share"], ["random-beacon-share"]),
+    inPool(aggregateNotarizations, [...ROUND, "block-proposal", "notarization-share"], ["notarization-share"]),
+    inPool(aggregateFinalizations, [...ROUND, "finalization-share"], ["finalization-share"]),
+    alsoPorts(aggregateTapes, [...IN_FORCE, "random-tape", "random-tape-share"], ["random-tape-share"]),
+    inPool(
+      catchUpPackageAggregator,
+      [...IN_FORCE, "random-beacon", "catch-up-package-share"],
+      ["catch-up-package-share"],
+    ),
+    alsoPorts(certifier(), [...IN_FORCE, ...CERTIFICATION], CERTIFICATION),
+    // What comes in is not below what is needed: only when that changes there may be something to drop.
+    alsoPorts(purger(), ROUND),
+    alsoPorts(notary, [...ROUND, "block-proposal", "notarization-share", "equivocation-proof"]),
+    inPool(randomBeaconMaker, [...ROUND, "random-beacon-share"]),
+    alsoPorts(randomTapeMaker, [...IN_FORCE, "random-tape", "random-tape-share"]),
+    inPool(dkgDealer, [...IN_FORCE, "dkg-dealing"]),
+    alsoPorts(blockMaker, [...ROUND, "block-proposal", "equivocation-proof"]),
+    inPool(dealingValidator(), [...IN_FORCE, "dkg-dealing"], ["dkg-dealing"]),
+    alsoPorts(catchUpPackageValidator(), IN_FORCE, ["catch-up-package"]),
+    inPool(validateBeacons, ROUND, ["random-beacon"]),
+    inPool(validateEquivocationProofs, [...ROUND, "equivocation-proof"], ["equivocation-proof"]),
+    alsoPorts(
+      validateProposals,
+      [...ROUND, "block-proposal", "equivocation-proof"],
+      ["block-proposal", "notarization"],
+    ),
+    inPool(validateNotarizations, [...ROUND, "block-proposal"], ["notarization"]),
+    inPool(validateFinalizations, ROUND, ["finalization"]),
+    alsoPorts(validateTapes, [...IN_FORCE, "random-tape"], ["random-tape"]),
   ];
 }
+
+const CERTIFICATION: readonly ArtifactKind[] = ["certification", "certification-share"];
 
 const delivery: Role = (context) => {
   deliverBatches(context);

@@ -126,7 +126,7 @@ class Consensus implements ConsensusNode {
     const use = bounce(this.#bouncerContext, artifact.kind, heightOf(artifact));
     if (use === "early") return "unwanted";
     if (use === "late" || isSuperseded(this.#bouncerContext, artifact)) return "taken";
-    const entry = { id, artifact, bytes: bytes.slice(), hash, byteSize: bytes.length, since: now, peer };
+    const entry = { id, artifact, bytes, hash, byteSize: bytes.length, since: now, peer };
     return this.#pool.receive(entry) ? "taken" : "unwanted";
   }
 

@@ -24,16 +24,16 @@ interface KindIndex {
   readonly heights: Height[];
   readonly entries: Map<Height, PoolEntry[]>;
   count: number;
-  readonly ordinal: number;
+  /** Of a change in it. */
+  readonly bit: number;
 }
-
-/** For each kind, by its place in `ARTIFACT_KINDS`, a number that grows with each change in any section of a pool. */
-export type Revisions = number[];
 
 const ORDINALS = new Map(ARTIFACT_KINDS.map((kind, ordinal) => [kind, ordinal]));
 
-export function ordinalOf(kind: ArtifactKind): number {
-  return ORDINALS.get(kind) as number;
+/** What changed, as bits: the kinds of the validated section by their places in `ARTIFACT_KINDS`, then the unvalidated ones. */
+export function changeBit(section: "validated" | "unvalidated", kind: ArtifactKind): number {
+  const ordinal = ORDINALS.get(kind) as number;
+  return 1 << (section === "validated" ? ordinal : ordinal + ARTIFACT_KINDS.length);
 }
 
 const NONE: readonly never[] = [];
@@ -41,10 +41,13 @@ const NONE: readonly never[] = [];
 export class Section implements PoolSection {
   readonly #byId = new Map<ArtifactId, PoolEntry>();
   readonly #byKind = new Map<ArtifactKind, KindIndex>();
-  readonly #revisions: Revisions;
+  readonly #name: "validated" | "unvalidated";
+  readonly #onChange: (bit: number) => void;
 
-  constructor(revisions: Revisions) {
-    this.#revisions = revisions;
+  /** `onChange`: is told what changes, as `changeBit` has it. */
+  constructor(name: "validated" | "unvalidated", onChange: (bit: number) => void) {
+    this.#name = name;
+    this.#onChange = onChange;
   }
 
   get size(): number {
@@ -102,7 +105,7 @@ export class Section implements PoolSection {
       else index.heights.splice(place, 0, height);
     } else index.entries.set(height, [...there, entry]);
     index.count++;
-    this.#change(index);
+    this.#onChange(index.bit);
     return true;
   }
 
@@ -119,7 +122,7 @@ export class Section implements PoolSection {
       index.heights.splice(firstAtLeast(index.heights, height), 1);
     }
     index.count--;
-    this.#change(index);
+    this.#onChange(index.bit);
     return entry;
   }
 
@@ -131,14 +134,10 @@ export class Section implements PoolSection {
     return found;
   }
 
-  #change({ ordinal }: KindIndex): void {
-    this.#revisions[ordinal] = (this.#revisions[ordinal] as number) + 1;
-  }
-
   #index(kind: ArtifactKind): KindIndex {
     let index = this.#byKind.get(kind);
     if (index === undefined) {
-      index = { heights: [], entries: new Map(), count: 0, ordinal: ordinalOf(kind) };
+      index = { heights: [], entries: new Map(), count: 0, bit: changeBit(this.#name, kind) };
       this.#byKind.set(kind, index);
     }
     return index;

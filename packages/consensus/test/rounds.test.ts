@@ -68,6 +68,12 @@ describe("a subnet of four nodes", () => {
     near(first("certified", round), 90);
   });
 
+  it("asks every role that what has changed concerns", () => {
+    const subnet = new TestSubnet();
+    subnet.asksAgain = true;
+    assert.ok(subnet.run(60_000, () => allAt(subnet, 24)));
+  });
+
   it("falls back to the maker of rank 1, after its delay, when that of rank 0 is silent", () => {
     const subnet = new TestSubnet();
     subnet.keepEvents = true;

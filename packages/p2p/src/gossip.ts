@@ -24,7 +24,15 @@ import {
   MAX_QUESTION_BYTES,
   MAX_SLOTS,
 } from "./limits.ts";
-import { type Acknowledgement, decodeFrame, type Message, SESSION_BYTES, type SlotUpdate } from "./messages.ts";
+import {
+  type Acknowledgement,
+  decodeFrame,
+  encodeFrame,
+  type FrameCodec,
+  type Message,
+  SESSION_BYTES,
+  type SlotUpdate,
+} from "./messages.ts";
 import { earliest } from "./offers.ts";
 import { PeerLink, type PeerStatistics } from "./peer-link.ts";
 import type { PeerTransport, TransportHandler } from "./peer-transport.ts";
@@ -39,6 +47,8 @@ export interface GossipPorts {
   readonly entropy: EntropyPort;
   /** Monotonic time in ns. */
   readonly now: () => Time;
+  /** Default: `encodeFrame` and `decodeFrame`. */
+  readonly frames?: FrameCodec;
 }
 
 /** Points of blame. */
@@ -54,6 +64,7 @@ export class Gossip implements PeerNetwork, TransportHandler {
   readonly #self: PrincipalId;
   readonly #limits: GossipLimits;
   readonly #ports: GossipPorts;
+  readonly #frames: FrameCodec;
   #handler: PeerHandler | undefined;
   readonly #active = new ActiveSet(MAX_SLOTS);
   readonly #adverts = new Adverts();
@@ -63,11 +74,14 @@ export class Gossip implements PeerNetwork, TransportHandler {
   readonly #answers: Answers;
   readonly #fetches: Fetches;
   #isSignalled = false;
+  /** When something is due without a signal. */
+  #wakeAt: Time = 0n;
 
   constructor(options: GossipOptions, ports: GossipPorts) {
     this.#self = options.self;
     this.#limits = { ...DEFAULT_GOSSIP_LIMITS, ...options.limits };
     this.#ports = ports;
+    this.#frames = ports.frames ?? { encode: encodeFrame, decode: decodeFrame };
     this.#calls = new Calls(this.#limits, (peer, message) => this.#links.get(peer)?.post(message));
     this.#answers = new Answers(this.#limits, (peer, message) => this.#links.get(peer)?.post(message));
     this.#fetches = new Fetches(this.#limits, this.#adverts, this.#calls, {
@@ -112,6 +126,7 @@ export class Gossip implements PeerNetwork, TransportHandler {
       active: this.#active,
       answers: this.#answers,
       peerHas: (id) => this.#adverts.holds(peer, id),
+      encode: (frame) => this.#frames.encode(frame),
       send: (frame) => this.#ports.transport.send(peer, frame),
     });
   }
@@ -189,6 +204,7 @@ export class Gossip implements PeerNetwork, TransportHandler {
   /** Does what is due; gives the monotonic time of the next call at the latest. */
   step(): Time {
     const now = this.#ports.now();
+    if (!this.#isSignalled && now < this.#wakeAt) return this.#wakeAt;
     this.#isSignalled = false;
     this.#calls.step(now);
     this.#answers.step(now);
@@ -197,7 +213,8 @@ export class Gossip implements PeerNetwork, TransportHandler {
     let next = earliest(now + LONGEST_PAUSE, this.#calls.nextTime(), this.#answers.nextTime());
     next = earliest(next, this.#fetches.hasWork() ? now : this.#fetches.nextTime(this.#links.keys()));
     for (const link of this.#links.values()) next = earliest(next, link.nextTime(now));
-    return next ?? now;
+    this.#wakeAt = next ?? now;
+    return this.#wakeAt;
   }
 
   onConnected(peer: PrincipalId): void {
@@ -231,7 +248,7 @@ export class Gossip implements PeerNetwork, TransportHandler {
     if (link?.isConnected !== true || this.#handler === undefined) return;
     link.statistics.framesReceived++;
     link.statistics.bytesReceived += bytes.length;
-    const frame = decodeFrame(bytes);
+    const frame = this.#frames.decode(bytes);
     if (frame === undefined) {
       this.#brokenRule(link);
       return;

@@ -2,5 +2,6 @@
 // import them from "@atoll/p2p/transport".
 export { Gossip, type GossipOptions, type GossipPorts } from "./gossip.ts";
 export { DEFAULT_GOSSIP_LIMITS, type GossipLimits, MAX_FRAME_BYTES } from "./limits.ts";
+export { decodeFrame, encodeFrame, type Frame, type FrameCodec } from "./messages.ts";
 export type { PeerStatistics } from "./peer-link.ts";
 export type { PeerTransport, TransportHandler } from "./peer-transport.ts";

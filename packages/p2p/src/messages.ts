@@ -95,6 +95,13 @@ export interface Frame {
   readonly messages: readonly Message[];
 }
 
+/** How a node writes and reads frames; nodes of one process may have a way of their own. */
+export interface FrameCodec {
+  encode(frame: Frame): Uint8Array;
+  /** Undefined: not a frame. */
+  decode(bytes: Uint8Array): Frame | undefined;
+}
+
 export function encodeFrame({ session, messages }: Frame): Uint8Array {
   const writer = new WireWriter();
   writer.raw(session);

@@ -10,7 +10,7 @@ import {
   type Answering,
   type Asking,
   encodeChunk,
-  encodeFrame,
+  type Frame,
   MAX_ACKS,
   type SlotUpdate,
 } from "./messages.ts";
@@ -51,6 +51,7 @@ export interface LinkPorts {
   readonly answers: Answers;
   /** Whether the peer offers the artifact itself. */
   readonly peerHas: (id: string) => boolean;
+  readonly encode: (frame: Frame) => Uint8Array;
   readonly send: (frame: Uint8Array) => boolean;
 }
 
@@ -164,7 +165,7 @@ export class PeerLink {
     const ack = isWorth || (this.#ackAt !== undefined && this.#ackAt <= now) ? this.#takeAck(now) : undefined;
     if (!isWorth && ack === undefined) return false;
     const messages = [...(ack === undefined ? [] : [ack]), ...posts, ...answers, ...updates];
-    if (this.#send(encodeFrame({ session: this.session, messages }))) return true;
+    if (this.#send(this.#ports.encode({ session: this.session, messages }))) return true;
     this.#controlBlocked = now + this.#limits.minRetry;
     this.#giveBack(posts, updates, ack, now);
     return false;

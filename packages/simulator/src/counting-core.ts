@@ -2,11 +2,10 @@
 // that are about agreement alone; the main fleet are whole replicas. What it keeps on its disk is the state at summary heights;
 // between those it executes again what the pool still has, or takes over the state of another node.
 import {
-  artifactCodec,
-  artifactId,
   type Certification,
   type ConsensusNode,
   type DeliveredBatch,
+  decodeArtifact,
   type Hash,
   type OpenConsensus,
   type StatePort,
@@ -53,6 +52,9 @@ class CountingCore implements NodeCore, StatePort {
   #certified: Height = 0;
   readonly #waiting: DeliveredBatch[] = [];
   #isExecuting = false;
+  #hasWork = true;
+  /** Monotonic. */
+  #wakeAt = 0n;
   readonly #roots = new Map<Height, StateToCertify>();
   readonly #ahead = new Map<Height, Certification>();
   readonly #checkpoints = new Map<Height, Uint8Array>();
@@ -64,12 +66,12 @@ class CountingCore implements NodeCore, StatePort {
     this.peerHandler = {
       receive: (peer, _, bytes) => {
         const verdict = this.#consensus?.receive(peer, bytes, parts.clock.now()) ?? "unwanted";
-        if (verdict === "taken") this.onWork?.();
+        if (verdict === "taken") this.#signal();
         return verdict;
       },
       wants: (id) => this.#consensus?.wants(id) ?? false,
       serve: (_, question) => this.#checkpoints.get(decodeHeight(question) ?? -1),
-      idOf: (bytes) => idOf(bytes, ports.sha256),
+      idOf: (bytes) => decodeArtifact(bytes, ports.sha256)?.id ?? "",
     };
   }
 
@@ -119,10 +121,20 @@ class CountingCore implements NodeCore, StatePort {
 
   step(): bigint {
     if (this.#consensus === undefined) throw new RangeError("a node that has not started");
-    const result = this.#consensus.step(this.#parts.clock.now());
+    const now = this.#parts.clock.now();
+    // As a replica does: most of what its driver has to do is not for consensus.
+    if (!this.#hasWork && now.monotonic < this.#wakeAt) return this.#wakeAt;
+    this.#hasWork = false;
+    const result = this.#consensus.step(now);
     for (const { id, bytes } of result.published) this.#parts.network.publish(id, bytes);
     for (const id of result.retracted) this.#parts.network.retract(id);
-    return result.wakeAt;
+    this.#wakeAt = result.wakeAt;
+    return this.#wakeAt;
+  }
+
+  #signal(): void {
+    this.#hasWork = true;
+    this.onWork?.();
   }
 
   status(): ReturnType<NodeCore["status"]> {
@@ -217,7 +229,7 @@ class CountingCore implements NodeCore, StatePort {
     this.#keep(bytes);
     this.#note();
     this.#parts.execution.onInstalled(state.height);
-    this.onWork?.();
+    this.#signal();
   }
 
   #deliver(batch: DeliveredBatch): void {
@@ -239,7 +251,7 @@ class CountingCore implements NodeCore, StatePort {
         this.#apply(batch);
       }
       this.#execute();
-      this.onWork?.();
+      this.#signal();
     });
   }
 
@@ -300,13 +312,5 @@ function decodeHeight(question: Uint8Array): Height | undefined {
     return decodeWire(uint(), question);
   } catch {
     return undefined;
-  }
-}
-
-function idOf(bytes: Uint8Array, sha256: (data: Uint8Array) => Uint8Array): string {
-  try {
-    return artifactId(decodeWire(artifactCodec, bytes), bytes, sha256);
-  } catch {
-    return "";
   }
 }

@@ -1,6 +1,6 @@
 // How a node that lies tells its peers different things: it takes part in the broadcast twice, once for each half of them, over
 // one transport. To each half it looks like any other node. Section 24.1.
-import { Gossip, type PeerTransport, type TransportHandler } from "@atoll/p2p";
+import { type FrameCodec, Gossip, type PeerTransport, type TransportHandler } from "@atoll/p2p";
 import type { EntropyPort, PeerHandler, PeerNetwork, PrincipalId, Time } from "@atoll/types";
 import type { Audience } from "./liar.ts";
 
@@ -17,6 +17,7 @@ interface Ports {
   readonly attach: (handler: TransportHandler) => PeerTransport;
   readonly entropy: EntropyPort;
   readonly now: () => Time;
+  readonly frames: FrameCodec;
 }
 
 /** `groups`: of each peer the group that it is in, from 0; honest nodes have one. */
@@ -44,7 +45,7 @@ export function peerGroups(
         transport.setPeers(wanted.flat().sort());
       },
     };
-    const gossip = new Gossip({ self }, { transport: view, entropy: ports.entropy, now: ports.now });
+    const gossip = new Gossip({ self }, { ...ports, transport: view });
     gossip.onWork = () => all.onWork?.();
     gossips.push(gossip);
   }

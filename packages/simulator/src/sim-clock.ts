@@ -37,6 +37,10 @@ export class SimClock {
     return { wall: this.#highestWall, monotonic: BigInt(this.#read("monotonic")) };
   }
 
+  monotonic(): Time {
+    return BigInt(this.#read("monotonic"));
+  }
+
   /** Virtual time until the monotonic clock shows `monotonic`, as far as can be told now. */
   delayUntil(monotonic: Time): number {
     const { rate } = this.#lines.monotonic;

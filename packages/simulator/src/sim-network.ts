@@ -1,11 +1,12 @@
 // The network between the nodes of a run: connections with delay, jitter and bounded room, and everything that can happen to
 // them. A cut lets frames pile up as the network's retransmission would, until the connection is given up; loss, replay and
 // disorder go beyond what a connection does, as the layer above promises to be right under them. Section 21.1.
-import type { PeerTransport, TransportHandler } from "@atoll/p2p";
+import type { FrameCodec, PeerTransport, TransportHandler } from "@atoll/p2p";
 import type { PrincipalId } from "@atoll/types";
 import { markOf } from "./event-log.ts";
 import type { Random } from "./random.ts";
 import { MS, type Scheduler, SECOND, type VirtualTime } from "./scheduler.ts";
+import { sharedFrames } from "./sim-frames.ts";
 
 /** How one direction between two nodes behaves now. */
 export interface LinkQuality {
@@ -73,6 +74,8 @@ export class SimNetwork {
   readonly #links = new Map<string, LinkQuality>();
   /** Of a link that nothing is wrong with. */
   readonly usual: LinkQuality;
+  /** How the nodes write and read what they send. */
+  readonly frames: FrameCodec = sharedFrames();
 
   constructor(
     nodes: readonly PrincipalId[],

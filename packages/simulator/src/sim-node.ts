@@ -239,7 +239,8 @@ export class SimNode {
     const peers = peerGroups(identity.id, (peer) => this.#placeOf(peer) % groups, groups, {
       attach: (handler) => network.attach(identity.id, handler),
       entropy,
-      now: () => this.clock.now().monotonic,
+      frames: network.frames,
+      now: () => this.clock.monotonic(),
     });
     const voice = this.#makeVoice(number, peers, crypto);
     const core = this.#ports.makeCore({
@@ -379,7 +380,7 @@ export class SimNode {
   #workSoon(life: Life): void {
     if (!this.#isCurrent(life) || !life.isStarted) return;
     // What comes in within a short time is worked on together, as a busy host does.
-    const time = Math.max(this.#ports.scheduler.now, life.workedAt + TOGETHER_NS);
+    const time = this.#ports.scheduler.now + TOGETHER_NS;
     if (life.timer !== undefined && life.timerTime <= time) return;
     this.#workAt(life, time);
   }

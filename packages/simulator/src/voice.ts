@@ -41,7 +41,7 @@ export interface VoicePorts {
   onRetracted(id: string): void;
 }
 
-const MAX_DECODED = 20_000;
+const MAX_DECODED = 2_000;
 /** Artifacts that a liar has said and not taken back: its table of slots has a bound. */
 const MAX_SAID = 3_000;
 const MAX_SYNC_PAUSE_NS = 10 * SECOND;

@@ -183,6 +183,11 @@ export function text(max: number): Codec<string> {
   const raw = bytes(max);
   return {
     write(writer, value) {
+      if (value.length <= SHORT_TEXT && isAscii(value)) {
+        writer.uint(inRange(value.length, max));
+        for (let i = 0; i < value.length; i++) writer.byte(value.charCodeAt(i));
+        return;
+      }
       if (!value.isWellFormed()) throw new RangeError("text with a lone surrogate");
       raw.write(writer, encoder.encode(value));
     },
@@ -201,6 +206,11 @@ export function text(max: number): Codec<string> {
 
 /** Up to here it is quicker to look at the characters than to ask a decoder. */
 const SHORT_TEXT = 16;
+
+function isAscii(value: string): boolean {
+  for (let i = 0; i < value.length; i++) if (value.charCodeAt(i) >= 0x80) return false;
+  return true;
+}
 
 function shortAscii(content: Uint8Array): string | undefined {
   let plain = "";

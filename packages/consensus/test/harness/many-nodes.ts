@@ -91,6 +91,8 @@ export class TestSubnet {
   readonly rules = new SafetyRules();
   readonly record: RegistryRecord;
   readonly events: { readonly node: number; readonly at: bigint; readonly event: ConsensusEvent }[] = [];
+  /** After each step a node is asked whether it has forgotten anything. */
+  asksAgain = false;
   keepEvents = false;
   /** Steps that could not be written. */
   failures = 0;
@@ -258,9 +260,18 @@ export class TestSubnet {
       return;
     }
     const { published, retracted, wakeAt } = result;
+    if (this.asksAgain && wakeAt > this.now) this.#askAgain(index, node.consensus);
     for (const id of retracted) node.slots.delete(id);
     for (const { id, bytes } of published) this.#publish(index, id, bytes);
     this.#wake(index, wakeAt > this.now ? wakeAt : this.now + 1n);
+  }
+
+  /** Called again before its time a node asks every role, whatever has changed. Only dealings are made one by one. */
+  #askAgain(index: number, consensus: ConsensusNode): void {
+    const { published, retracted } = consensus.step(this.instant(index));
+    const ids = [...published.map(({ id }) => id), ...retracted].filter((id) => !id.startsWith("dkg-dealing/"));
+    for (const { id, bytes } of published) this.#publish(index, id, bytes);
+    assert.deepEqual(ids, [], `node ${index} had more to say at ${this.now} ns`);
   }
 
   /** A machine that stopped starts again later; one whose disk is full tries again. */

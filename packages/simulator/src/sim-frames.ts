@@ -1,0 +1,20 @@
+// Frames between the nodes of one process: what a node wrote, its peer need not read again. So an artifact stays one object, with
+// its bytes, its hash and its name, however many nodes have it. Now and then a frame is read all the same, as everywhere else:
+// a message that does not come back from its bytes as it was must not go unnoticed.
+import { decodeFrame, encodeFrame, type Frame, type FrameCodec } from "@atoll/p2p";
+
+/** One frame of so many is read. */
+const READ_EVERY = 16;
+
+export function sharedFrames(): FrameCodec {
+  const written = new WeakMap<Uint8Array, Frame>();
+  let count = 0;
+  return {
+    encode(frame) {
+      const bytes = encodeFrame(frame);
+      written.set(bytes, frame);
+      return bytes;
+    },
+    decode: (bytes) => (++count % READ_EVERY === 0 ? decodeFrame(bytes) : (written.get(bytes) ?? decodeFrame(bytes))),
+  };
+}
