@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   type DkgTag,
+  decodeInitialDkgReply,
   dkgTranscript,
   genesisCatchUpPackage,
   genesisForSubnet,
@@ -16,15 +17,18 @@ import {
 import { sha256 } from "@atoll/crypto/sha";
 import { lightCrypto, lightNodeRecord, lightTranscript } from "@atoll/simulator";
 import {
+  type CborInput,
   DEFAULT_CONSENSUS_SETTINGS,
   decodeCbor,
   EnvironmentError,
+  encodeCbor,
   type Height,
   type PrincipalId,
+  principalToBytes,
   type RegistryRecord,
   toHex,
 } from "@atoll/types";
-import { decodeWire } from "@atoll/types/wire";
+import { decodeWire, encodeWire } from "@atoll/types/wire";
 import { IDL } from "@icp-sdk/core/candid";
 import { IntervalSubnet, SharedRegistry } from "./interval-subnet.ts";
 
@@ -123,6 +127,13 @@ const request = (fill: number, receivers: readonly PrincipalId[] = OFFLINE): Rem
   registryVersion: 1,
 });
 
+/** What whoever asked for these keys is told. */
+function replyTo(results: readonly RemoteDkgResult[]): Uint8Array {
+  const [response, ...more] = initialDkgResponses(results);
+  assert.ok(response?.result.kind === "reply" && more.length === 0);
+  return response.result.data;
+}
+
 test("a new subnet begins with keys that others dealt to its nodes while they were off, and its key is the dealt one", () => {
   const root = startRoot(new Map([[3, request(1)]]));
   const results = runUntilTold(root, 2);
@@ -135,12 +146,8 @@ test("a new subnet begins with keys that others dealt to its nodes while they we
 
   const subnetId = subnetIdOf(high);
   const first = record(subnetId, OFFLINE, []);
-  const genesis = genesisForSubnet({
-    record: first,
-    time: 1_700_000_100_000_000_000n,
-    target: target(1),
-    results: results.map(({ result }) => result),
-  });
+  const reply = replyTo(results.map(({ result }) => result));
+  const genesis = genesisForSubnet({ record: first, time: 1_700_000_100_000_000_000n, reply });
   const registry = new SharedRegistry();
   registry.publish(first, 0n);
   const subnet = new IntervalSubnet(subnetId, registry);
@@ -218,17 +225,8 @@ test("keys that cannot be made are tried in five intervals, then whoever asked i
     assert.equal(result.transcript, undefined);
     assert.match(result.failure, /repeatedly failed/);
   }
-  assert.throws(
-    () =>
-      genesisForSubnet({
-        record: record(ROOT, OFFLINE, []),
-        time: 1n,
-        target: target(1),
-        results: results.map(({ result }) => result),
-      }),
-    (error) =>
-      error instanceof EnvironmentError && error.code === "bad-genesis" && /repeatedly failed/.test(error.message),
-  );
+  const [response] = initialDkgResponses(results.map(({ result }) => result));
+  assert.ok(response?.result.kind === "reject" && /repeatedly failed/.test(response.result.message));
 });
 
 test("a request that fails in one interval is answered in the next", () => {
@@ -272,12 +270,57 @@ test("a subnet cannot begin with keys of other nodes, or under another name than
   const results = runUntilTold(root, 2).map(({ result }) => result);
   const high = results.find(({ dkgId }) => dkgId.tag === "high")?.transcript;
   assert.ok(high !== undefined);
-  const bad = (first: RegistryRecord, fill: number) =>
+  const bad = (first: RegistryRecord) =>
     assert.throws(
-      () => genesisForSubnet({ record: first, time: 1n, target: target(fill), results }),
+      () => genesisForSubnet({ record: first, time: 1n, reply: replyTo(results) }),
       (error) => error instanceof EnvironmentError && error.code === "bad-genesis",
     );
-  bad(record(ROOT, OFFLINE, []), 1);
-  bad(record(subnetIdOf(high), OFFLINE.slice(1), []), 1);
-  bad(record(subnetIdOf(high), OFFLINE, []), 2);
+  bad(record(ROOT, OFFLINE, []));
+  bad(record(subnetIdOf(high), OFFLINE.slice(1), []));
+});
+
+test("bytes that are no keys of one subnet are refused", () => {
+  const root = startRoot(
+    new Map([
+      [2, request(2)],
+      [3, request(1)],
+    ]),
+  );
+  const results = runUntilTold(root, 4).map(({ result }) => result);
+  const { low, high, subnetId, publicKey } = decodeInitialDkgReply(replyTo(results.slice(0, 2))) ?? assert.fail();
+  const another = decodeInitialDkgReply(replyTo(results.slice(2))) ?? assert.fail();
+  const parts: CborInput[] = [
+    encodeWire(dkgTranscript, low),
+    encodeWire(dkgTranscript, high),
+    principalToBytes(subnetId),
+    publicKey,
+  ];
+  const blob = (content: Uint8Array) => new Uint8Array(IDL.encode([IDL.Vec(IDL.Nat8)], [content]));
+  const whole = blob(encodeCbor(parts));
+  assert.equal(decodeInitialDkgReply(whole)?.subnetId, subnetId);
+  const [lowBytes, highBytes] = [another.low, another.high].map((transcript) => encodeWire(dkgTranscript, transcript));
+  for (const [place, part] of [
+    [0, lowBytes],
+    [0, parts[1]],
+    [0, 7],
+    [1, highBytes],
+    [1, parts[0]],
+    [1, encodeWire(dkgTranscript, { ...high, coefficients: [] })],
+    [1, encodeWire(dkgTranscript, { ...high, coefficients: [new Uint8Array(7)] })],
+    [2, principalToBytes(another.subnetId)],
+    [2, "id"],
+    [3, another.publicKey],
+    [3, null],
+  ] as const)
+    assert.equal(decodeInitialDkgReply(blob(encodeCbor(parts.with(place, part as CborInput)))), undefined);
+  for (const bytes of [
+    new Uint8Array(),
+    encodeCbor(parts),
+    blob(encodeCbor(parts.slice(0, 3))),
+    blob(encodeCbor({})),
+    blob(Uint8Array.of(0x9b, 255, 255, 255, 255, 255, 255, 255, 255)),
+    Uint8Array.of(...whole, 0),
+    ...[1, 8, 9, 11, 20, 500, whole.length - 1].map((length) => whole.subarray(0, length)),
+  ])
+    assert.equal(decodeInitialDkgReply(bytes), undefined);
 });

@@ -1,6 +1,7 @@
 // A subnet of several nodes in the process of a test, or a network of such subnets: real keys dealt by the nodes themselves,
 // real signatures, real state and Wasm, each node with its own disk in memory. Frames between nodes take a millisecond.
 // Time is the machine's.
+import assert from "node:assert/strict";
 import { setImmediate, setTimeout } from "node:timers/promises";
 import {
   type CatchUpPackage,
@@ -9,8 +10,11 @@ import {
   createChainKeyCrypto,
   createGenesisDealings,
   createNodeKeys,
+  decodeInitialDkgReply,
   type GenesisDealings,
+  type GenesisKeys,
   genesisCatchUpPackage,
+  genesisForSubnet,
   genesisKeys,
   lowThreshold,
   type NodeKeys,
@@ -40,6 +44,7 @@ import {
   DEFAULT_CONSENSUS_SETTINGS,
   type LogPort,
   type NetworkTopology,
+  type NodeRecord,
   type PrincipalId,
   type RegistryRecord,
   toHex,
@@ -50,6 +55,7 @@ export interface RunningNode {
   readonly id: PrincipalId;
   readonly replica: ConsensusReplica;
   readonly poolStorage: MemoryStorage;
+  readonly registry: RecordRegistry;
   readonly fetch: typeof globalThis.fetch;
   /** Gives other subnets slices of the streams to them. */
   readonly slices: SliceServer;
@@ -64,9 +70,11 @@ interface Disk {
   readonly registry: MemoryStorage;
 }
 
-interface Member {
+/** A node with its keys, which need not run. */
+export interface Member {
   readonly id: PrincipalId;
   readonly keys: NodeKeys;
+  readonly record: NodeRecord;
   disk: Disk;
 }
 
@@ -119,6 +127,66 @@ const emptyDisk = (): Disk => ({
 
 const ALL_IDS: CanisterRange = [canisterIdFromIndex(0n), canisterIdFromIndex(0xffff_ffff_ffff_ffffn)];
 
+/** Sorted. */
+function newMembers(count: number, crypto: CryptoPort): Member[] {
+  const members = Array.from({ length: count }, () => {
+    const keys = createNodeKeys(nodeEntropy);
+    const record = { ...nodePublicKeys(keys, crypto), address: "", httpAddress: "" };
+    return { id: record.nodeId, keys, record, disk: emptyDisk() };
+  });
+  return members.sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** The keys of a subnet with nobody before it: its nodes deal them to each other. */
+function dealtAmong(members: readonly Member[], crypto: CryptoPort): GenesisKeys {
+  const nodes = members.map(({ record }) => record);
+  const cryptoOf = ({ keys }: Member) => nodeCrypto(keys, crypto);
+  // More dealings than it takes would be made for nothing.
+  const dealings = members
+    .slice(0, lowThreshold(members.length))
+    .map((member) => createGenesisDealings(member.id, nodes, 1, cryptoOf(member)) as GenesisDealings);
+  const result = genesisKeys(nodes, 1, dealings, { crypto, consensusCrypto: cryptoOf(members[0] as Member) });
+  if (!result.ok) throw new Error(result.error);
+  return result.keys;
+}
+
+/** What a subnet of nodes begins with. */
+interface Beginning {
+  readonly crypto: CryptoPort;
+  readonly members: readonly Member[];
+  readonly record: RegistryRecord;
+  readonly genesis: CatchUpPackage;
+  /** DER. */
+  readonly publicKey: Uint8Array;
+  readonly range: CanisterRange;
+}
+
+function firstRecord(subnetId: PrincipalId, members: readonly Member[], settings: ConsensusSettings): RegistryRecord {
+  return {
+    version: 1,
+    subnetId,
+    nodes: members.map(({ record }) => record),
+    settings,
+    protocolVersion: "1",
+    haltAtCupHeight: false,
+    isHalted: false,
+  };
+}
+
+/** Of new nodes that nobody knows. */
+function freshBeginning(
+  count: number,
+  settings: ConsensusSettings,
+  crypto: CryptoPort,
+  range: CanisterRange,
+): Beginning {
+  const members = newMembers(count, crypto);
+  const { low, high, publicKey, subnetId } = dealtAmong(members, crypto);
+  const record = firstRecord(subnetId, members, settings);
+  const genesis = genesisCatchUpPackage({ record, time: BigInt(Date.now()) * MS, low, high });
+  return { crypto, members, record, genesis, publicKey: subnetKeyToDer(publicKey), range };
+}
+
 /** Every other subnet of a network, by the place of the subnet itself. */
 interface Others {
   readonly topology: NetworkTopology;
@@ -144,7 +212,20 @@ export class ManyNodes {
   #moving: Promise<void>;
 
   static async start(count: number, settings: ConsensusSettings = FAST_SETTINGS): Promise<ManyNodes> {
-    const subnet = new ManyNodes(count, settings, await oneForAll(), ALL_IDS);
+    return ManyNodes.#startAll(freshBeginning(count, settings, await oneForAll(), ALL_IDS));
+  }
+
+  /** Nodes that knew nothing of each other, as the subnet that `setup_initial_dkg` has made keys for: `reply`. */
+  static async startDealt(members: readonly Member[], reply: Uint8Array): Promise<ManyNodes> {
+    const { subnetId, publicKey } = decodeInitialDkgReply(reply) ?? assert.fail("these are no keys");
+    const record = firstRecord(subnetId, members, FAST_SETTINGS);
+    const genesis = genesisForSubnet({ record, time: BigInt(Date.now()) * MS, reply });
+    const crypto = await oneForAll();
+    return ManyNodes.#startAll({ crypto, members, record, genesis, publicKey, range: ALL_IDS });
+  }
+
+  static async #startAll(beginning: Beginning): Promise<ManyNodes> {
+    const subnet = new ManyNodes(beginning);
     for (const { id } of subnet.#members) await subnet.startNode(id);
     return subnet;
   }
@@ -162,7 +243,7 @@ export class ManyNodes {
       const [first, last] = [i * 1000, i * 1000 + 999].map((index) => canisterIdFromIndex(BigInt(index)));
       // No new keys are dealt while a test runs.
       const settings = { ...FAST_SETTINGS, dkgIntervalLength: 499 };
-      return new ManyNodes(count, settings, crypto, [first, last] as CanisterRange);
+      return new ManyNodes(freshBeginning(count, settings, crypto, [first, last] as CanisterRange));
     });
     const [root] = subnets as [ManyNodes];
     const records = subnets.map((subnet) => {
@@ -189,38 +270,15 @@ export class ManyNodes {
     return subnets;
   }
 
-  private constructor(count: number, settings: ConsensusSettings, crypto: CryptoPort, range: CanisterRange) {
+  private constructor({ crypto, members, record, genesis, publicKey, range }: Beginning) {
     this.#crypto = crypto;
     this.range = range;
-    const all = Array.from({ length: count }, () => createNodeKeys(nodeEntropy)).map((keys) => ({
-      keys,
-      record: { ...nodePublicKeys(keys, crypto), address: "", httpAddress: "" },
-    }));
-    all.sort((a, b) => (a.record.nodeId < b.record.nodeId ? -1 : 1));
-    const nodes = all.map(({ record }) => record);
-    const cryptoOf = (keys: NodeKeys) => nodeCrypto(keys, crypto);
-    // More dealings than it takes would be made for nothing.
-    const dealings = all
-      .slice(0, lowThreshold(count))
-      .map(({ keys, record }) => createGenesisDealings(record.nodeId, nodes, 1, cryptoOf(keys)) as GenesisDealings);
-    const consensusCrypto = cryptoOf((all[0] as (typeof all)[0]).keys);
-    const result = genesisKeys(nodes, 1, dealings, { crypto, consensusCrypto });
-    if (!result.ok) throw new Error(result.error);
-    const { low, high, publicKey, subnetId } = result.keys;
-    this.#record = {
-      version: 1,
-      subnetId,
-      nodes,
-      settings,
-      protocolVersion: "1",
-      haltAtCupHeight: false,
-      isHalted: false,
-    };
-    this.subnetId = subnetId;
-    this.#publicKey = subnetKeyToDer(publicKey);
-    this.#genesis = genesisCatchUpPackage({ record: this.#record, time: BigInt(Date.now()) * MS, low, high });
+    this.#members = members;
+    this.#record = record;
+    this.subnetId = record.subnetId;
+    this.#publicKey = publicKey;
+    this.#genesis = genesis;
     this.#operator = nodeEntropy.randomBytes(32);
-    this.#members = all.map(({ keys, record }) => ({ id: record.nodeId, keys, disk: emptyDisk() }));
     this.#network = new MemoryNetwork({
       random: Math.random,
       minDelay: MS,
@@ -314,6 +372,7 @@ export class ManyNodes {
       id,
       replica,
       poolStorage: disk.pool,
+      registry,
       fetch,
       slices,
       agent: () => HttpAgent.create({ host: "http://localhost:8000", fetch, rootKey: this.rootKey }),
@@ -325,6 +384,19 @@ export class ManyNodes {
     };
     this.nodes.set(id, running);
     return running;
+  }
+
+  /** Nodes that belong to no subnet yet and do not run: the next version of the registry, which one node is told of. */
+  addUnassigned(count: number): { readonly newcomers: readonly Member[]; readonly registryVersion: number } {
+    const newcomers = newMembers(count, this.#crypto);
+    const unassigned = newcomers.map(({ record }) => record);
+    const { registry, replica } = this.node(0);
+    const registryVersion = registry.latestVersion() + 1;
+    const next = { ...this.#record, version: registryVersion, unassigned };
+    const added = registry.add(signRegistryRecord(this.#crypto, this.#operator, next));
+    assert.equal(added.kind, "added");
+    replica.onWork?.();
+    return { newcomers, registryVersion };
   }
 
   async stop(): Promise<void> {
