@@ -11,6 +11,7 @@ import { certifier } from "./certifier.ts";
 import { dkgDealer } from "./dkg/dealer.ts";
 import { dealingValidator } from "./dkg/dealing-validator.ts";
 import { keyLoader } from "./dkg/key-loader.ts";
+import { Pace } from "./dkg/pace.ts";
 import { finalizer } from "./finalizer.ts";
 import { notary } from "./notary.ts";
 import { purger } from "./purger.ts";
@@ -47,8 +48,9 @@ export function invocationOrder(): readonly RoleInTurn[] {
   type Kinds = readonly ArtifactKind[];
   const inPool = (role: Role, reads: Kinds, arrivals = NONE) => ({ role, reads, arrivals, readsPorts: false });
   const alsoPorts = (role: Role, reads: Kinds, arrivals = NONE) => ({ role, reads, arrivals, readsPorts: true });
+  const pace = new Pace();
   return [
-    inPool(keyLoader(), IN_FORCE),
+    inPool(keyLoader(pace), IN_FORCE),
     inPool(finalizer, [...ROUND, "notarization-share", "finalization-share"]),
     alsoPorts(delivery, [...IN_FORCE, "random-tape", "random-beacon"]),
     alsoPorts(catchUpPackageMaker, [...IN_FORCE, "random-beacon", "catch-up-package-share"]),
@@ -67,9 +69,9 @@ export function invocationOrder(): readonly RoleInTurn[] {
     alsoPorts(notary, [...ROUND, "block-proposal", "notarization-share", "equivocation-proof"]),
     inPool(randomBeaconMaker, [...ROUND, "random-beacon-share"]),
     alsoPorts(randomTapeMaker, [...IN_FORCE, "random-tape", "random-tape-share"]),
-    inPool(dkgDealer, [...IN_FORCE, "dkg-dealing"]),
+    inPool(dkgDealer(pace), [...IN_FORCE, "dkg-dealing"]),
     alsoPorts(blockMaker, [...ROUND, "block-proposal", "equivocation-proof"]),
-    inPool(dealingValidator(), [...IN_FORCE, "dkg-dealing"], ["dkg-dealing"]),
+    inPool(dealingValidator(pace), [...IN_FORCE, "dkg-dealing"], ["dkg-dealing"]),
     alsoPorts(catchUpPackageValidator(), IN_FORCE, ["catch-up-package"]),
     inPool(validateBeacons, ROUND, ["random-beacon"]),
     inPool(validateEquivocationProofs, [...ROUND, "equivocation-proof"], ["equivocation-proof"]),

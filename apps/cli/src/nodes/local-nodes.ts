@@ -40,9 +40,10 @@ export interface LocalNodes {
 
 /**
  * So fast that a few nodes on one machine answer an update within half a second, and slow enough that they have time left
- * for work. Facts on consensus, section 23.
+ * for work. Facts on consensus, section 23. Keys take about a second of each node in every interval; a node that starts
+ * executes up to an interval of blocks again.
  */
-const LOCAL_SUBNET = { unitDelayMs: 200, notaryDelayMs: 60, dkgInterval: 99 };
+const LOCAL_SUBNET = { unitDelayMs: 200, notaryDelayMs: 60, dkgInterval: 199 };
 const PROGRAM = fileURLToPath(new URL("../main.ts", import.meta.url));
 
 type Asked = Pick<StartOptions, "nodes" | "subnets" | "sample">;

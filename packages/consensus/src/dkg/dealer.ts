@@ -6,25 +6,28 @@ import type { Change } from "../pool.ts";
 import type { Role, RoleContext } from "../role-context.ts";
 import { dealingBytes } from "../signed-bytes.ts";
 import { dkgKey, keysOf } from "./dkg-keys.ts";
+import type { Pace } from "./pace.ts";
 import { latestFinalizedSummary } from "./registry-version.ts";
 
-/** Dealing takes a while: one at a time, so that everything else goes on in between. In ns. */
-const PAUSE = 1_000_000n;
 /** How long to wait for a share or a version of the registry before asking again. In ns. */
 const RETRY = 1_000_000_000n;
 
-export const dkgDealer: Role = (context) => {
-  const { summary } = latestFinalizedSummary(context.pool).payload;
-  const due = summary.configs.filter((config) => isDue(context, config));
-  for (const config of due) {
-    const change = deal(context, config);
-    if (change === undefined) continue;
-    if (due.length > 1) context.wakeAt(soon(context, PAUSE));
-    return [change];
-  }
-  if (due.length > 0) context.wakeAt(soon(context, RETRY));
-  return [];
-};
+export function dkgDealer(pace: Pace): Role {
+  return (context) => {
+    const { now, pool } = context;
+    const { summary } = latestFinalizedSummary(pool).payload;
+    const due = summary.configs.filter((config) => isDue(context, config));
+    if (due.length === 0 || !pace.allows(context)) return [];
+    for (const config of due) {
+      const change = deal(context, config);
+      if (change === undefined) continue;
+      pace.note(context);
+      return [change];
+    }
+    context.wakeAt({ wall: now.wall + RETRY, monotonic: now.monotonic + RETRY });
+    return [];
+  };
+}
 
 function isDue({ pool, self }: RoleContext, { dkgId, dealers }: DkgConfig): boolean {
   if (!dealers.includes(self)) return false;
@@ -43,8 +46,4 @@ function deal({ crypto, registry, self, note }: RoleContext, config: DkgConfig):
   const artifact: Artifact = { kind: "dkg-dealing", ...message, signature: crypto.signBasic(dealingBytes(message)) };
   note({ kind: "dkg", height: dkgId.startHeight, what: `dealt for the ${dkgId.tag} key` });
   return { kind: "add", artifact };
-}
-
-function soon({ now }: RoleContext, delay: bigint): RoleContext["now"] {
-  return { wall: now.wall + delay, monotonic: now.monotonic + delay };
 }

@@ -8,16 +8,13 @@ import type { Role, RoleContext } from "../role-context.ts";
 import { checkDealing, isDealingRemembered } from "./dealing-check.ts";
 import { dkgKey } from "./dkg-keys.ts";
 import { intervalChain } from "./interval-chain.ts";
+import type { Pace } from "./pace.ts";
 import { latestFinalizedSummary } from "./registry-version.ts";
 
-/** Checking takes a while: one at a time, so that everything else goes on in between. In ns. */
-const PAUSE = 1_000_000n;
 /** How long to wait for a version of the registry before looking again. In ns. */
 const RETRY = 1_000_000_000n;
 
-/** One instance per node: it remembers when it last checked a dealing. */
-export function dealingValidator(): Role {
-  let lastCheck: bigint | undefined;
+export function dealingValidator(pace: Pace): Role {
   return (context) => {
     const { summary } = latestFinalizedSummary(context.pool).payload;
     const changes: Change[] = purged(context, summary.height);
@@ -35,11 +32,8 @@ export function dealingValidator(): Role {
         continue;
       }
       const isQuick = isDealingRemembered(context.crypto, config, entry.artifact);
-      if (!isQuick && lastCheck === context.now.monotonic) {
-        wake(context, PAUSE);
-        continue;
-      }
-      if (!isQuick) lastCheck = context.now.monotonic;
+      if (!isQuick && !pace.allows(context)) continue;
+      if (!isQuick) pace.note(context);
       const change = checked(context, config, entry);
       if (change?.kind === "move") missing.get(key)?.delete(entry.artifact.dealer);
       if (change !== undefined) changes.push(change);
@@ -59,7 +53,7 @@ function checked(
     case "invalid":
       return { kind: "invalid", id, why: "the dealing is not what it should be" };
     case "later":
-      wake(context, RETRY);
+      context.wakeAt({ wall: context.now.wall + RETRY, monotonic: context.now.monotonic + RETRY });
       return undefined;
   }
 }
@@ -83,8 +77,4 @@ function purged({ pool }: RoleContext, below: number): Change[] {
   return (["validated", "unvalidated"] as const)
     .filter((section) => (pool[section].range("dkg-dealing")?.min ?? below) < below)
     .map((section) => ({ kind: "purge", section, below, kinds }));
-}
-
-function wake({ now, wakeAt }: RoleContext, delay: bigint): void {
-  wakeAt({ wall: now.wall + delay, monotonic: now.monotonic + delay });
 }

@@ -4,15 +4,14 @@
 import type { DkgTranscript } from "../dkg-types.ts";
 import type { Role, RoleContext } from "../role-context.ts";
 import { dkgKey } from "./dkg-keys.ts";
+import type { Pace } from "./pace.ts";
 import { finalizedSummaries, latestFinalizedSummary } from "./registry-version.ts";
 
-/** Loading takes a while: one at a time unless it signs already, so that everything else goes on in between. In ns. */
-const PAUSE = 1_000_000n;
 const FIRST_RETRY = 1_000_000_000n;
 const LAST_RETRY = 60_000_000_000n;
 
 /** One instance per node: it remembers what it has loaded. It changes nothing in the pool. */
-export function keyLoader(): Role {
+export function keyLoader(pace: Pace): Role {
   const loaded = new Set<string>();
   const failed = new Map<string, { readonly next: bigint; readonly delay: bigint }>();
   let wanted = "";
@@ -36,6 +35,7 @@ export function keyLoader(): Role {
     };
     const load = (transcript: DkgTranscript) => {
       const key = dkgKey(transcript.dkgId);
+      pace.note(context);
       if (context.crypto.loadTranscript(transcript)) {
         loaded.add(key);
         failed.delete(key);
@@ -50,9 +50,9 @@ export function keyLoader(): Role {
       });
     };
     current.filter(due).forEach(load);
-    const later = next.filter(due);
-    later.slice(0, 1).forEach(load);
-    wakeForRest(context, later.length > 1, failed);
+    // What signs already is loaded at once.
+    for (const transcript of next.filter(due)) if (pace.allows(context)) load(transcript);
+    wakeForFailed(context, failed);
     return [];
   };
 }
@@ -103,14 +103,8 @@ function forget(loaded: Set<string>, failed: Map<string, unknown>, named: readon
   for (const key of failed.keys()) if (!kept.has(key)) failed.delete(key);
 }
 
-function wakeForRest(
-  { now, wakeAt }: RoleContext,
-  isMore: boolean,
-  failed: ReadonlyMap<string, { readonly next: bigint }>,
-): void {
-  const times = [...failed.values()].map(({ next }) => next);
-  if (isMore) times.push(now.monotonic + PAUSE);
-  for (const time of times) wakeAt({ wall: now.wall + (time - now.monotonic), monotonic: time });
+function wakeForFailed({ now, wakeAt }: RoleContext, failed: ReadonlyMap<string, { readonly next: bigint }>): void {
+  for (const { next } of failed.values()) wakeAt({ wall: now.wall + (next - now.monotonic), monotonic: next });
 }
 
 function min(a: bigint, b: bigint): bigint {

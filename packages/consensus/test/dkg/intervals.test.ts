@@ -71,9 +71,9 @@ function firstTranscript(tag: DkgTag, receivers: readonly PrincipalId[], thresho
 const silent = new Set<PrincipalId>();
 beforeEach(() => silent.clear());
 
-function startSubnet(nodes: readonly PrincipalId[] = [A, B, C, D]) {
+function startSubnet(nodes: readonly PrincipalId[] = [A, B, C, D], intervalLength = L) {
   const registry = new SharedRegistry();
-  const first = record(1, nodes);
+  const first = record(1, nodes, { settings: { ...settings, dkgIntervalLength: intervalLength } });
   registry.publish(first, 0n);
   const f = Math.floor((nodes.length - 1) / 3);
   const genesis = genesisCatchUpPackage({
@@ -140,6 +140,20 @@ describe("intervals", () => {
     assert.equal(new Set(lows).size, 3);
     assert.deepEqual(keyOf(s2.next, "low")?.dealings.map(({ dealerIndex }) => dealerIndex).length, 2);
     assert.equal(keyOf(s2.next, "high")?.dealings.length, 3);
+  });
+
+  test("in a long interval the work on keys is spread, so that the rounds go on beside it", () => {
+    const { subnet } = startSubnet([A, B, C, D], 99);
+    const times: bigint[] = [];
+    const { consensus, events } = nodeOf(subnet, A);
+    while (consensus.catchUpPackage().height < 100) {
+      subnet.tick();
+      const dealt = events.filter((event) => event.kind === "dkg" && event.what.startsWith("dealt for")).length;
+      while (times.length < dealt) times.push(subnet.now.monotonic);
+    }
+    assert.equal(summaryOf(consensus.catchUpPackage()).next.length, 2, "it is done before the interval ends");
+    const pauses = times.slice(1).map((time, i) => time - (times[i] as bigint));
+    assert.ok(pauses.length > 0 && pauses.every((pause) => pause >= 300_000_000n), String(pauses));
   });
 
   test("certifications and catch-up packages verify under the one key of the subnet and are the same everywhere", () => {
