@@ -1,6 +1,6 @@
 // SIGINT and SIGTERM end the program with exit code 0. Installed before anything else is loaded, because a person may
 // press Ctrl+C at once; during the start there is nothing to put in order, the state folder survives any end.
-import { EnvironmentError } from "@atoll/types/errors";
+import { EnvironmentError, OTHER_VERSION_NEEDED } from "@atoll/types/errors";
 
 export interface Ending {
   /** From now on a signal ends the program this way. */
@@ -41,11 +41,14 @@ export function endOnSignals(onFailure: (error: unknown) => void): Ending {
   };
 }
 
+/** Of a process that is of no use before somebody has installed another version of the program. */
+export const OTHER_VERSION_EXIT = 79;
+
 /** Something that must not happen, or that only a new start can mend: say it and stop, the state folder is safe. */
 export function fatal(error: unknown): never {
   if (error instanceof EnvironmentError) {
     process.stderr.write(`atoll: ${error.message}\n`);
-    process.exit(1);
+    process.exit(error.code === OTHER_VERSION_NEEDED ? OTHER_VERSION_EXIT : 1);
   }
   const what = error instanceof Error ? error.stack : String(error);
   process.stderr.write(`atoll: stopped by an error of its own, the state folder is not damaged: ${what}\n`);

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { parseCommand } from "../src/options.ts";
+import { OTHER_VERSION_EXIT } from "../src/signals.ts";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 const read = (name: string): string => readFileSync(join(root, "deploy", name), "utf8");
@@ -72,6 +73,11 @@ test("the unit starts the program by paths that the README installs", () => {
   assert.ok(existsSync(join(root, program)), program);
   assert.equal(parseCommand(args).kind, "node");
   assert.match(read("README.md"), /\/etc\/atoll\//);
+});
+
+test("the unit leaves a node alone that needs another version of the program", () => {
+  assert.match(read("atoll-node.service"), new RegExp(`^RestartPreventExitStatus=${OTHER_VERSION_EXIT}$`, "m"));
+  assert.match(read("README.md"), new RegExp(`exit code ${OTHER_VERSION_EXIT}`));
 });
 
 const systemd = spawnSync("systemd-analyze", ["--version"]);

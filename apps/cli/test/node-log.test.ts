@@ -43,8 +43,21 @@ test("a line for programs is one object", () => {
 test("what is below the level is not written; alarms always are", () => {
   const { log, lines } = logOf("text", "error");
   logEvent(log, { kind: "finalized", height: 7, hash: "ab", rank: 0 });
-  logEvent(log, { kind: "halted", height: 7 });
+  logEvent(log, { kind: "halted", height: 7, version: undefined });
   logEvent(log, { kind: "alarm", what: "no time" });
   assert.equal(lines.length, 1);
   assert.match(lines[0] ?? "", /error no time$/);
+});
+
+test("a subnet that stops for an upgrade says for which version", () => {
+  const { log, lines } = logOf("text", "info");
+  logEvent(log, { kind: "halted", height: 7, version: "atoll-2" });
+  logEvent(log, { kind: "halting", height: 6, version: undefined });
+  logEvent(log, { kind: "outdated", height: 9, version: "atoll-2" });
+  const said = lines.map((line) => line.slice(line.indexOf(" ") + 1));
+  assert.deepEqual(said, [
+    "warning the subnet is halted for an upgrade: it waits for another version of the protocol height=7 version=atoll-2",
+    "warning the subnet is halting height=6",
+    "error the subnet has gone on without this node height=9 version=atoll-2",
+  ]);
 });

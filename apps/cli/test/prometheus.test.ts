@@ -1,6 +1,7 @@
 // Metrics as Prometheus reads them; the expected text follows the description of its exposition format.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createNodeMetrics } from "../src/nodes/node-metrics.ts";
 import { prometheusText } from "../src/nodes/prometheus.ts";
 
 test("a metric has a help line, a type line and a line for each value", () => {
@@ -33,4 +34,24 @@ test("a metric has a help line, a type line and a line for each value", () => {
 
 test("nothing to measure is an empty text", () => {
   assert.equal(prometheusText([]), "");
+});
+
+test("a node that waits for another version of the protocol shows which one, and no other node shows any", () => {
+  const heights = { notarizedHeight: 9, finalizedHeight: 9, beaconHeight: 9, catchUpHeight: 8, executedHeight: 8 };
+  const rest = { certifiedHeight: 8, registryVersion: 2, isHalted: true, fetching: undefined, waitingIngress: 0 };
+  const shown = (awaitedVersion: string | undefined) => {
+    const metrics = createNodeMetrics().metrics({
+      status: { ...heights, ...rest, hasDiverged: false, awaitedVersion },
+      health: "healthy",
+      peers: new Map(),
+      gossip: { active: 0, offeredSlots: 0, offeredIds: 0 },
+      registryVersion: 2,
+      checkpointHeight: 8,
+    });
+    return prometheusText(metrics)
+      .split("\n")
+      .filter((line) => line.startsWith("atoll_awaited_version"));
+  };
+  assert.deepEqual(shown("atoll-2"), ['atoll_awaited_version{version="atoll-2"} 1']);
+  assert.deepEqual(shown(undefined), []);
 });

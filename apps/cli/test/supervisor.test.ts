@@ -9,7 +9,9 @@ import { temporaryFolder } from "./process.ts";
 
 const READY = 'process.send({ kind: "ready", id: "x", url: "http://127.0.0.1:1", rootKey: "" });';
 const STAY = "process.on('message', () => {}); setInterval(() => {}, 1000);";
-const program = (source: string): readonly string[] => [process.execPath, "-e", source];
+const program = (source: string): readonly string[] => {
+  return [process.execPath, ...(/^\s*import /.test(source) ? ["--input-type=module"] : []), "-e", source];
+};
 
 const supervisors: Supervisor[] = [];
 after(() => Promise.all(supervisors.map((supervisor) => supervisor.stop())));
@@ -105,4 +107,18 @@ test("nothing is started any more once it has been told to stop", { timeout: 60_
   await supervisor.stop();
   await new Promise((resolve) => setTimeout(resolve, 400));
   assert.deepEqual(ready, [0]);
+});
+
+test("a program that needs another version of itself is not started again", { timeout: 60_000 }, async () => {
+  const ending = `
+    import { fatal } from ${JSON.stringify(new URL("../src/signals.ts", import.meta.url).href)};
+    import { EnvironmentError, OTHER_VERSION_NEEDED } from "@atoll/types/errors";
+    ${READY}
+    setTimeout(() => fatal(new EnvironmentError(OTHER_VERSION_NEEDED, "Install version 2.")), 20);`;
+  const { supervisor, ready, ended, warnings } = supervise(ending);
+  await supervisor.start();
+  await until(() => ended.length > 0);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  assert.deepEqual(warnings, ["Node 1 needs another version of this program; it is not started again."]);
+  assert.deepEqual([ready, ended, supervisor.pid(0)], [[0], [0], undefined]);
 });

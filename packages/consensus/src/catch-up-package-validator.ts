@@ -45,11 +45,19 @@ export function catchUpPackageValidator(): Role {
 
 /** Undefined when the package is whole and signed by the subnet's key, which never changes; else what is wrong. */
 export function packageFault(
-  { pool, crypto, protocolVersion }: Pick<RoleContext, "pool" | "crypto" | "protocolVersion">,
+  context: Pick<RoleContext, "pool" | "crypto" | "protocolVersion">,
+  cup: CatchUpPackage,
+): string | undefined {
+  if (cup.protocolVersion !== context.protocolVersion) return "another version of the protocol";
+  return packageFaultOfAnyVersion(context, cup);
+}
+
+/** The same for a package that another version of the protocol may have made. */
+export function packageFaultOfAnyVersion(
+  { pool, crypto }: Pick<RoleContext, "pool" | "crypto">,
   cup: CatchUpPackage,
 ): string | undefined {
   const { height, block, beacon } = cup;
-  if (cup.protocolVersion !== protocolVersion) return "another version of the protocol";
   if (!isSummaryBlock(block) || block.payload.summary.height !== height) return "the block is no summary of its height";
   if (block.height !== height || beacon.height !== height) return "block, beacon and package differ in height";
   if (!equalBytes(payloadHash(block.payload, crypto.sha256), block.payloadHash)) return "the block has another payload";

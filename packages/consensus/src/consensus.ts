@@ -40,6 +40,8 @@ export interface ConsensusStatus {
   readonly catchUpHeight: Height;
   readonly registryVersion: number;
   readonly isHalted: boolean;
+  /** The version of the protocol that the subnet stops for, or has stopped for. */
+  readonly awaitedVersion: string | undefined;
 }
 
 export interface ConsensusNode {

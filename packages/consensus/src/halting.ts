@@ -27,6 +27,13 @@ export function shouldHalt({ pool, registry, protocolVersion }: HaltContext, hei
   return record && (record.protocolVersion !== protocolVersion || record.haltAtCupHeight);
 }
 
+/** The version that a subnet which stops for an upgrade waits for; undefined: it runs, or stops for another reason. */
+export function awaitedVersion({ pool, registry, protocolVersion }: HaltContext, height: Height): string | undefined {
+  const version = registryVersionAt(pool, height);
+  const named = version === undefined ? undefined : registry.record(version)?.protocolVersion;
+  return named === protocolVersion ? undefined : named;
+}
+
 /** The newest version that this node knows says: nobody does anything any more, wherever the chain is. */
 export function isStopped({ registry }: Pick<RoleContext, "registry">): boolean {
   return registry.record(registry.latestVersion())?.isHalted ?? false;

@@ -27,8 +27,9 @@ import type {
 import { isUnsigned } from "./dkg/genesis.ts";
 import { registryVersionAt } from "./dkg/registry-version.ts";
 import { catchUpPackage, finalizedHeight } from "./finalized-chain.ts";
-import { type HaltStatus, haltStatus, isStopped } from "./halting.ts";
+import { awaitedVersion, type HaltStatus, haltStatus, isStopped } from "./halting.ts";
 import { HeldBatches } from "./held-batches.ts";
+import { OtherVersion } from "./other-version.ts";
 import type { Change, Instant } from "./pool.ts";
 import { PoolAlarm } from "./pool-alarm.ts";
 import { intactArtifacts } from "./pool-repair.ts";
@@ -55,6 +56,8 @@ class Consensus implements ConsensusNode {
   readonly #log: ConsensusPlaces["log"];
   #loop: ComponentLoop;
   readonly #alarm = new PoolAlarm();
+  readonly #otherVersion = new OtherVersion();
+  #isOutdated = false;
   readonly #abstainUpTo: Height;
   #events: ConsensusEvent[] = [];
   #isStarted = false;
@@ -120,8 +123,11 @@ class Consensus implements ConsensusNode {
     const { artifact, id, hash } = decoded;
     if (isRelayedShare(artifact, peer)) return "invalid";
     if (artifact.kind === "catch-up-package" && isUnsigned(artifact)) return "invalid";
-    // Of another version of the protocol: nothing to us, and nobody's fault.
-    if (!this.#isOfThisVersion(artifact)) return "taken";
+    // Of another version of the protocol: nobody's fault, and nothing to us but a package that shows where the subnet is.
+    if (!this.#isOfThisVersion(artifact))
+      return artifact.kind === "catch-up-package"
+        ? this.#otherVersion.receive(this.#versionContext, artifact)
+        : "taken";
     if (this.#pool.validated.has(id) || this.#pool.unvalidated.has(id)) return "taken";
     const use = bounce(this.#bouncerContext, artifact.kind, heightOf(artifact));
     if (use === "early") return "unwanted";
@@ -143,7 +149,7 @@ class Consensus implements ConsensusNode {
   status(): ConsensusStatus {
     const pool = this.#pool;
     const notarized = notarizedHeight(pool);
-    const context = { ...this.#ports, pool, protocolVersion: this.#options.protocolVersion };
+    const context = this.#versionContext;
     return {
       notarizedHeight: notarized,
       finalizedHeight: finalizedHeight(pool),
@@ -151,6 +157,7 @@ class Consensus implements ConsensusNode {
       catchUpHeight: catchUpPackage(pool).height,
       registryVersion: registryVersionAt(pool, notarized + 1) ?? catchUpPackage(pool).block.context.registryVersion,
       isHalted: isStopped(this.#ports) || haltStatus(context, notarized + 1) === "halted",
+      awaitedVersion: awaitedVersion(context, notarized + 1),
     };
   }
 
@@ -164,6 +171,10 @@ class Consensus implements ConsensusNode {
 
   get #bouncerContext(): BouncerContext {
     return { pool: this.#pool, batches: this.#ports.batches, state: this.#ports.state };
+  }
+
+  get #versionContext() {
+    return { ...this.#ports, pool: this.#pool, protocolVersion: this.#options.protocolVersion };
   }
 
   #context(now: Instant): Omit<RoleContext, "wakeAt"> {
@@ -230,8 +241,13 @@ class Consensus implements ConsensusNode {
   #noteHalt(context: Omit<RoleContext, "wakeAt">): void {
     const height = notarizedHeight(context.pool) + 1;
     const halt = haltStatus(context, height) ?? this.#halt;
-    if (halt !== this.#halt && halt !== "running") context.note({ kind: halt, height });
+    if (halt !== this.#halt && halt !== "running")
+      context.note({ kind: halt, height, version: awaitedVersion(context, height) });
     this.#halt = halt;
+    const needed = this.#isOutdated ? undefined : this.#otherVersion.needed(context);
+    if (needed === undefined) return;
+    this.#isOutdated = true;
+    context.note({ kind: "outdated", ...needed });
   }
 
   #tell(changes: readonly PoolEvent[]): void {

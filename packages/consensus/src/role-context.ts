@@ -33,5 +33,8 @@ export type ConsensusEvent =
   | { readonly kind: "equivocation"; readonly height: Height; readonly node: PrincipalId }
   | { readonly kind: "invalid"; readonly peer: PrincipalId; readonly what: string; readonly why: string }
   | { readonly kind: "dkg"; readonly height: Height; readonly what: string }
-  | { readonly kind: "halting" | "halted"; readonly height: Height }
+  /** `version`: of the protocol, if it stops for an upgrade. */
+  | { readonly kind: "halting" | "halted"; readonly height: Height; readonly version: string | undefined }
+  /** The subnet has gone on with that version of the protocol, and this node cannot follow. */
+  | { readonly kind: "outdated"; readonly height: Height; readonly version: string }
   | { readonly kind: "alarm"; readonly what: string };

@@ -2,7 +2,7 @@
 // executor has something between it and the replica: its work takes virtual time (sim-executor.ts).
 import { InlineExecutor } from "@atoll/replica";
 import { createConsensusReplica } from "@atoll/replica/consensus/consensus-replica";
-import type { CryptoPort } from "@atoll/types";
+import { type CryptoPort, EnvironmentError, OTHER_VERSION_NEEDED } from "@atoll/types";
 import type { CoreParts, MakeCore, NodeCore } from "./node-core.ts";
 import type { Random } from "./random.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -41,6 +41,8 @@ function wholeCore(parts: CoreParts, { scheduler, crypto, random, crc32 }: Whole
       onRound: ({ height }, rootHash) => parts.onRound({ height, rootHash }),
       onDiverged: parts.onDiverged,
       onFailure: (error) => {
+        // The process beside the node sees the same package, and brings the version.
+        if (error instanceof EnvironmentError && error.code === OTHER_VERSION_NEEDED) return;
         execution.onWorked();
         failure = { error };
         replica.onWork?.();

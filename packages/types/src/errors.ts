@@ -106,13 +106,16 @@ export function invariant(condition: unknown, message: string): asserts conditio
   if (!condition) throw new InvariantViolation(message);
 }
 
-/** A failure of the environment (disk, socket, configuration): one sentence for the person at the terminal. */
 /**
  * Code of an EnvironmentError after which nobody knows what is on the disk, as when a sync has failed: trying again would only
  * seem to help. The program has to end; its next start reads what is there.
  */
 export const RESTART_NEEDED = "RESTART_NEEDED";
 
+/** Code of an EnvironmentError after which only another version of this program can go on. */
+export const OTHER_VERSION_NEEDED = "OTHER_VERSION_NEEDED";
+
+/** A failure of the environment (disk, socket, configuration): one sentence for the person at the terminal. */
 export class EnvironmentError extends Error {
   override name = "EnvironmentError";
   readonly code: string;

@@ -65,8 +65,13 @@ function lineOf(event: ConsensusEvent): [LogLevel, string, Fields] {
     case "dkg":
       return ["info", `key generation: ${event.what}`, { height: event.height }];
     case "halting":
-    case "halted":
-      return ["warning", `the subnet is ${event.kind}`, { height: event.height }];
+    case "halted": {
+      const { kind, height, version } = event;
+      const why = version === undefined ? "" : " for an upgrade: it waits for another version of the protocol";
+      return ["warning", `the subnet is ${kind}${why}`, { height, ...(version !== undefined && { version }) }];
+    }
+    case "outdated":
+      return ["error", "the subnet has gone on without this node", { height: event.height, version: event.version }];
     case "equivocation":
       return ["warning", "a node signed two blocks", { height: event.height, node: principalToText(event.node) }];
     case "invalid": {

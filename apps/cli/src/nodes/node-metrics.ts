@@ -62,6 +62,11 @@ function heights({ status, health, registryVersion, checkpointHeight }: NodeFact
     ),
     gauge("atoll_healthy", "1: it answers clients.", [{ value: health === "healthy" ? 1 : 0 }]),
     gauge("atoll_halted", "1: the subnet has been told to stop.", [{ value: status.isHalted ? 1 : 0 }]),
+    gauge(
+      "atoll_awaited_version",
+      "1: the subnet stops for an upgrade to this version of the protocol.",
+      status.awaitedVersion === undefined ? [] : [{ labels: { version: status.awaitedVersion }, value: 1 }],
+    ),
     gauge("atoll_registry_version", "Newest registry version known, and the one in force.", [
       { labels: { version: "known" }, value: registryVersion },
       { labels: { version: "in_force" }, value: status.registryVersion },

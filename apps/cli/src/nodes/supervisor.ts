@@ -3,6 +3,7 @@
 // closes and the node ends by itself (signals.ts). It knows nothing of what a node does.
 import { type ChildProcess, spawn } from "node:child_process";
 import { EnvironmentError, type LogPort } from "@atoll/types";
+import { OTHER_VERSION_EXIT } from "../signals.ts";
 import type { FromNode } from "./supervised.ts";
 
 export interface SupervisorOptions {
@@ -71,6 +72,10 @@ export function createSupervisor({ commands, log, onMessage, onEnded }: Supervis
     if (isStopping) return;
     if (!member.hasServed) {
       first.reject(cannotStart(member, member.lastLine || `it ended with ${signal ?? code}`));
+      return;
+    }
+    if (code === OTHER_VERSION_EXIT) {
+      log.log("error", `Node ${member.place + 1} needs another version of this program; it is not started again.`);
       return;
     }
     if (performance.now() - member.startedAt >= WELL_AFTER_MS) member.waitMs = FIRST_WAIT_MS;

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { beforeEach, describe, test } from "node:test";
 import {
   type CatchUpPackage,
+  type ConsensusEvent,
   type DkgSummary,
   type DkgTag,
   type DkgTranscript,
@@ -96,6 +97,10 @@ function nodeOf(subnet: IntervalSubnet, id: PrincipalId): TestNode {
 function summaryOf(cup: CatchUpPackage): DkgSummary {
   assert.ok(isSummaryBlock(cup.block));
   return cup.block.payload.summary;
+}
+
+function outdated({ events }: TestNode): ConsensusEvent[] {
+  return events.filter(({ kind }) => kind === "outdated");
 }
 
 /** Runs until a catch-up package of that height is everywhere, and gives it. */
@@ -344,10 +349,13 @@ describe("settings and versions", () => {
       );
       const heights = [...subnet.nodes.values()].map(({ consensus }) => consensus.status().finalizedHeight);
       for (let i = 0; i < 500; i++) subnet.tick();
-      for (const { state, consensus } of subnet.nodes.values()) {
+      for (const { state, consensus, events } of subnet.nodes.values()) {
         assert.equal(state.top.height, S(2), "the last batch is that of the summary");
         assert.equal(consensus.catchUpPackage().height, S(2));
         assert.equal(consensus.catchUpPackage().protocolVersion, "0.1.0");
+        assert.equal(consensus.status().awaitedVersion, change.protocolVersion);
+        const said = events.flatMap((event) => (event.kind === "halted" ? [event.version] : []));
+        assert.deepEqual(said, [change.protocolVersion]);
         assert.ok(Math.abs(consensus.status().finalizedHeight - Math.max(...heights)) <= 1);
       }
     });
@@ -367,6 +375,55 @@ describe("settings and versions", () => {
       publicKey(keyOf(summaryOf(genesis).current, "high")),
     );
     assert.equal(nodeOf(subnet, A).state.delivered.length, S(4) + (nodeOf(subnet, A).state.top.height - S(4)));
+  });
+
+  test("a node of the version before is told which one it needs, and by nothing but the subnet's key", () => {
+    const { subnet, registry, genesis } = startSubnet();
+    subnet.stop(D);
+    registry.publish(record(2, [A, B, C, D], { protocolVersion: "0.2.0" }), subnet.now.monotonic);
+    const before = packageAt(subnet, S(2));
+    for (const [id, { crypto, state }] of [...subnet.nodes]) {
+      subnet.stop(id);
+      subnet.start({ id, crypto, state, genesis: before, protocolVersion: "0.2.0" });
+    }
+    const cup = packageAt(subnet, S(4));
+    const late = subnet.start({ id: D, crypto: cryptoOf(D), genesis });
+    const offer = (to: TestNode, change: Partial<CatchUpPackage>) => {
+      const answer = to.consensus.receive(A, encodeArtifact({ ...cup, ...change }), subnet.now);
+      to.consensus.step(subnet.now);
+      return answer;
+    };
+    const { signature, stateHash, beacon } = cup;
+    for (const hostile of [
+      { signature: signature.with(0, (signature[0] as number) ^ 1) },
+      { signature: new Uint8Array() },
+      { stateHash: stateHash.with(0, (stateHash[0] as number) ^ 1) },
+      { protocolVersion: "0.3.0" },
+      { height: S(5) },
+      { height: S(5), beacon: { ...beacon, height: S(5) } },
+      { ...genesis, protocolVersion: "0.2.0", height: S(5) },
+    ])
+      assert.equal(offer(late, hostile), "invalid");
+    assert.deepEqual(outdated(late), []);
+    const here = nodeOf(subnet, B);
+    for (const behind of [before, { ...cup, protocolVersion: "0.3.0" }]) assert.equal(offer(here, behind), "taken");
+    assert.deepEqual(outdated(here), []);
+    for (let i = 0; i < 3; i++) assert.equal(offer(late, {}), "taken");
+    assert.deepEqual(outdated(late), [{ kind: "outdated", height: S(4), version: "0.2.0" }]);
+  });
+
+  test("a node of the next version waits for the subnet, unless that is not on its way there", () => {
+    const { subnet, registry, genesis } = startSubnet();
+    subnet.stop(D);
+    registry.publish(record(2, [A, B, C, D], { protocolVersion: "0.2.0" }), subnet.now.monotonic);
+    const cup = packageAt(subnet, S(1));
+    const early = subnet.start({ id: D, crypto: cryptoOf(D), genesis, protocolVersion: "0.2.0" });
+    assert.equal(early.consensus.receive(A, encodeArtifact(cup), subnet.now), "taken");
+    early.consensus.step(subnet.now);
+    assert.deepEqual(outdated(early), []);
+    registry.publish(record(3, [A, B, C, D]), subnet.now.monotonic);
+    early.consensus.step(subnet.now);
+    assert.deepEqual(outdated(early), [{ kind: "outdated", height: S(1), version: "0.1.0" }]);
   });
 
   test("isHalted in the newest version stops everybody at once, and its end lets them go on", () => {

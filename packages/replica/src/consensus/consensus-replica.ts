@@ -22,6 +22,7 @@ import {
   type Height,
   invariant,
   type LogPort,
+  OTHER_VERSION_NEEDED,
   type OutcallClient,
   type PeerHandler,
   type PeerNetwork,
@@ -226,6 +227,7 @@ class NodeOfMany implements ConsensusReplica {
     if (event.kind === "invalid") this.#ports.network.blame(event.peer);
     if (event.kind === "alarm") this.#ports.log.log("error", event.what);
     this.#options.onEvent?.(event);
+    if (event.kind === "outdated") this.#endOutdated(event.version, event.height);
   }
 
   /** From a whole state on: after a start, or when it was taken over. */
@@ -271,6 +273,18 @@ class NodeOfMany implements ConsensusReplica {
     }
     this.#notePeers();
     return wakes.reduce((one, other) => (one < other ? one : other));
+  }
+
+  #endOutdated(version: string, height: Height): void {
+    const own = this.#options.protocolVersion;
+    this.#ended = "stopped";
+    this.#options.onFailure(
+      new EnvironmentError(
+        OTHER_VERSION_NEEDED,
+        `The subnet is at height ${height} with version ${version} of the protocol, and this program has version ${own}: ` +
+          "install the program that has that version, and start the node again.",
+      ),
+    );
   }
 
   #fail(error: EnvironmentError, now: Instant): Time {

@@ -304,7 +304,7 @@ export class ManyNodes {
     return this.nodes.get(this.ids[place] as PrincipalId) as RunningNode;
   }
 
-  async startNode(id: PrincipalId, { isEmpty = false } = {}): Promise<RunningNode> {
+  async startNode(id: PrincipalId, { isEmpty = false, protocolVersion = "1" } = {}): Promise<RunningNode> {
     const member = this.#members.find((each) => each.id === id) as Member;
     if (isEmpty) member.disk = emptyDisk();
     const crypto = this.#crypto;
@@ -334,7 +334,7 @@ export class ManyNodes {
         rootSubnetId: config.topology?.rootSubnetId ?? config.subnetId,
         nodeId: id,
         nodeSecret: keys.signingSeed,
-        protocolVersion: "1",
+        protocolVersion,
         genesis: this.#genesis,
         ...this.#amongOthers(),
         onCertified: () => slices?.moved(),
@@ -386,17 +386,22 @@ export class ManyNodes {
     return running;
   }
 
-  /** Nodes that belong to no subnet yet and do not run: the next version of the registry, which one node is told of. */
+  /** Nodes that belong to no subnet yet and do not run, by the next version of the registry. */
   addUnassigned(count: number): { readonly newcomers: readonly Member[]; readonly registryVersion: number } {
     const newcomers = newMembers(count, this.#crypto);
     const unassigned = newcomers.map(({ record }) => record);
+    return { newcomers, registryVersion: this.changeRegistry({ unassigned }) };
+  }
+
+  /** The next version of the registry, which one node is told of. */
+  changeRegistry(change: Partial<RegistryRecord>): number {
     const { registry, replica } = this.node(0);
-    const registryVersion = registry.latestVersion() + 1;
-    const next = { ...this.#record, version: registryVersion, unassigned };
+    const version = registry.latestVersion() + 1;
+    const next = { ...this.#record, ...change, version };
     const added = registry.add(signRegistryRecord(this.#crypto, this.#operator, next));
     assert.equal(added.kind, "added");
     replica.onWork?.();
-    return { newcomers, registryVersion };
+    return version;
   }
 
   async stop(): Promise<void> {
