@@ -169,8 +169,6 @@ function damageState(folder: string): void {
 test("what cannot be is refused in one sentence", OPTIONS, async () => {
   const refusals: readonly (readonly [readonly string[], RegExp])[] = [
     [["--state-dir", stateDir, "--nodes", "4"], /is in use by the process/],
-    [["--state-dir", stateDir, "--subnet", "application"], /is one subnet of many nodes, with which --subnet/],
-    [["--nodes", "4", "--subnet", "application"], /cannot be used together/],
     [["--nodes", "0"], /--nodes must be a whole number from 1 to 40/],
   ];
   for (const [args, message] of refusals) {
