@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import {
   type Behaviour,
   countParts,
+  drawBacklog,
   drawPlan,
   type FaultKind,
   keepParts,
@@ -28,6 +29,7 @@ const USAGE = `npm run sim -- [options]
   --light, --real  signatures (default: a tenth of the seeds has real ones)
   --lies a,b       node 0 lies in these ways, and no other node lies
   --stress a,b     many faults, all of these kinds
+  --backlog        nothing goes wrong but that f + 1 nodes hardly execute
   --no-faults      nothing goes wrong
   --keep-going     on after a failure
   --verbose        each event`;
@@ -45,6 +47,7 @@ const { values } = parseArgs({
     stress: { type: "string" },
     light: { type: "boolean", default: false },
     real: { type: "boolean", default: false },
+    backlog: { type: "boolean", default: false },
     "no-faults": { type: "boolean", default: false },
     "no-minimise": { type: "boolean", default: false },
     "keep-going": { type: "boolean", default: false },
@@ -91,7 +94,7 @@ function planOf(seed: string): RunPlan {
     ...(values.stress !== undefined && { stress: values.stress.split(",") as FaultKind[] }),
     hasFaults: !values["no-faults"],
   };
-  const plan = drawPlan(seed, options);
+  const plan = (values.backlog ? drawBacklog : drawPlan)(seed, options);
   return values.only === undefined ? plan : keepParts(plan, new Set(values.only.split(",").map(Number)));
 }
 
@@ -134,6 +137,7 @@ function command(seed: string, only?: readonly number[]): string {
     ),
     ...(values.fleet === "whole" ? [] : [`--fleet ${values.fleet}`]),
     isReal(seed) ? "--real" : "--light",
+    ...(values.backlog ? ["--backlog"] : []),
     ...(values["no-faults"] ? ["--no-faults"] : []),
   ];
   return `npm run sim -- ${options.join(" ")}`;

@@ -39,11 +39,14 @@ export function noticeMutations(
 
 /** The text of the file without the rule. */
 export function mutated(mutation: Mutation): string {
-  const text = readFileSync(join(ROOT, mutation.file), "utf8");
-  const parts = text.split(mutation.find);
-  if (parts.length !== 2)
-    throw new Error(`"${mutation.name}" does not apply: ${mutation.file} has its text ${parts.length - 1} times`);
-  return parts.join(mutation.replace);
+  const { file, name, also } = mutation;
+  let text = readFileSync(join(ROOT, file), "utf8");
+  for (const { find, replace } of also === undefined ? [mutation] : [mutation, also]) {
+    const parts = text.split(find);
+    if (parts.length !== 2) throw new Error(`"${name}" does not apply: ${file} has its text ${parts.length - 1} times`);
+    text = parts.join(replace);
+  }
+  return text;
 }
 
 function notice(copy: string, mutation: Mutation, seeds: number): Noticed {

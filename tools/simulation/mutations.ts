@@ -10,6 +10,8 @@ export interface Mutation {
   readonly file: string;
   readonly find: string;
   readonly replace: string;
+  /** In the same file: what would hold up the rule by chance. */
+  readonly also?: { readonly find: string; readonly replace: string };
   readonly seed?: string;
   /** Tried at every change of the code too. */
   readonly isInShortTest?: boolean;
@@ -51,6 +53,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: "if (others.length > 0) return undefined;",
     replace: "",
     isInShortTest: true,
+    options: ["--stress", "adversary"],
   },
   {
     name: "shares are sent before they are on the disk",
@@ -205,6 +208,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${CONSENSUS}/random-beacon-maker.ts`,
     find: "if (beaconHeight(pool) > notarizedHeight(pool)) return [];",
     replace: "",
+    also: { find: "return height <= notarizedHeight(pool);", replace: "return height <= notarizedHeight(pool) + 9;" },
   },
   {
     name: "the signature of a block's maker is not looked at",
@@ -288,5 +292,35 @@ export const MUTATIONS: readonly Mutation[] = [
     file: `${CONSENSUS}/dkg/local-configs.ts`,
     find: "resharing: high,",
     replace: "resharing: undefined,",
+  },
+  {
+    name: "in force is what the newest package says, and no summary after it",
+    section: "4",
+    kind: "liveness",
+    file: `${CONSENSUS}/dkg/registry-version.ts`,
+    find: "for (const block of finalizedSummaries(pool)) {",
+    replace: "for (const block of finalizedSummaries(pool).slice(0, 1)) {",
+    options: ["--backlog"],
+  },
+  {
+    name: "a call is taken in and forgotten",
+    section: "21.5",
+    kind: "safety",
+    file: "packages/replica/src/consensus/shared-ingress-pool.ts",
+    find: 'if (!this.#add(ingress, undefined)) return "pool-full";',
+    replace:
+      'if (this.#entries.size > 0) return "accepted";\n    if (!this.#add(ingress, undefined)) return "pool-full";',
+    fleet: "whole",
+  },
+  {
+    name: "a call in a block need not be signed by its sender",
+    section: "8.3",
+    kind: "safety",
+    file: "packages/replica/src/consensus/ingress-authenticator.ts",
+    find: 'if (!result.ok) return { kind: "invalid", why: result.error };\n    return { kind: "authentic"',
+    replace:
+      'if (!result.ok && time < 0n) return { kind: "invalid", why: result.error };\n    return { kind: "authentic"',
+    fleet: "whole",
+    options: ["--lies", "unchecked-ingress"],
   },
 ];

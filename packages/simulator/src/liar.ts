@@ -59,6 +59,9 @@ export interface Liar {
 
 /** Batches that it may propose once more. */
 const REMEMBERED_BATCHES = 20;
+/** In an envelope; a byte with the length is between the two. */
+const NONCE = new TextEncoder().encode("nonce");
+const NONCE_BYTES = 16;
 const REMEMBERED_BLOCKS = 1_000;
 /** Longer than anybody waits. */
 const LATEST_ANSWER_NS = 15 * SECOND;
@@ -74,10 +77,24 @@ export function makeLiar(options: LiarOptions, ports: LiarPorts): Liar {
     else ports.say(artifact, audience);
   };
   const speaker: Speaker = { options, ports, has, say, batches };
+  const seen = (proposal: BlockProposal): void => {
+    const { block } = proposal;
+    const hash = toHex(blockHash(block));
+    if (signed.has(hash)) return;
+    if (signed.size > REMEMBERED_BLOCKS) signed.clear();
+    signed.add(hash);
+    if (block.payload.kind === "data" && block.payload.batch.length > 0) batches.push(block.payload.batch);
+    if (batches.length > REMEMBERED_BATCHES) batches.shift();
+    if (has("forged-blocks"))
+      say({ ...proposal, block: laterBlock(block), signature: ports.random.bytes(proposal.signature.length) });
+    signAnything(speaker, block);
+  };
   return {
     has,
     publish(artifact) {
       if (has("silent") || isWithheld(artifact, has)) return;
+      // A proposal with messages comes in stripped of them: it is whole once the node passes it on.
+      if (artifact.kind === "block-proposal" && artifact.signer !== options.self) seen(artifact);
       if (has("flood")) flood(ports);
       if (artifact.kind === "block-proposal" && artifact.signer === options.self) propose(speaker, artifact);
       else say(changedArtifact(options, ports, artifact, has));
@@ -91,17 +108,7 @@ export function makeLiar(options: LiarOptions, ports: LiarPorts): Liar {
     heard(artifact) {
       if (has("silent")) return;
       if (artifact.kind === "catch-up-package" && has("forged-package")) forgePackage(speaker, artifact);
-      if (artifact.kind !== "block-proposal") return;
-      const { block } = artifact;
-      if (block.payload.kind === "data" && block.payload.batch.length > 0 && batches.length < REMEMBERED_BATCHES)
-        batches.push(block.payload.batch);
-      const hash = toHex(blockHash(block));
-      if (signed.has(hash)) return;
-      if (signed.size > REMEMBERED_BLOCKS) signed.clear();
-      signed.add(hash);
-      if (has("forged-blocks"))
-        say({ ...artifact, block: laterBlock(block), signature: ports.random.bytes(artifact.signature.length) });
-      signAnything(speaker, block);
+      if (artifact.kind === "block-proposal") seen(artifact);
     },
     answer(honest) {
       if (has("silent") || has("drop-requests")) return undefined;
@@ -258,12 +265,21 @@ function withForgedCall(batch: Uint8Array, batches: readonly Uint8Array[], rando
     const payload = decodePayload(batch);
     const known = batches.flatMap((each) => decodePayload(each).ingress);
     if (known.length === 0) return undefined;
-    return encodePayload({ ...payload, ingress: [...payload.ingress, spoiled(random.pick(known), random)] });
+    return encodePayload({ ...payload, ingress: [...payload.ingress, forgedCall(random.pick(known), random)] });
   } catch (error) {
     // What cheap nodes agree on is no payload of calls.
     if (error instanceof WireError) return undefined;
     throw error;
   }
+}
+
+/** Like one that a client has signed, and half of the time of the right form. */
+function forgedCall(envelope: Uint8Array, random: Random): Uint8Array {
+  const name = envelope.findIndex((_, i) => NONCE.every((byte, j) => envelope[i + j] === byte));
+  if (name < 0 || random.chance(0.5)) return spoiled(envelope, random);
+  const copy = envelope.slice();
+  copy.set(random.bytes(NONCE_BYTES), name + NONCE.length + 1);
+  return copy;
 }
 
 function wrongSummary(summary: DkgSummary, random: Random): DkgSummary {

@@ -24,6 +24,8 @@ export interface RunPlan {
   readonly faults: readonly Fault[];
   readonly changes: readonly RegistryChange[];
   readonly load: Load;
+  /** Heights that must become final between two times, whoever is slow to execute them. */
+  readonly progress?: { readonly from: number; readonly until: number; readonly heights: number };
   /** Who is healed first: all but f, so that of 3f + 1 nodes 2f + 1 are. */
   readonly healedFirst: readonly number[];
 }
@@ -103,6 +105,29 @@ export function drawPlan(seed: string, options: PlanOptions = {}): RunPlan {
     changes,
     load: drawLoad(random.stream("load")),
     healedFirst: range(members + spares).filter((node) => !bad.has(node)),
+  };
+}
+
+/**
+ * Nothing goes wrong but that f + 1 nodes hardly execute, so that no catch-up package comes for several intervals: the chain
+ * goes on without them. Section 4.
+ */
+export function drawBacklog(seed: string, options: PlanOptions = {}): RunPlan {
+  const plan = drawPlan(seed, { members: 4, ...options, hasFaults: false });
+  const [from, until] = [3 * SECOND, 30 * SECOND];
+  const slow = range(Math.floor((plan.members - 1) / 3) + 1);
+  return {
+    ...plan,
+    settings: {
+      ...plan.settings,
+      initialNotaryDelay: BigInt(20 * MS),
+      backlogDelay: BigInt(20 * MS),
+      dkgIntervalLength: 9,
+    },
+    network: { delayNs: MS, jitterNs: MS },
+    safetyNs: until,
+    faults: slow.map((node) => ({ at: from, kind: "slow-execution", node, until, delayNs: 6 * SECOND })),
+    progress: { from, until, heights: 35 },
   };
 }
 

@@ -10,6 +10,7 @@ import { executionChecker } from "./checkers/execution.ts";
 import { finalityChecker } from "./checkers/finality.ts";
 import { keySuccessionChecker } from "./checkers/key-succession.ts";
 import { poolBoundsChecker } from "./checkers/pool-bounds.ts";
+import { randomnessChecker } from "./checkers/randomness.ts";
 import { signingRulesChecker } from "./checkers/signing-rules.ts";
 import { uniqueArtifactsChecker } from "./checkers/unique-artifacts.ts";
 import { type CryptoWorld, lightWorld, realWorld } from "./crypto-world.ts";
@@ -139,6 +140,7 @@ class Run {
       byVersion(() => signingRulesChecker(facts)),
       keySuccessionChecker(),
       executionChecker(facts),
+      randomnessChecker(),
       this.#messages.checker,
       poolBoundsChecker(facts),
     ];
@@ -187,6 +189,7 @@ class Run {
       random: this.#random.stream("adversary"),
       lastMaker: () => this.#lastMaker?.node,
     });
+    if (plan.progress !== undefined) this.#mustProgress(plan.progress);
     await this.#pass(plan.safetyNs);
     if (this.#failure !== undefined || !heals) return;
     scheduler.note("all but f nodes are healed");
@@ -221,6 +224,18 @@ class Run {
 
   async #pass(ns: number): Promise<void> {
     await this.#scheduler.run(this.#scheduler.now + ns);
+  }
+
+  #mustProgress({ from, until, heights }: NonNullable<RunPlan["progress"]>): void {
+    const scheduler = this.#scheduler;
+    scheduler.at(from, () => {
+      const begin = this.#finalized;
+      scheduler.at(until, () => {
+        const gained = this.#finalized - begin;
+        if (gained < heights)
+          this.#fail(new Violation(10, `only ${gained} heights became final in ${(until - from) / SECOND} s`));
+      });
+    });
   }
 
   /** All of these nodes that are members and keep to the protocol execute that height within the time. */

@@ -1,5 +1,5 @@
 // What a node says, on its way to the network: checkers see each artifact, and of a node that lies the liar decides what becomes
-// of it. Also what a liar hears and answers.
+// of it. Also what a liar hears and answers. Replicas broadcast proposals without the messages of users; here they are whole.
 import {
   ARTIFACT_KINDS,
   type Artifact,
@@ -8,9 +8,16 @@ import {
   type ConsensusCrypto,
   encodeArtifact,
 } from "@atoll/consensus";
-import { concatBytes } from "@atoll/crypto";
+import { ABOUT_PROPOSAL } from "@atoll/replica/consensus/consensus-replica";
+import {
+  decodeMessages,
+  decodeStripped,
+  encodeMissing,
+  fillProposal,
+  wholeOfId,
+} from "@atoll/replica/consensus/stripped-proposal";
 import type { PeerHandler, PeerNetwork, PrincipalId } from "@atoll/types";
-import { decodeWire } from "@atoll/types/wire";
+import { decodeWire, WireError } from "@atoll/types/wire";
 import { type Audience, type Liar, type LiarOptions, makeLiar } from "./liar.ts";
 import type { PeerGroups } from "./peer-groups.ts";
 import type { Random } from "./random.ts";
@@ -48,31 +55,37 @@ const MAX_SYNC_PAUSE_NS = 10 * SECOND;
 
 export function makeVoice(options: VoiceOptions, ports: VoicePorts): Voice {
   const { peers } = ports;
-  // What the replica puts before the artifacts of consensus.
-  let tag: Uint8Array = new Uint8Array();
-  const liar = options.behaviours.length === 0 ? undefined : liarOf(options, ports, () => tag);
+  const { decoded } = options;
+  let own: PeerHandler | undefined;
+  /** As the node broadcasts them, by the ids of the whole proposals. */
+  const stripped: Stripped = new Map();
+  const liar = options.behaviours.length === 0 ? undefined : liarOf(options, ports, stripped);
   const asked = async (of: Liar, peer: PrincipalId, question: Uint8Array): Promise<Uint8Array> => {
     if (of.has("slow-sync")) await ports.later(ports.random.below(MAX_SYNC_PAUSE_NS), Promise.resolve());
     return of.received(await peers.request(peer, question));
   };
   const network: PeerNetwork = {
     publish(id, bytes) {
-      const artifact = decode(options.decoded, id, bytes);
+      const whole = wholeOfId(id);
+      const artifact =
+        whole === undefined ? decode(decoded, id, bytes) : filled(whole, bytes, { options, own, ...ports });
       if (artifact === undefined) {
         if (liar?.has("silent") !== true) peers.publish(id, bytes);
         return;
       }
       if (liar === undefined) {
-        ports.onPublished(id, artifact);
+        ports.onPublished(whole ?? id, artifact);
         peers.publish(id, bytes);
         return;
       }
-      tag = bytes.subarray(0, bytes.length - encodeArtifact(artifact).length);
+      if (whole !== undefined) stripped.set(whole, { id, bytes });
       liar.publish(artifact);
     },
     retract(id) {
-      ports.onRetracted(id);
+      const whole = wholeOfId(id) ?? id;
+      ports.onRetracted(whole);
       peers.retract(id);
+      if (stripped.delete(whole)) peers.retract(whole);
     },
     request: (peer, question) => (liar === undefined ? peers.request(peer, question) : asked(liar, peer, question)),
     peers: () => peers.peers(),
@@ -81,17 +94,22 @@ export function makeVoice(options: VoiceOptions, ports: VoicePorts): Voice {
   return {
     network,
     liar,
-    handler: (node) => (liar === undefined ? node : lyingHandler(node, liar, options.decoded, ports)),
+    handler(node) {
+      own = node;
+      return liar === undefined ? node : lyingHandler(node, liar, decoded, ports);
+    },
   };
 }
 
-function liarOf(options: VoiceOptions, ports: VoicePorts, tag: () => Uint8Array): Liar {
+type Stripped = Map<string, { readonly id: string; readonly bytes: Uint8Array }>;
+
+function liarOf(options: VoiceOptions, ports: VoicePorts, stripped: Stripped): Liar {
   const { peers, crypto, random } = ports;
   const said: string[] = [];
   const publish = (to: Audience, id: string, bytes: Uint8Array): void => {
     said.push(id);
     for (const old of said.length > MAX_SAID ? said.splice(0, 100) : []) peers.retract(old);
-    peers.publishTo(to, id, concatBytes(tag(), bytes));
+    peers.publishTo(to, id, bytes);
   };
   return makeLiar(options, {
     crypto,
@@ -101,11 +119,35 @@ function liarOf(options: VoiceOptions, ports: VoicePorts, tag: () => Uint8Array)
       const bytes = encodeArtifact(artifact);
       const id = artifactId(artifact, bytes, crypto.sha256);
       ports.onPublished(id, artifact);
-      publish(to, id, bytes);
+      // What it has not changed it broadcasts as others do, and may keep the messages to itself.
+      const asOthers = stripped.get(id) ?? { id, bytes };
+      publish(to, asOthers.id, asOthers.bytes);
     },
     sayBytes: (id, bytes) => publish("all", id, bytes),
     after: ports.after,
   });
+}
+
+interface Asked {
+  readonly options: VoiceOptions;
+  readonly own: PeerHandler | undefined;
+  readonly crypto: ConsensusCrypto;
+}
+
+/** The proposal with its messages, which are the node's own to give. Undefined: the bytes are none. */
+function filled(
+  whole: string,
+  bytes: Uint8Array,
+  { options: { self, decoded }, own, crypto }: Asked,
+): Artifact | undefined {
+  const known = decoded.get(whole);
+  const proposal = known === undefined ? decodeStripped(bytes) : undefined;
+  if (proposal === undefined || own === undefined) return known;
+  const question = encodeMissing({ whole, places: proposal.digests.map((_, place) => place) });
+  const answer = own.serve(self, Uint8Array.of(ABOUT_PROPOSAL, ...question));
+  const envelopes = answer instanceof Uint8Array ? decodeMessages(answer) : undefined;
+  const artifact = envelopes && fillProposal(proposal, envelopes, crypto.sha256);
+  return artifact && decode(decoded, whole, artifact);
 }
 
 function lyingHandler(
@@ -139,16 +181,14 @@ function decode(decoded: Map<string, Artifact>, id: string, bytes: Uint8Array): 
   if (known !== undefined) return known;
   const kind = id.slice(0, id.indexOf("/"));
   if (!KINDS.has(kind)) return undefined;
-  for (const skipped of [0, 1]) {
-    try {
-      const artifact = decodeWire(artifactCodec, bytes.subarray(skipped));
-      if (!id.startsWith(`${artifact.kind}/`)) continue;
-      if (decoded.size >= MAX_DECODED) decoded.clear();
-      decoded.set(id, artifact);
-      return artifact;
-    } catch {
-      // Not with so many bytes before it.
-    }
+  try {
+    const artifact = decodeWire(artifactCodec, bytes);
+    if (artifact.kind !== kind) return undefined;
+    if (decoded.size >= MAX_DECODED) decoded.clear();
+    decoded.set(id, artifact);
+    return artifact;
+  } catch (error) {
+    if (error instanceof WireError) return undefined;
+    throw error;
   }
-  return undefined;
 }

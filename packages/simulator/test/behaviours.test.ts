@@ -66,3 +66,21 @@ test("a node whose state is corrupted finds out, and comes back with that of the
     "it did not come back",
   );
 });
+
+test("calls that no client has signed are in blocks with calls, and are refused", async () => {
+  const lines: string[] = [];
+  const plan = drawPlan("forged calls", {
+    ...{ members: 4, safetyNs: 5 * SECOND, hasFaults: false },
+    lies: ["unchecked-ingress"],
+  });
+  const load = { clients: 4, pauseNs: SECOND / 10, queries: 0, reads: 0 };
+  const { failure } = await runPlan({ ...plan, load }, await nodeHost("whole"), {
+    tell: (line) => void lines.push(line),
+    heals: false,
+  });
+  assert.equal(failure, undefined, failure?.message ?? "");
+  assert.ok(
+    lines.some((line) => line.includes("payload that breaks the rules")),
+    "nobody has refused a block",
+  );
+});

@@ -1,9 +1,11 @@
 // Checkers notice what they are there for: each is shown a run that keeps to its rule, and one that does not.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Artifact } from "@atoll/consensus";
 import { principalFromBytes } from "@atoll/types";
 import { AcceptedMessages } from "../src/checkers/accepted-messages.ts";
 import type { Observed } from "../src/checkers/checker.ts";
+import { randomnessChecker } from "../src/checkers/randomness.ts";
 import { SECOND } from "../src/scheduler.ts";
 
 const node = (index: number): Observed => ({
@@ -39,4 +41,25 @@ test("nothing is executed that nobody has sent", () => {
   messages.sent("a");
   messages.checker(executed(1, "a"));
   assert.throws(() => messages.checker(executed(1, "b")), /message b was executed, and nobody has sent it/);
+});
+
+test("nobody signs a tape before the block below it is final, nor a beacon before the one below it is notarized", () => {
+  const check = randomnessChecker();
+  const signs = (kind: "random-tape-share" | "random-beacon-share", height: number): void => {
+    const dkgId = { startHeight: 0, dealerSubnet: node(9).id, tag: "low", target: undefined } as const;
+    const share = { dkgId, protocolVersion: "atoll-1", signer: node(0).id, signature: new Uint8Array() };
+    const artifact = { ...share, kind, height, parent: new Uint8Array() } as Artifact;
+    check({ node: node(0), kind: "published", id: "", artifact, isOld: false, isDurable: true });
+  };
+  const event = (index: number, kind: "notarized" | "finalized", height: number): void =>
+    check({ node: node(index), kind: "event", event: { kind, height, hash: "", rank: 0 } });
+  event(0, "notarized", 4);
+  signs("random-beacon-share", 5);
+  signs("random-tape-share", 1);
+  // What another node knows is not what this one knows.
+  event(1, "finalized", 5);
+  assert.throws(() => signs("random-beacon-share", 6), /signs beacon 6 when 4 is notarized/);
+  assert.throws(() => signs("random-tape-share", 2), /signs tape 2 when 0 is final/);
+  event(0, "finalized", 3);
+  signs("random-tape-share", 4);
 });

@@ -121,7 +121,8 @@ export function createConsensusReplica(
 /** What a question between peers is about: its first byte. */
 const ABOUT_REGISTRY = 0;
 const ABOUT_STATE = 1;
-const ABOUT_PROPOSAL = 2;
+/** First byte of a question for the messages of a proposal. */
+export const ABOUT_PROPOSAL = 2;
 /** After a failure of the disk. */
 const RETRY_NS = 1_000_000_000n;
 

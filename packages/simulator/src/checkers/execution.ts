@@ -1,6 +1,5 @@
 // Invariants 4, 6 and 7 of what nodes execute: batches once each and in order with increasing time, the same content and the
-// same state on every honest node, no message twice; a certified state was executed by more nodes than can be faulty; and a
-// tape is not known before the block below it is final.
+// same state on every honest node, no message twice; and a certified state was executed by more nodes than can be faulty.
 import type { Height, Time } from "@atoll/types";
 import { ByHeight, type Checker, type Observation, REMEMBERED_HEIGHTS, type RunFacts, Violation } from "./checker.ts";
 
@@ -21,8 +20,6 @@ export function executionChecker(facts: RunFacts): Checker {
   /** Of each message the height of the batch that it was in. */
   const requests = new Map<string, Height>();
   const next = new Map<number, { height: Height; time: Time }>();
-  let finalized: Height = 0;
-  let notarized: Height = 0;
 
   const noteExecuted = (observation: ExecutedObservation): void => {
     const { node, height, time, digest, rootHash } = observation;
@@ -57,13 +54,6 @@ export function executionChecker(facts: RunFacts): Checker {
     if (kind === "started" || kind === "synced") next.set(node.index, { height: observation.height + 1, time: 0n });
     if (kind !== "event") return;
     const { event } = observation;
-    if (event.kind === "finalized") finalized = Math.max(finalized, event.height);
-    if (event.kind === "catch-up") finalized = Math.max(finalized, event.height);
-    if (event.kind === "notarized") notarized = Math.max(notarized, event.height);
-    if (event.kind === "beacon" && event.height > Math.max(notarized, finalized) + 1)
-      throw new Violation(6, `beacon ${event.height} is known, but only ${notarized} is notarized`);
-    if (event.kind === "tape" && event.height > finalized + 1)
-      throw new Violation(6, `tape ${event.height} is known, but only ${finalized} is final`);
     if (event.kind === "certified" && event.height > 0) {
       const by = heights.get(event.height)?.by.size ?? 0;
       const needed = Math.floor((facts.fewestMembers - 1) / 3) + 1;
