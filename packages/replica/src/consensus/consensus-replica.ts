@@ -125,6 +125,8 @@ const ABOUT_STATE = 1;
 export const ABOUT_PROPOSAL = 2;
 /** After a failure of the disk. */
 const RETRY_NS = 1_000_000_000n;
+const HALF_INSTALLED =
+  "The disk had no room for all of a fetched state, and another one is wanted now: start the node again.";
 
 class NodeOfMany implements ConsensusReplica {
   readonly backend: ReplicaBackend;
@@ -142,6 +144,8 @@ class NodeOfMany implements ConsensusReplica {
   readonly #proposals: ProposalExchange;
   #consensus: ConsensusNode | undefined;
   #peers = "";
+  /** Part of a fetched state may be on the disk: what is executed goes on from another one. */
+  #isHalfInstalled = false;
   #hasWork = true;
   /** Monotonic. */
   #wakeAt: Time = 0n;
@@ -320,7 +324,12 @@ class NodeOfMany implements ConsensusReplica {
       await this.#queue.settle();
       const whole = this.#ended === undefined ? await this.#stateSync.install() : undefined;
       // Nothing is executed meanwhile: part of the state may be in place.
-      if (whole === "later") return;
+      if (whole === "later") {
+        this.#isHalfInstalled = true;
+        return;
+      }
+      if (whole === undefined && this.#isHalfInstalled) throw new EnvironmentError(RESTART_NEEDED, HALF_INSTALLED);
+      this.#isHalfInstalled = false;
       if (whole === undefined) this.#queue.begin(this.#heights.executedHeight());
       else {
         this.#ports.log.log("info", `Goes on from the state of height ${whole.height} of other nodes.`);
