@@ -83,7 +83,7 @@ export class PoolStorage {
     this.#votes = votes;
     this.#voted = voted;
     if (damages === 0 && found.late.length === 0 && !found.hasSingleVotes) {
-      this.#syncEnd();
+      this.#writeEndAnew();
       return { artifacts, abstainUpTo, damages };
     }
     const kept = [...(damages > 0 ? repair(artifacts) : artifacts), ...found.late];
@@ -171,13 +171,15 @@ export class PoolStorage {
     for (const each of old) this.#storage.remove(fileName(each.number));
   }
 
-  /** What was read may be in the memory of the machine alone, by a process that was killed: it is going to be broadcast. */
-  #syncEnd(): void {
+  /**
+   * What was read may be in the memory of the machine alone, and is going to be broadcast. To sync it is not enough: after a
+   * sync that failed, the machine takes for written what is not. So the file is written anew.
+   */
+  #writeEndAnew(): void {
     const last = this.#segments.at(-1);
     if (last === undefined) return;
     const name = fileName(last.number);
-    if (last.size < (this.#storage.size(name) ?? 0)) this.#storage.truncate(name, last.size);
-    if (last.size > 0) this.#storage.sync(name);
+    this.#storage.replace(name, this.#storage.read(name, 0, last.size));
   }
 
   #current(): Segment {

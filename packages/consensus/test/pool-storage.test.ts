@@ -5,7 +5,7 @@ import { hash } from "node:crypto";
 import { describe, it } from "node:test";
 import { encodeArtifact, PoolStorage, type RandomTape } from "@atoll/consensus";
 import { MemoryStorage } from "@atoll/state/store/memory-storage";
-import type { PrincipalId } from "@atoll/types";
+import { EnvironmentError, type PrincipalId } from "@atoll/types";
 
 const sha256 = (data: Uint8Array) => new Uint8Array(hash("sha256", data, "buffer"));
 const dkgId = { startHeight: 0, dealerSubnet: "5b" as PrincipalId, tag: "low" as const, target: undefined };
@@ -134,6 +134,26 @@ describe("the pool's log", () => {
     assert.deepEqual(reopened(storage).heights, [1]);
     storage.crash({ keep: "synced", random: () => 0 });
     assert.deepEqual(reopened(storage).heights, [1]);
+  });
+
+  it("makes durable anew what it reads: a sync that failed may have left nothing to sync", () => {
+    const storage = new MemoryStorage();
+    const { pool } = reopened(storage);
+    pool.write([vote(1)]);
+    const { sync, truncate } = storage;
+    const fails = () => {
+      throw new EnvironmentError("RESTART_NEEDED", "The disk does not sync.");
+    };
+    storage.sync = fails;
+    storage.truncate = fails;
+    assert.throws(() => pool.write([vote(2)]), EnvironmentError);
+    // To the machine the pages that it could not write are as good as written.
+    storage.sync = () => {};
+    storage.truncate = truncate;
+    const { heights } = reopened(storage);
+    storage.sync = sync;
+    storage.crash({ keep: "synced", random: () => 0 });
+    assert.deepEqual(reopened(storage).heights, heights);
   });
 
   it("removes segments whose heights nobody needs, and only those", () => {
