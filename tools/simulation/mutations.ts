@@ -323,4 +323,12 @@ export const MUTATIONS: readonly Mutation[] = [
     fleet: "whole",
     options: ["--lies", "unchecked-ingress"],
   },
+  {
+    name: "nobody asks others for new versions of the registry",
+    section: "4",
+    kind: "liveness",
+    file: "packages/replica/src/consensus/registry-exchange.ts",
+    find: "if (!this.#isAsking) this.#ask();",
+    replace: "",
+  },
 ];

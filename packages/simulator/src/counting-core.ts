@@ -12,6 +12,7 @@ import {
   type StateToCertify,
 } from "@atoll/consensus";
 import { concatBytes, equalBytes, reconstructRoot } from "@atoll/crypto";
+import { RegistryExchange } from "@atoll/replica/consensus/registry-exchange";
 import { encodeHashTree, encodeLeb128, type HashTree, type Height, type PeerHandler } from "@atoll/types";
 import { decodeWire, encodeWire, fixedBytes, record, u64, uint } from "@atoll/types/wire";
 import type { CoreParts, MakeCore, NodeCore } from "./node-core.ts";
@@ -31,6 +32,9 @@ interface CountingPorts {
   sha256(data: Uint8Array): Uint8Array;
 }
 
+/** First bytes of questions. */
+const ABOUT_REGISTRY = 0;
+const ABOUT_STATE = 1;
 const QUEUE = 16;
 /** Heights whose roots are known below the certified one. */
 const KEPT = 200;
@@ -47,6 +51,7 @@ class CountingCore implements NodeCore, StatePort {
   onWork: (() => void) | undefined;
   readonly #parts: CoreParts;
   readonly #ports: CountingPorts;
+  readonly #registry: RegistryExchange;
   #consensus: ConsensusNode | undefined;
   #state: CountingState = { height: 0, time: 0n, content: new Uint8Array(32) };
   #certified: Height = 0;
@@ -63,6 +68,12 @@ class CountingCore implements NodeCore, StatePort {
   constructor(parts: CoreParts, ports: CountingPorts) {
     this.#parts = parts;
     this.#ports = ports;
+    const { registry, entropy, network, log } = parts;
+    this.#registry = new RegistryExchange({
+      ...{ registry, entropy, log, peers: () => network.peers() },
+      ask: (peer, question) => network.request(peer, Uint8Array.of(ABOUT_REGISTRY, ...question)),
+    });
+    this.#registry.onVersion = () => this.#signal();
     this.peerHandler = {
       receive: (peer, _, bytes) => {
         const verdict = this.#consensus?.receive(peer, bytes, parts.clock.now()) ?? "unwanted";
@@ -70,7 +81,10 @@ class CountingCore implements NodeCore, StatePort {
         return verdict;
       },
       wants: (id) => this.#consensus?.wants(id) ?? false,
-      serve: (_, question) => this.#checkpoints.get(decodeHeight(question) ?? -1),
+      serve: (_, question) =>
+        question[0] === ABOUT_REGISTRY
+          ? parts.registry.answer(question.subarray(1))
+          : this.#checkpoints.get(decodeHeight(question.subarray(1)) ?? -1),
       idOf: (bytes) => decodeArtifact(bytes, ports.sha256)?.id ?? "",
     };
   }
@@ -128,7 +142,8 @@ class CountingCore implements NodeCore, StatePort {
     const result = this.#consensus.step(now);
     for (const { id, bytes } of result.published) this.#parts.network.publish(id, bytes);
     for (const id of result.retracted) this.#parts.network.retract(id);
-    this.#wakeAt = result.wakeAt;
+    const asksAt = this.#registry.step(now.monotonic);
+    this.#wakeAt = asksAt < result.wakeAt ? asksAt : result.wakeAt;
     return this.#wakeAt;
   }
 
@@ -210,7 +225,7 @@ class CountingCore implements NodeCore, StatePort {
       again();
       return;
     }
-    network.request(peer, encodeWire(uint(), height)).then(
+    network.request(peer, Uint8Array.of(ABOUT_STATE, ...encodeWire(uint(), height))).then(
       (bytes) => {
         if (this.#fetching !== height || !execution.isAlive()) return;
         if (!equalBytes(this.#ports.sha256(bytes), stateHash)) return again();

@@ -2,6 +2,7 @@
 // each other as a real subnet does. Section 22, "Crypto backends".
 import {
   type ConsensusCrypto,
+  checkNodeRecord,
   createChainKeyCrypto,
   createGenesisDealings,
   createNodeKeys,
@@ -14,7 +15,7 @@ import {
   type NodeKeys,
   nodePublicKeys,
 } from "@atoll/consensus";
-import { ed25519KeyToDer, selfAuthenticatingId } from "@atoll/crypto";
+import { ed25519KeyToDer, equalBytes, selfAuthenticatingId } from "@atoll/crypto";
 import { type CryptoPort, type EntropyPort, InvariantViolation, type NodeRecord, type PrincipalId } from "@atoll/types";
 import { type LightWorld, lightCrypto, lightNodeRecord, lightTranscript } from "./light-crypto.ts";
 import type { Random } from "./random.ts";
@@ -35,6 +36,8 @@ export interface FirstKeys {
 }
 
 export interface CryptoWorld {
+  /** Whether the keys of a node are its own. */
+  checkNode(node: NodeRecord): boolean;
   identity(index: number, random: Random): SimIdentity;
   /** `nodes`: sorted by id. */
   firstKeys(nodes: readonly SimIdentity[]): FirstKeys;
@@ -46,6 +49,10 @@ export function lightWorld(crypto: CryptoPort, random: Random): CryptoWorld {
   const nobody = selfAuthenticatingId(random.bytes(32), crypto.sha224);
   const verifier = lightCrypto(world, nobody, entropyOf(random));
   return {
+    checkNode: (node) => {
+      const { committeeKey, dealingKey } = lightNodeRecord(world, node.nodeId);
+      return equalBytes(node.committeeKey, committeeKey) && equalBytes(node.dealingKey, dealingKey);
+    },
     identity(index, own) {
       const secret = own.bytes(32);
       const id = selfAuthenticatingId(ed25519KeyToDer(crypto.ed25519PublicKey(secret)), crypto.sha224);
@@ -76,6 +83,7 @@ export function lightWorld(crypto: CryptoPort, random: Random): CryptoWorld {
 export function realWorld(crypto: CryptoPort, random: Random): CryptoWorld {
   const keysOf = new Map<PrincipalId, NodeKeys>();
   return {
+    checkNode: (node) => checkNodeRecord(node, crypto) === undefined,
     identity(index, own) {
       const keys = createNodeKeys(entropyOf(own));
       const record: NodeRecord = { ...nodePublicKeys(keys, crypto), address: "", httpAddress: "" };

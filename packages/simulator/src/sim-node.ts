@@ -1,6 +1,13 @@
 // One node of a run, driven as a real host drives one: it steps when something came in or the time has come, its process can be
 // killed at any change of its disk and started again, and an operator puts in an empty disk when the one it has is broken.
-import type { Artifact, CatchUpPackage, ConsensusCrypto, ConsensusEvent } from "@atoll/consensus";
+import type {
+  Artifact,
+  CatchUpPackage,
+  ConsensusCrypto,
+  ConsensusEvent,
+  RecordRegistry,
+  SignedRegistryRecord,
+} from "@atoll/consensus";
 import { createHttpHandler } from "@atoll/replica";
 import { EnvironmentError, type Height, type LogPort, type PrincipalId, type Time, toHex } from "@atoll/types";
 import type { HttpHandler } from "@atoll/types/http";
@@ -16,7 +23,7 @@ import { MS, type Scheduler, SECOND, type Timer, type VirtualTime } from "./sche
 import { SimClock } from "./sim-clock.ts";
 import { SimDisk } from "./sim-disk.ts";
 import type { SimNetwork } from "./sim-network.ts";
-import type { SimRegistry } from "./sim-registry.ts";
+import { knownNodes, protocolVersionAt, type SimRegistry } from "./sim-registry.ts";
 import type { SimSubnet } from "./sim-subnet.ts";
 import { makeVoice, type Voice } from "./voice.ts";
 
@@ -47,6 +54,7 @@ interface Life {
   readonly number: number;
   readonly core: NodeCore;
   readonly peers: PeerGroups;
+  readonly registry: RecordRegistry;
   readonly http: HttpHandler | undefined;
   timer: Timer | undefined;
   timerTime: VirtualTime;
@@ -230,6 +238,20 @@ export class SimNode {
   /** How a crash goes on that the disk announced. */
   onDiskStop: (() => void) | undefined;
 
+  /** What its operator hands to it; false: it has not taken it. */
+  takeRecord(signed: SignedRegistryRecord): boolean {
+    const life = this.#life;
+    if (life === undefined || !life.isStarted || this.#busyUntil > this.#ports.scheduler.now) return false;
+    try {
+      const { kind } = life.registry.add(signed);
+      if (kind === "added") this.#workSoon(life);
+      return kind !== "refused";
+    } catch (error) {
+      if (this.#checkDisk() && !(error instanceof EnvironmentError)) throw error;
+      return false;
+    }
+  }
+
   #makeLife(number: number): Life {
     const { network, registry } = this.#ports;
     const { identity, subnet } = this.#options;
@@ -243,6 +265,7 @@ export class SimNode {
       now: () => this.clock.monotonic(),
     });
     const voice = this.#makeVoice(number, peers, crypto);
+    const versions = registry.open(this.disk.folder("registry"), () => this.clock.monotonic());
     const core = this.#ports.makeCore({
       identity,
       subnet,
@@ -251,7 +274,7 @@ export class SimNode {
       clock: this.clock,
       entropy,
       consensusCrypto: crypto,
-      registry: registry.view(this.clock, this.#random.stream(`registry ${number}`)),
+      registry: versions,
       poolStorage: this.disk.folder("pool"),
       stateStorage: this.disk.folder("state"),
       network: voice.network,
@@ -259,7 +282,10 @@ export class SimNode {
       ...this.#observers(number, voice.liar),
     });
     const http = this.#serveHttp(core);
-    const life: Life = { number, core, peers, http, timer: undefined, timerTime: 0, workedAt: 0, isStarted: false };
+    const life: Life = {
+      ...{ number, core, peers, registry: versions, http },
+      ...{ timer: undefined, timerTime: 0, workedAt: 0, isStarted: false },
+    };
     peers.onWork = () => this.#workSoon(life);
     core.onWork = () => this.#workSoon(life);
     peers.start(voice.handler(core.peerHandler));
@@ -352,7 +378,7 @@ export class SimNode {
   }
 
   #setPeers(life: Life): void {
-    const others = this.#ports.registry.everyNode().map(({ nodeId }) => nodeId);
+    const others = knownNodes(life.registry).map(({ nodeId }) => nodeId);
     life.peers.setPeers(others.filter((id) => id !== this.id));
   }
 
@@ -365,7 +391,7 @@ export class SimNode {
       if (!this.#isCurrent(life)) return;
       this.#setPeers(life);
       const cup = newestOf([this.newestPackage, this.#options.packageOfPeer(this)]);
-      const version = cup && this.#ports.registry.protocolVersionAt(cup);
+      const version = cup && protocolVersionAt(cup, life.registry);
       if (cup !== undefined && version !== undefined && version !== this.observed.protocolVersion) {
         this.newestPackage = cup;
         this.observed.protocolVersion = version;

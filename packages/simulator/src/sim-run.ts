@@ -105,7 +105,11 @@ class Run {
     const { crypto } = host;
     const world = (plan.crypto === "real" ? realWorld : lightWorld)(crypto, this.#random.stream("world"));
     this.#subnet = makeSubnet(plan, { world, crypto, random: this.#random.stream("subnet") });
-    this.#registry = new SimRegistry(this.#subnet.firstRecord, scheduler);
+    this.#registry = new SimRegistry(this.#subnet.firstRecord, {
+      ...{ scheduler, crypto, random: this.#random.stream("registry") },
+      checkNode: (node) => world.checkNode(node),
+      takers: () => this.#nodes.filter(({ id }) => this.#registry.latest.nodes.some(({ nodeId }) => nodeId === id)),
+    });
     const ids = this.#subnet.identities.map(({ id }) => id);
     this.#network = new SimNetwork(ids, { scheduler, random: this.#random.stream("network"), usual: plan.network });
     const decoded = new Map<string, Artifact>();
