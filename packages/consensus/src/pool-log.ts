@@ -20,7 +20,7 @@ export class FoundLog {
   voted: Height = 0;
   readonly #sha256: (data: Uint8Array) => Uint8Array;
   readonly #records: PoolRecord[] = [];
-  /** How many whole records there are of each vote. */
+  /** How many whole records there are of each vote, without those that are going to be cut off. */
   readonly #copies = new Map<number, number>();
   /** Before the first segment of which anything is left, or behind the last record, there is damage: nothing tells what was there. */
   #isHeadless = false;
@@ -47,7 +47,7 @@ export class FoundLog {
     if (this.#isEndless && this.#records.length === 0 && last === undefined) this.#isHeadless = true;
     let highest = 0;
     for (const record of records) {
-      const stored = this.#take(record);
+      const stored = this.#take(record, record.at < cut);
       if (record.at < cut) this.#records.push(record);
       if (stored === undefined) continue;
       highest = Math.max(highest, heightOf(stored.artifact));
@@ -90,10 +90,10 @@ export class FoundLog {
   }
 
   /** Undefined: it is none, or there already. */
-  #take({ type, content, votes }: PoolRecord): StoredArtifact | undefined {
+  #take({ type, content, votes }: PoolRecord, isKept: boolean): StoredArtifact | undefined {
     if (type === PADDING) return undefined;
     const copies = type === VOTE ? (this.#copies.get(votes) ?? 0) : 0;
-    if (copies > 0) this.#copies.set(votes, copies + 1);
+    if (copies > 0 && isKept) this.#copies.set(votes, copies + 1);
     if (copies > 0) return undefined;
     try {
       if (type === ABSTAIN) this.abstainUpTo = Math.max(this.abstainUpTo, decodeWire(uint(), content));

@@ -108,6 +108,23 @@ describe("the pool's log", () => {
     }
   });
 
+  it("has each vote twice again after damage to the padding between its records", () => {
+    const whole = new MemoryStorage();
+    reopened(whole).pool.write([vote(1), tape(2, { size: 80 })]);
+    const name = whole.list()[0] as string;
+    const size = whole.size(name) as number;
+    for (let at = 400; at < 4000; at += 700) {
+      const storage = damaged(whole, name, at, at + 100);
+      assert.deepEqual(reopened(storage).stored.abstainUpTo, 0);
+      const left = storage.list()[0] as string;
+      assert.ok((storage.size(left) ?? 0) > size / 2, `${storage.size(left)} of ${size} bytes`);
+      for (let next = 0; next < (storage.size(left) ?? 0); next += 50) {
+        const { heights } = reopened(damaged(storage, left, next, next + 20));
+        assert.ok(heights.includes(1), `byte ${at}, then byte ${next}`);
+      }
+    }
+  });
+
   it("says up to which height a vote may be missing when both of its records are damaged", () => {
     const whole = new MemoryStorage();
     const { pool } = reopened(whole, 1024 * 1024);
