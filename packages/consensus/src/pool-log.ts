@@ -25,6 +25,7 @@ export class FoundLog {
   /** Before the first segment of which anything is left, or behind the last record, there is damage: nothing tells what was there. */
   #isHeadless = false;
   #isEndless = false;
+  #isFilled = false;
 
   constructor(sha256: (data: Uint8Array) => Uint8Array) {
     this.#sha256 = sha256;
@@ -35,6 +36,7 @@ export class FoundLog {
    * that says so. In order, then `finish`.
    */
   read(bytes: Uint8Array, isLast: boolean): { end: number; highest: Height; votesBefore: number | undefined } {
+    if (bytes.length > 0) this.#isFilled = true;
     const { records, gaps } = readRecords(bytes, this.#sha256);
     // Synced was at least what the records say, and all of a segment that has a successor.
     const synced = isLast ? records.reduce((most, record) => Math.max(most, record.synced), 0) : bytes.length;
@@ -64,6 +66,11 @@ export class FoundLog {
   }
 
   finish(): void {
+    // A log begins with a record that is durable before all else.
+    if (this.#records.length === 0 && this.late.length === 0 && this.#isFilled) {
+      this.damages++;
+      this.#isEndless = true;
+    }
     for (const { type, votes, voted } of this.#records) {
       this.votes = Math.max(this.votes, type === VOTE ? votes + 1 : votes);
       this.voted = Math.max(this.voted, voted);

@@ -4,7 +4,7 @@
 // broadcast, and is cut off; or it is damage to the last one that was. So votes of this node are written twice in one write,
 // in different blocks of the disk, and are found whatever happens to one place. Votes are numbered: when one is missing,
 // this node signs no block up to the greatest height of a vote that it may have been (`abstainUpTo`). Sections 3 and 5.5.
-import type { Height, StoragePort } from "@atoll/types";
+import { EnvironmentError, type Height, type StoragePort } from "@atoll/types";
 import { encodeWire, uint } from "@atoll/types/wire";
 import { type Artifact, heightOf } from "./artifacts.ts";
 import { SEGMENT_BYTES } from "./bounds.ts";
@@ -41,7 +41,10 @@ interface Segment {
   readonly votesBefore: number;
 }
 
-const NAME = /^pool-([0-9]{10})$/;
+/** Of the log's format, in the names of its files, where no damage reaches it. To be raised with every change of a record. */
+const POOL_VERSION = 2;
+/** The first version had none in its names. */
+const NAME = /^pool-(?:v([0-9]+)-)?([0-9]{10})$/;
 /** What a disk loses at once. */
 const BLOCK_BYTES = 4096;
 
@@ -69,10 +72,9 @@ export class PoolStorage {
   open(
     repair: (artifacts: readonly StoredArtifact[]) => readonly StoredArtifact[] = (artifacts) => artifacts,
   ): StoredPool {
-    const numbers = this.#storage.list().flatMap((name) => NAME.exec(name)?.[1] ?? []);
+    const numbers = this.#storage.list().flatMap(numberIn);
     const found = new FoundLog(this.#sha256);
-    const read = numbers.map((digits, place) => {
-      const number = Number(digits);
+    const read = numbers.map((number, place) => {
       const content = this.#storage.read(fileName(number), 0, this.#storage.size(fileName(number)) ?? 0);
       const { end, highest, votesBefore } = found.read(content, place === numbers.length - 1);
       return { number, size: end, synced: end, highest, votesBefore };
@@ -118,8 +120,9 @@ export class PoolStorage {
 
   /** Nothing below that height is needed any more. */
   purge(below: Height): void {
-    const current = this.#segments.at(-1);
-    const old = this.#segments.filter((segment) => segment !== current && segment.highest < below);
+    // The last one that has a file stays: without any the log would count as new.
+    const current = this.#segments.findLast(({ size }) => size > 0);
+    const old = this.#segments.filter((segment) => segment !== current && segment.size > 0 && segment.highest < below);
     if (current === undefined || old.length === 0) return;
     // What makes the old ones superfluous may stand in here.
     if (current.synced < current.size) this.#storage.sync(fileName(current.number));
@@ -157,14 +160,12 @@ export class PoolStorage {
   #rewrite({ artifacts, abstainUpTo }: StoredPool): void {
     const old = this.#segments;
     const number = (old.at(-1)?.number ?? 0) + 1;
-    const abstain = encodeWire(uint(), abstainUpTo);
     this.#voted = Math.max(this.#voted, abstainUpTo);
-    const head = { type: ABSTAIN, synced: 0, votesBefore: 0, votes: 0, voted: this.#voted };
-    const first = [recordHeader(head, abstain.length, this.#sha256(abstain)), abstain];
-    const segment = { ...emptySegment(number, 0), size: HEADER_BYTES + abstain.length };
+    const start = startRecord(abstainUpTo, this.#voted, this.#sha256);
+    const segment = { ...emptySegment(number, 0), size: start.length };
     const hashed = artifacts.map((stored) => ({ ...stored, hash: this.#sha256(stored.bytes) }));
     const { parts, size, votes } = this.#encode(hashed, segment, 0);
-    this.#storage.replace(fileName(number), joined([...first, ...parts], size));
+    this.#storage.replace(fileName(number), joined([start, ...parts], size));
     this.#votes = votes;
     segment.highest = old.reduce((top, { highest }) => Math.max(top, highest), abstainUpTo);
     this.#segments = [{ ...segment, size, synced: size }];
@@ -185,9 +186,13 @@ export class PoolStorage {
   #current(): Segment {
     const last = this.#segments.at(-1);
     if (last !== undefined) return last;
+    // Durable before anything else: from now on a log without a whole record is a damaged one.
     const first = emptySegment(1, 0);
-    this.#segments.push(first);
-    return first;
+    const start = startRecord(0, 0, this.#sha256);
+    this.#storage.replace(fileName(1), start);
+    const segment = { ...first, size: start.length, synced: start.length };
+    this.#segments.push(segment);
+    return segment;
   }
 }
 
@@ -205,6 +210,25 @@ function joined(parts: readonly Uint8Array[], size: number): Uint8Array {
   return whole;
 }
 
+/** What a log begins with. */
+function startRecord(abstainUpTo: Height, voted: Height, sha256: (data: Uint8Array) => Uint8Array): Uint8Array {
+  const content = encodeWire(uint(), abstainUpTo);
+  const head = { type: ABSTAIN, synced: 0, votesBefore: 0, votes: 0, voted };
+  const header = recordHeader(head, content.length, sha256(content));
+  return joined([header, content], header.length + content.length);
+}
+
 function fileName(number: number): string {
-  return `pool-${String(number).padStart(10, "0")}`;
+  return `pool-v${POOL_VERSION}-${String(number).padStart(10, "0")}`;
+}
+
+function numberIn(name: string): number[] {
+  const [, version = "1", digits] = NAME.exec(name) ?? [];
+  if (digits === undefined) return [];
+  if (Number(version) === POOL_VERSION) return [Number(digits)];
+  throw new EnvironmentError(
+    "POOL_VERSION",
+    `The file ${name} of the pool has format version ${version}, and this program reads version ${POOL_VERSION}. ` +
+      "Nothing was changed; use the program that wrote it, or start again with --clean, which deletes the state of this network.",
+  );
 }

@@ -173,6 +173,28 @@ describe("the pool's log", () => {
     assert.deepEqual(reopened(storage).heights, heights);
   });
 
+  it("takes a log without one whole record for damaged, and what is left of a first write that was never synced for empty", () => {
+    const storage = new MemoryStorage();
+    reopened(storage).pool.write([tape(1, { size: 80 })]);
+    const [name = ""] = storage.list();
+    storage.crash({ keep: "synced", random: () => 0 });
+    storage.append(name, [new Uint8Array(3000).fill(7)]);
+    const { heights, stored } = reopened(storage);
+    assert.deepEqual([heights, stored.damages, stored.abstainUpTo], [[], 0, 0]);
+    storage.replace(name, new Uint8Array(20_000).fill(7));
+    const { damages, abstainUpTo } = reopened(storage).stored;
+    assert.ok(damages > 0 && abstainUpTo > 0, `${damages}, ${abstainUpTo}`);
+  });
+
+  it("refuses a log of another format, and leaves it as it is", () => {
+    for (const name of ["pool-0000000001", "pool-v3-0000000001"]) {
+      const storage = new MemoryStorage();
+      storage.replace(name, new Uint8Array(100).fill(7));
+      assert.throws(() => reopened(storage), { name: "EnvironmentError", code: "POOL_VERSION", message: /version/ });
+      assert.deepEqual([storage.list(), storage.size(name)], [[name], 100]);
+    }
+  });
+
   it("removes segments whose heights nobody needs, and only those", () => {
     const storage = new MemoryStorage();
     const { pool } = reopened(storage);

@@ -11,7 +11,6 @@ export const portableCrc32: Crc32 = crc32;
 /**
  * The version that this program writes into the header of every file of the store. It is raised with every change of what
  * the state holds: a folder without a field that the program counts on would be loaded, and stop the node at the first use.
- * And with every change of the pool's log, of which an older program would take all for damaged.
  */
 export const STORE_VERSION = 9;
 
