@@ -38,7 +38,7 @@ export class ComponentLoop {
   readonly #all: number;
   /** Turns that may have something new to say. */
   #due = 0;
-  #ports: PortsNow = { executed: -1, certified: -1, expected: -1, isRoom: false, registry: -1 };
+  #ports: PortsNow = { executed: -1, certified: -1, expected: -1, isRoom: false, stateHashes: -1, registry: -1 };
   #next = 0;
   #lastWhole: Time | undefined;
 
@@ -95,17 +95,19 @@ export class ComponentLoop {
     const certified = state.certifiedHeight();
     const expected = batches.expected();
     const isRoom = batches.room() > 0;
+    const stateHashes = state.stateHashes();
     const version = registry.latestVersion();
     if (version !== before.registry) this.#due = this.#all;
     else if (
       executed === before.executed &&
       certified === before.certified &&
       expected === before.expected &&
-      isRoom === before.isRoom
+      isRoom === before.isRoom &&
+      stateHashes === before.stateHashes
     )
       return;
     this.#due |= this.#readersOfPorts;
-    this.#ports = { executed, certified, expected, isRoom, registry: version };
+    this.#ports = { executed, certified, expected, isRoom, stateHashes, registry: version };
   }
 
   #earliest(): Time {
@@ -121,6 +123,7 @@ interface PortsNow {
   readonly certified: Height;
   readonly expected: Height;
   readonly isRoom: boolean;
+  readonly stateHashes: number;
   readonly registry: number;
 }
 

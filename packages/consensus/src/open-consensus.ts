@@ -244,7 +244,9 @@ class Consensus implements ConsensusNode {
     if (halt !== this.#halt && halt !== "running")
       context.note({ kind: halt, height, version: awaitedVersion(context, height) });
     this.#halt = halt;
-    const needed = this.#isOutdated ? undefined : this.#otherVersion.needed(context);
+    // The others may know of a record by which this node is not behind: they are heard before it ends for good.
+    if (this.#isOutdated || this.#ports.isRegistryCompared?.() === false) return;
+    const needed = this.#otherVersion.needed(context);
     if (needed === undefined) return;
     this.#isOutdated = true;
     context.note({ kind: "outdated", ...needed });

@@ -29,6 +29,8 @@ export interface StatePort {
   certified(certification: Certification): void;
   /** Root of the manifest of the checkpoint at a summary height; undefined: not there yet, or no longer. */
   stateHash(height: Height): Hash | undefined;
+  /** Another number as soon as `stateHash` has more to say. */
+  stateHashes(): number;
   /** In the certified state at that height; undefined: that state is no longer, or not yet, at hand. */
   remoteDkgRequests(height: Height): readonly RemoteDkgRequest[] | undefined;
   /** A validated catch-up package is ahead of what is executed here: its state has to be fetched. Said again is nothing new. */
@@ -89,4 +91,6 @@ export interface ConsensusPorts {
   readonly state: StatePort;
   readonly batches: BatchPort;
   readonly payloads: PayloadPort;
+  /** Whether a peer has shown since the start that it knows no newer version of the registry; absent: nobody is asked. */
+  readonly isRegistryCompared?: () => boolean;
 }

@@ -65,6 +65,8 @@ class HashChainState {
   divergedAt: Height | undefined;
   /** Nothing is executed for the time being. */
   isPaused = false;
+  /** Hashes of states are not there yet. */
+  isHashing = false;
   /** Requests by the height in whose state they first wait. */
   asked: ReadonlyMap<Height, RemoteDkgRequest> = new Map();
   #states: StateAt[];
@@ -117,8 +119,9 @@ class HashChainState {
     },
     stateHash: (height) => {
       const state = this.stateOf(height);
-      return height === 0 || state === undefined ? undefined : stateHashOf(state);
+      return height === 0 || state === undefined || this.isHashing ? undefined : stateHashOf(state);
     },
+    stateHashes: () => (this.isHashing ? 0 : this.top.height),
     remoteDkgRequests: (height) => this.stateOf(height)?.requests,
     fetchState: (height, stateHash) => {
       this.fetching = { height, stateHash };
@@ -182,6 +185,8 @@ export interface NodeOptions {
   readonly genesis: CatchUpPackage;
   readonly protocolVersion?: string;
   readonly state?: HashChainState;
+  /** What its peers have shown of the registry so far. */
+  readonly ports?: { readonly isRegistryCompared: boolean };
 }
 
 export class IntervalSubnet {
@@ -207,6 +212,7 @@ export class IntervalSubnet {
     genesis,
     protocolVersion = "0.1.0",
     state = new HashChainState(genesis.height),
+    ports = { isRegistryCompared: true },
   }: NodeOptions): TestNode {
     const events: ConsensusEvent[] = [];
     const payloads: ConsensusPorts["payloads"] = {
@@ -215,7 +221,10 @@ export class IntervalSubnet {
     };
     const consensus = openConsensus(
       { self: id, subnetId: this.subnetId, protocolVersion, genesis, onEvent: (event) => events.push(event) },
-      { crypto, registry: this.registry, state: state.port, batches: state.batches, payloads },
+      {
+        ...{ crypto, registry: this.registry, state: state.port, batches: state.batches, payloads },
+        isRegistryCompared: () => ports.isRegistryCompared,
+      },
       { storage: new MemoryStorage(), log: { log: () => {} } },
     );
     const node: TestNode = { id, crypto, state, events, consensus, published: new Map(), taken: new Map() };

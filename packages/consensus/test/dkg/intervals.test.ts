@@ -99,6 +99,11 @@ function summaryOf(cup: CatchUpPackage): DkgSummary {
   return cup.block.payload.summary;
 }
 
+interface Compared {
+  readonly node: TestNode;
+  readonly ports: { isRegistryCompared: boolean };
+}
+
 function outdated({ events }: TestNode): ConsensusEvent[] {
   return events.filter(({ kind }) => kind === "outdated");
 }
@@ -426,6 +431,27 @@ describe("settings and versions", () => {
     assert.deepEqual(outdated(early), [{ kind: "outdated", height: S(1), version: "0.1.0" }]);
   });
 
+  test("it is not told that it is behind before its peers have shown what they know of the registry", () => {
+    const { subnet, registry, genesis } = startSubnet();
+    subnet.stop(D);
+    const cup = packageAt(subnet, S(1));
+    const [early, behind] = [false, false].map((isRegistryCompared) => {
+      const ports = { isRegistryCompared };
+      const node = subnet.start({ id: D, crypto: cryptoOf(D), genesis, protocolVersion: "0.2.0", ports });
+      assert.equal(node.consensus.receive(A, encodeArtifact(cup), subnet.now), "taken");
+      node.consensus.step(subnet.now);
+      assert.deepEqual(outdated(node), []);
+      return { node, ports };
+    }) as [Compared, Compared];
+    behind.ports.isRegistryCompared = true;
+    behind.node.consensus.step(subnet.now);
+    assert.deepEqual(outdated(behind.node), [{ kind: "outdated", height: S(1), version: "0.1.0" }]);
+    registry.publish(record(2, [A, B, C, D], { protocolVersion: "0.2.0" }), subnet.now.monotonic);
+    early.ports.isRegistryCompared = true;
+    early.node.consensus.step(subnet.now);
+    assert.deepEqual(outdated(early.node), [], "the record came later than the package");
+  });
+
   test("isHalted in the newest version stops everybody at once, and its end lets them go on", () => {
     const { subnet, registry } = startSubnet();
     subnet.runTo(4);
@@ -477,6 +503,20 @@ describe("starting late", () => {
     assert.equal(consensus.catchUpPackage().height, S(1));
     const blamed = nodeOf(subnet, B).events.filter((event) => event.kind === "invalid" && event.peer === A);
     assert.equal(blamed.length, 2);
+  });
+
+  test("the hash of a state is signed in the step after it is there, whatever else comes in", () => {
+    const { subnet } = startSubnet();
+    for (const { state } of subnet.nodes.values()) state.isHashing = true;
+    subnet.runTo(S(1) + 5);
+    const { state, consensus } = nodeOf(subnet, A);
+    const shares = (): number =>
+      consensus.step(subnet.now).published.filter(({ artifact }) => artifact.kind === "catch-up-package-share").length;
+    for (let i = 0; i < 5; i++) assert.equal(shares(), 0);
+    state.isHashing = false;
+    const [known] = nodeOf(subnet, B).published.values();
+    assert.equal(consensus.receive(B, known?.bytes ?? new Uint8Array(), subnet.now), "taken");
+    assert.equal(shares(), 1);
   });
 
   test("a node whose state is another one than the subnet's says so and signs nothing of it", () => {

@@ -116,6 +116,10 @@ export class ToyNode implements StatePort, BatchPort, PayloadPort {
     return state === undefined || height === 0 ? undefined : this.stateHashOf(state);
   }
 
+  stateHashes(): number {
+    return this.#executed;
+  }
+
   remoteDkgRequests() {
     return [];
   }

@@ -221,6 +221,8 @@ class NodeOfMany implements ConsensusReplica {
         state: this.#heights,
         batches: this.#queue,
         payloads: this.#payloads.port,
+        // The only node of its subnet has nobody to ask.
+        isRegistryCompared: () => this.#registry.isCompared || this.#isAlone(),
       },
       { storage: poolStorage, log },
     );
@@ -346,6 +348,12 @@ class NodeOfMany implements ConsensusReplica {
     this.#ended = "diverged";
     this.#ports.log.log("error", `The state of this node is not that of the subnet: at height ${height} ${why}.`);
     this.#options.onDiverged?.(height, why);
+  }
+
+  #isAlone(): boolean {
+    const { registry } = this.#ports;
+    const { nodes } = registry.record(registry.latestVersion()) ?? {};
+    return nodes?.length === 1 && nodes[0]?.nodeId === this.#options.nodeId;
   }
 
   /** Those of all versions of the registry from the oldest that something needs to the newest. */

@@ -30,6 +30,7 @@ export class RegistryExchange {
   readonly #ports: RegistryExchangePorts;
   #next: Time = 0n;
   #isAsking = false;
+  #isCompared = false;
   /** Called when there is a new version. */
   onVersion: (() => void) | undefined;
 
@@ -37,11 +38,16 @@ export class RegistryExchange {
     this.#ports = ports;
   }
 
+  /** A peer has answered since the start and knew nothing newer. */
+  get isCompared(): boolean {
+    return this.#isCompared;
+  }
+
   /** Monotonic time; gives when to call again. */
   step(now: Time): Time {
     if (now >= this.#next) {
-      this.#next = now + this.#interval();
-      if (!this.#isAsking) this.#ask();
+      // Where nobody is connected yet nothing was asked: the first peer is not to be waited for as long.
+      this.#next = now + (this.#isAsking || this.#ask() ? this.#interval() : MIN_POLL_NS);
     }
     return this.#next;
   }
@@ -54,12 +60,13 @@ export class RegistryExchange {
     return stableAge > MIN_POLL_NS ? stableAge : MIN_POLL_NS;
   }
 
-  #ask(): void {
+  /** Whether there was somebody to ask. */
+  #ask(): boolean {
     const { registry, entropy, ask, peers, log } = this.#ports;
     const all = peers();
     const [a = 0, b = 0] = entropy.randomBytes(2);
     const peer = all[(a * 256 + b) % Math.max(1, all.length)];
-    if (peer === undefined) return;
+    if (peer === undefined) return false;
     this.#isAsking = true;
     ask(peer, registry.question())
       .then((answer) => {
@@ -67,11 +74,13 @@ export class RegistryExchange {
         if (taken.kind === "refused") {
           log.log("warning", "A node answered with versions of the registry that are none.", { peer, why: taken.why });
         } else if (taken.kind === "added") this.onVersion?.();
+        else this.#isCompared = true;
       })
       // No answer, or a disk that is full: it is asked again.
       .catch(() => undefined)
       .finally(() => {
         this.#isAsking = false;
       });
+    return true;
   }
 }

@@ -35,6 +35,7 @@ export class StateHeights implements StatePort {
   readonly #remoteDkgs = new Map<Height, readonly RemoteDkgRequest[]>();
   #executed: Height = 0;
   #certified: Height = 0;
+  #noted = 0;
 
   constructor(ports: StateHeightsPorts) {
     this.#ports = ports;
@@ -73,6 +74,7 @@ export class StateHeights implements StatePort {
   }
 
   noteStateHash(height: Height, hash: Uint8Array): void {
+    this.#noted++;
     this.#stateHashes.set(height, hash);
     const [oldest] = this.#stateHashes.keys();
     if (this.#stateHashes.size > KEPT_STATE_HASHES && oldest !== undefined) this.#stateHashes.delete(oldest);
@@ -114,6 +116,10 @@ export class StateHeights implements StatePort {
 
   stateHash(height: Height): Uint8Array | undefined {
     return this.#stateHashes.get(height);
+  }
+
+  stateHashes(): number {
+    return this.#noted;
   }
 
   remoteDkgRequests(height: Height): readonly RemoteDkgRequest[] | undefined {
