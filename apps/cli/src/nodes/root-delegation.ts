@@ -1,12 +1,13 @@
 // What the root subnet says of this node's subnet, for the certificates of this one: fetched from any node of the root
 // subnet as a client would, believed only under the root key, and fetched anew every minute. Until there is one the
 // node answers that it waits for it. Interface specification, "Delegation"; consensus and chain-key, section 15.
-import { lookupPath, verifyCertificate } from "@atoll/crypto";
-import type { DelegationSource, DelegationStyle } from "@atoll/replica";
+import { lookupPath, lookupSubtree, verifyCertificate } from "@atoll/crypto";
+import type { DelegationSource, DelegationStyle, SliceAnswer } from "@atoll/replica";
 import {
   type CryptoPort,
   compareBytes,
   decodeCertificate,
+  type HashTree,
   type LogPort,
   type Path,
   type PrincipalId,
@@ -30,7 +31,7 @@ export interface RootDelegationOptions {
   readonly crypto: Pick<CryptoPort, "sha256" | "bls">;
   readonly log: LogPort;
   /** Asks a node of the root subnet; rejects when none answers. */
-  readonly ask: (question: NodeQuestion) => Promise<Uint8Array>;
+  readonly ask: (question: NodeQuestion) => Promise<SliceAnswer>;
   /** Of the machine, in ms. */
   readonly now: () => number;
 }
@@ -85,7 +86,7 @@ export function keepDelegation(options: RootDelegationOptions): RootDelegation {
 
 /** A certificate of the root subnet that shows these paths and this subnet's key. Throws when it is none. */
 async function fetchCertificate(options: RootDelegationOptions, paths: readonly Path[]): Promise<Uint8Array> {
-  const { rootKey, rootSubnetId, subnetId, publicKey, crypto, ask, now } = options;
+  const { rootSubnetId, ask, now } = options;
   const content = {
     ...{ request_type: "read_state", sender: Uint8Array.of(4), paths },
     ingress_expiry: BigInt(now() + EXPIRY_MS) * 1_000_000n,
@@ -94,14 +95,39 @@ async function fetchCertificate(options: RootDelegationOptions, paths: readonly 
     target: `/api/v2/subnet/${principalToText(rootSubnetId)}/read_state`,
     body: new Uint8Array(encodeCbor({ content })),
   });
-  const bytes = certificateIn(answer);
+  try {
+    const bytes = certificateIn(answer.bytes);
+    checkCertificate(options, paths, bytes);
+    return bytes;
+  } catch (error) {
+    // The next attempt is at another node.
+    answer.refuse();
+    throw error;
+  }
+}
+
+function checkCertificate(options: RootDelegationOptions, paths: readonly Path[], bytes: Uint8Array): void {
+  const { rootKey, subnetId, publicKey, crypto } = options;
   const certificate = decodeCertificate(bytes);
   if (certificate.delegation !== undefined) throw new Error("it is not by the root subnet itself");
   const result = verifyCertificate(certificate, { crypto, rootKey });
   if (!result.ok) throw new Error(result.error);
   const key = lookupPath(certificate.tree, [SUBNET, principalToBytes(subnetId), KEY]);
-  if (key.status === "found" && compareBytes(key.value, publicKey) === 0) return bytes;
-  throw new Error("it is for another key than that of this subnet");
+  if (key.status !== "found" || compareBytes(key.value, publicKey) !== 0)
+    throw new Error("it is for another key than that of this subnet");
+  // With less in it its signature is as good, but clients would refuse what it stands for.
+  if (paths.some((path) => isLeftOut(certificate.tree, path))) throw new Error("it leaves out what was asked for");
+}
+
+/** What is shown to be absent is not left out. */
+function isLeftOut(tree: HashTree, path: Path): boolean {
+  const found = lookupSubtree(tree, path);
+  return found.status === "unknown" || (found.status === "found" && isPruned(found.tree));
+}
+
+function isPruned(tree: HashTree): boolean {
+  if (tree.kind === "fork") return isPruned(tree.left) || isPruned(tree.right);
+  return tree.kind === "labeled" ? isPruned(tree.child) : tree.kind === "pruned";
 }
 
 function certificateIn(answer: Uint8Array): Uint8Array {

@@ -38,14 +38,25 @@ function parseTarget(target: string): { readonly subnet: PrincipalId; readonly q
   return { subnet, question: { from, most: Math.min(most, MAX_STREAM_SIGNALS), signals } };
 }
 
-/** So long who did not answer, or wrongly, is asked only when nobody else can be. */
+/** So long who did not answer, or wrongly, is asked only when nobody else can be; each time in a row twice as long. */
 const PASSED_OVER_MS = 30_000;
+const MAX_PASSED_OVER_MS = 300_000;
+/** Who answers sooner has not waited for the news. */
+const AT_ONCE_MS = 1_000;
 /** Longer than a node keeps anybody waiting who asks for news. */
 const ANSWER_MS = 6_000;
 
 interface Peer {
   readonly url: string;
   passedOverUntil: number;
+  /** In a row. */
+  failures: number;
+}
+
+interface Answered {
+  readonly peer: Peer;
+  readonly hasNews: boolean;
+  readonly isAtOnce: boolean;
 }
 
 /** A request to the HTTP interface of a node: POST with a body of CBOR, GET without. */
@@ -56,7 +67,7 @@ export interface NodeQuestion {
 
 export interface SubnetNodes extends SlicePeers {
   /** Asks nodes of a subnet, one after the other, until one answers. */
-  ask(subnet: PrincipalId, question: NodeQuestion): Promise<Uint8Array>;
+  ask(subnet: PrincipalId, question: NodeQuestion): Promise<SliceAnswer>;
   stop(): void;
 }
 
@@ -67,12 +78,7 @@ export function createSubnetNodes(
   now: () => number,
 ): SubnetNodes {
   const ending = new AbortController();
-  const peers = new Map(
-    [...subnets].map(([id, urls]) => {
-      const all = urls.map((url): Peer => ({ url, passedOverUntil: 0 }));
-      return [id, { all, turn: 0 }];
-    }),
-  );
+  const peers = new Map([...subnets].map(([id, urls]) => [id, peersAt(urls)]));
   /** Each time another one is first; last those that were passed over, the one longest ago first. */
   const inOrder = (subnet: PrincipalId): Peer[] => {
     const known = peers.get(subnet);
@@ -82,18 +88,36 @@ export function createSubnetNodes(
     const rank = ({ passedOverUntil }: Peer) => (passedOverUntil > now() ? passedOverUntil : 0);
     return turned.sort((a, b) => rank(a) - rank(b));
   };
+  const passOver = (peer: Peer, duration: number): void => {
+    peer.passedOverUntil = Math.max(peer.passedOverUntil, now() + duration);
+  };
+  /** Who had nothing to say to the same question that another one answers at once is behind: to wait for it costs seconds. */
+  const noteNews = (subnet: PrincipalId, { target }: NodeQuestion, { peer, hasNews, isAtOnce }: Answered): void => {
+    const known = peers.get(subnet);
+    if (known === undefined) return;
+    if (known.silence.target !== target) known.silence = { target, peers: new Set() };
+    if (!hasNews) known.silence.peers.add(peer);
+    else if (isAtOnce) for (const silent of known.silence.peers) if (silent !== peer) passOver(silent, PASSED_OVER_MS);
+    if (hasNews) known.silence.peers.clear();
+  };
   const askAll = async (
     subnet: PrincipalId,
     question: NodeQuestion,
   ): Promise<{ readonly answer: Uint8Array | undefined; readonly refuse: () => void }> => {
     let why = "there is none";
     for (const peer of inOrder(subnet)) {
+      const failures = peer.failures + 1;
       const refuse = (): void => {
-        peer.passedOverUntil = now() + PASSED_OVER_MS;
+        peer.failures = failures;
+        passOver(peer, Math.min(PASSED_OVER_MS * 2 ** (failures - 1), MAX_PASSED_OVER_MS));
       };
+      const since = now();
       try {
         const signal = AbortSignal.any([ending.signal, AbortSignal.timeout(ANSWER_MS)]);
-        return { answer: await send(peer.url, question, signal), refuse };
+        const answer = await send(peer.url, question, signal);
+        peer.failures = 0;
+        noteNews(subnet, question, { peer, hasNews: answer !== undefined, isAtOnce: now() - since < AT_ONCE_MS });
+        return { answer, refuse };
       } catch (error) {
         why = (error as Error).message;
       }
@@ -108,11 +132,17 @@ export function createSubnetNodes(
       return bytes && { bytes, refuse };
     },
     async ask(subnet, question) {
-      const { answer } = await askAll(subnet, question);
-      return answer ?? new Uint8Array();
+      const { answer, refuse } = await askAll(subnet, question);
+      return { bytes: answer ?? new Uint8Array(), refuse };
     },
     stop: () => ending.abort(),
   };
+}
+
+function peersAt(urls: readonly string[]) {
+  const all = urls.map((url): Peer => ({ url, passedOverUntil: 0, failures: 0 }));
+  // Who had nothing to say to the question that was asked last.
+  return { all, turn: 0, silence: { target: "", peers: new Set<Peer>() } };
 }
 
 /** Undefined: the node has nothing. Rejects with what is wrong; nothing is read beyond what an answer may have. */
