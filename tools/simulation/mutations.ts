@@ -328,7 +328,7 @@ export const MUTATIONS: readonly Mutation[] = [
     section: "4",
     kind: "liveness",
     file: "packages/replica/src/consensus/registry-exchange.ts",
-    find: "if (!this.#isAsking) this.#ask();",
-    replace: "",
+    find: "this.#isAsking || this.#ask() ?",
+    replace: "this.#isAsking ?",
   },
 ];
