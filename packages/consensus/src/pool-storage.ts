@@ -200,6 +200,7 @@ function emptySegment(number: number, votesBefore: number): Segment {
   return { number, size: 0, synced: 0, highest: 0, votesBefore };
 }
 
+/** A log has more parts than a function takes arguments, so `concatBytes` is not for it. */
 function joined(parts: readonly Uint8Array[], size: number): Uint8Array {
   const whole = new Uint8Array(size);
   let at = 0;

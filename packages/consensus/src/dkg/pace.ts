@@ -13,7 +13,7 @@ const LEISURE = 300_000_000n;
 /** So many rounds take that long at least: an interval that has as many for each piece of work can be worked through at leisure. */
 const ROUNDS_OF_LEISURE = 10;
 
-/** One for each role that works on dealings. */
+/** One for a node: the roles that work on dealings have it in common. */
 export class Pace {
   #last: Instant | undefined;
 
