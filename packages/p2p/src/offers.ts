@@ -13,6 +13,8 @@ interface Sent {
   readonly place: number;
   readonly at: Time;
   readonly bytes: number;
+  /** It was sent before: its acknowledgement may be for that time, and says nothing about how long one takes. */
+  readonly isAgain: boolean;
 }
 
 export class Offers {
@@ -31,8 +33,8 @@ export class Offers {
   /** Time to wait for acknowledgements. */
   #wait: Time;
   #roundTrip: Time = 0n;
-  /** The update that shows how long an acknowledgement takes. */
-  #sample: { readonly commit: number; readonly at: Time } | undefined;
+  /** Places whose update waits to be sent again. */
+  readonly #again = new Set<number>();
 
   constructor(limits: GossipLimits) {
     this.#limits = limits;
@@ -46,11 +48,10 @@ export class Offers {
   }
 
   clear(): void {
-    for (const each of [this.#now, this.#relayed, this.#emptied, this.#inFlight, this.#commitInFlight, this.#told]) {
+    for (const each of [this.#now, this.#relayed, this.#emptied, this.#inFlight, this.#commitInFlight, this.#told, this.#again]) {
       each.clear();
     }
     this.#bytesInFlight = 0;
-    this.#sample = undefined;
     this.#wait = this.#limits.minRetry;
   }
 
@@ -58,9 +59,7 @@ export class Offers {
   changed(place: number, { content }: Slot, now: Time): void {
     const commit = this.#commitInFlight.get(place);
     if (commit !== undefined) this.#settle(commit);
-    this.#now.delete(place);
-    this.#relayed.delete(place);
-    this.#emptied.delete(place);
+    for (const each of [this.#now, this.#again, this.#relayed, this.#emptied]) each.delete(place);
     if (content === undefined) {
       if (this.#told.has(place)) this.#emptied.set(place, now + this.#limits.emptyDelay);
     } else if (content.isRelayed && content.artifact.length <= MAX_INLINE_BYTES) {
@@ -106,31 +105,36 @@ export class Offers {
   }
 
   #send({ slot: place, commit, kind }: SlotUpdate, bytes: number, now: Time): void {
-    this.#inFlight.set(commit, { place, at: now, bytes });
+    this.#inFlight.set(commit, { place, at: now, bytes, isAgain: this.#again.delete(place) });
     this.#commitInFlight.set(place, commit);
     this.#bytesInFlight += bytes;
     if (kind !== "empty") this.#told.add(place);
-    this.#sample ??= { commit, at: now };
   }
 
   /** The transport did not take these. */
   giveBack(updates: readonly SlotUpdate[]): void {
     for (const { slot, commit } of updates) {
+      if (this.#inFlight.get(commit)?.isAgain === true) this.#again.add(slot);
       this.#settle(commit);
       this.#now.add(slot);
     }
   }
 
   acknowledge(commits: readonly number[], active: ActiveSet, now: Time): void {
+    let first: Sent | undefined;
     for (const commit of commits) {
       const sent = this.#inFlight.get(commit);
       if (sent === undefined) continue;
-      if (this.#sample?.commit === commit) this.#roundTrip = (3n * this.#roundTrip + now - this.#sample.at) / 4n;
+      if (!sent.isAgain) first ??= sent;
       this.#settle(commit);
       if (active.at(sent.place).content === undefined) this.#told.delete(sent.place);
-      const usual = 4n * this.#roundTrip;
-      this.#wait = usual > this.#limits.minRetry ? usual : this.#limits.minRetry;
     }
+    if (first === undefined) return;
+    // A busy peer is now quick, now slow: the slow times count at once, and are forgotten slowly.
+    const took = now - first.at;
+    this.#roundTrip = took > this.#roundTrip ? took : (15n * this.#roundTrip + took) / 16n;
+    const usual = 2n * this.#roundTrip;
+    this.#wait = usual > this.#limits.minRetry ? usual : this.#limits.minRetry;
   }
 
   /** Lets what has waited long enough for its acknowledgement be sent again: how many. */
@@ -140,6 +144,7 @@ export class Offers {
       if (at + this.#wait > now) break;
       this.#settle(commit);
       this.#now.add(place);
+      this.#again.add(place);
       count++;
     }
     if (count > 0) this.#wait = 2n * this.#wait > this.#limits.maxRetry ? this.#limits.maxRetry : 2n * this.#wait;
@@ -152,7 +157,6 @@ export class Offers {
     this.#inFlight.delete(commit);
     this.#commitInFlight.delete(sent.place);
     this.#bytesInFlight -= sent.bytes;
-    if (this.#sample?.commit === commit) this.#sample = undefined;
   }
 
   /** Whether `take` would give something now. */

@@ -106,6 +106,28 @@ test("updates that are not acknowledged are sent again, with pauses that grow fr
   }
 });
 
+test("a way there and back that takes longer than the first pause soon causes no updates to be sent again", () => {
+  const far = { ...CALM, minDelay: 200n * MS, maxDelay: 200n * MS };
+  const net = new GossipNetwork(1, far);
+  for (let i = 0; i < 2; i++) net.start(i);
+  net.connectAll();
+  net.run(1n * SECOND);
+  const { gossip } = net.node(0);
+  const retries = () => gossip.statistics().get(net.node(1).id)?.retries ?? 0;
+  const publish = (from: number, count: number) => {
+    for (let i = from; i < from + count; i++) {
+      gossip.publish(idOf(artifact(100, i)), artifact(100, i));
+      net.run(20n * MS);
+    }
+  };
+  publish(0, 100);
+  const before = retries();
+  publish(100, 500);
+  net.run(2n * SECOND);
+  assert.equal(net.node(1).taken.size, 600);
+  assert.equal(retries() - before, 0);
+});
+
 test("an update that comes again after its artifact was taken is acknowledged, and costs nothing else", () => {
   const net = calmNetwork(1);
   const peer = net.startRaw(1);
