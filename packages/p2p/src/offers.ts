@@ -48,7 +48,15 @@ export class Offers {
   }
 
   clear(): void {
-    for (const each of [this.#now, this.#relayed, this.#emptied, this.#inFlight, this.#commitInFlight, this.#told, this.#again]) {
+    for (const each of [
+      this.#now,
+      this.#relayed,
+      this.#emptied,
+      this.#inFlight,
+      this.#commitInFlight,
+      this.#told,
+      this.#again,
+    ]) {
       each.clear();
     }
     this.#bytesInFlight = 0;
