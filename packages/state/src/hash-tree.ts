@@ -162,9 +162,12 @@ const FORK = separator("ic-hashtree-fork");
 const LABELED = separator("ic-hashtree-labeled");
 const LEAF = separator("ic-hashtree-leaf");
 
-/** Hash of a value as a leaf. */
+/** What is hashed is mostly short: a buffer of its own for each takes longer than to hash it. */
+const scratch = new Uint8Array(512);
+
 function hashParts(sha256: Sha256, a: Uint8Array, b: Uint8Array, c?: Uint8Array): Uint8Array {
-  const data = new Uint8Array(a.length + b.length + (c?.length ?? 0));
+  const length = a.length + b.length + (c?.length ?? 0);
+  const data = length <= scratch.length ? scratch.subarray(0, length) : new Uint8Array(length);
   data.set(a, 0);
   data.set(b, a.length);
   if (c !== undefined) data.set(c, a.length + b.length);

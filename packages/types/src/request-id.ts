@@ -41,14 +41,18 @@ export function encodeLeb128(value: number | bigint): Uint8Array {
   if (value < 0 || (typeof value === "number" && !Number.isSafeInteger(value))) {
     throw new RangeError(`not a natural number: ${value}`);
   }
+  // Four groups of seven bits at a time: what a bigint does is slow, whatever it does.
   const bytes: number[] = [];
   let rest = BigInt(value);
-  while (rest > 0x7fn) {
-    bytes.push(Number(rest & 0x7fn) | 0x80);
-    rest >>= 7n;
+  while (rest > 0xfffffffn) {
+    const low = Number(rest & 0xfffffffn);
+    for (let shift = 0; shift < 28; shift += 7) bytes.push(((low >> shift) & 0x7f) | 0x80);
+    rest >>= 28n;
   }
-  bytes.push(Number(rest));
-  return Uint8Array.from(bytes);
+  let last = Number(rest);
+  for (; last > 0x7f; last >>= 7) bytes.push((last & 0x7f) | 0x80);
+  bytes.push(last);
+  return new Uint8Array(bytes);
 }
 
 /** Reads an unsigned LEB128 that fills `bytes`; undefined when it is cut short, too long (above 64 bits) or padded. */
@@ -70,6 +74,10 @@ function isArray(value: readonly HashableValue[] | HashableFields): value is rea
   return Array.isArray(value);
 }
 
+/** Used by one map at a time: what is inside of it is hashed before. A new buffer takes as long as a hash. */
+const scratch = new Uint8Array(1024);
+
+/** Valid until the next call. */
 function joinedPairs(fields: HashableFields, sha256: Hash): Uint8Array {
   const pairs: { readonly name: Uint8Array; readonly value: Uint8Array }[] = [];
   for (const name of Object.keys(fields)) {
@@ -78,7 +86,8 @@ function joinedPairs(fields: HashableFields, sha256: Hash): Uint8Array {
   }
   // Names differ, so their hashes alone decide.
   pairs.sort((a, b) => compareBytes(a.name, b.name));
-  const joined = new Uint8Array(64 * pairs.length);
+  const joined =
+    64 * pairs.length <= scratch.length ? scratch.subarray(0, 64 * pairs.length) : new Uint8Array(64 * pairs.length);
   let at = 0;
   for (const { name, value } of pairs) {
     joined.set(name, at);
