@@ -79,8 +79,32 @@ function unverified(
   const indexed = shares
     .slice(0, threshold)
     .map(({ signer, signature }) => ({ index: receivers.indexOf(signer), signature }));
-  const signature = crypto.combineThreshold(transcript, indexed);
+  const signature = combinedOnce(transcript, indexed, () => crypto.combineThreshold(transcript, indexed));
   return signature && { publicKey, signature };
+}
+
+interface Combination {
+  readonly transcript: DkgTranscript;
+  readonly signatures: readonly Uint8Array[];
+  readonly combined: Uint8Array | undefined;
+}
+
+// What waited to be needed is combined a second time when it is, mostly of the same shares: by the first one's signature.
+const combinations = new WeakMap<Uint8Array, Combination>();
+
+function combinedOnce(
+  transcript: DkgTranscript,
+  shares: readonly { readonly signature: Uint8Array }[],
+  combine: () => Uint8Array | undefined,
+): Uint8Array | undefined {
+  const [first] = shares;
+  const known = first && combinations.get(first.signature);
+  const isSame = known?.transcript === transcript && known.signatures.every((each, i) => each === shares[i]?.signature);
+  if (isSame && known.signatures.length === shares.length) return known.combined;
+  const signatures = shares.map(({ signature }) => signature);
+  const combined = combine();
+  if (first !== undefined) combinations.set(first.signature, { transcript, signatures, combined });
+  return combined;
 }
 
 // Somebody can send a wrong share in another node's name: one that was checked stands first.

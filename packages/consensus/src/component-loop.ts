@@ -10,7 +10,7 @@ import type { ConsensusPorts } from "./ports.ts";
 import type { Role, RoleContext } from "./role-context.ts";
 
 /** A node looks at everything at least so often. */
-const LONGEST_PAUSE: Time = 200_000_000n;
+const LONGEST_PAUSE: Time = 1_000_000_000n;
 /** Turns of one step: more than any honest pool gives work for. The rest is left to the next step. */
 const MAX_TURNS = 20_000;
 
@@ -52,24 +52,39 @@ export class ComponentLoop {
     this.#all = bitsWhere(order, () => true);
   }
 
-  /** `isWhole`: all roles are asked, because something may have changed that the pool and the ports do not show. */
-  run(context: Context, isWhole: boolean, permitted: (changes: readonly Change[]) => readonly Change[]): LoopResult {
+  /** `looksBeyond`: something may have changed that neither the pool nor the heights of the ports show. */
+  run(
+    context: Context,
+    looksBeyond: boolean,
+    permitted: (changes: readonly Change[]) => readonly Change[],
+  ): LoopResult {
     const { now } = context;
     const since = this.#lastWhole;
-    if (isWhole || since === undefined || now.monotonic - since >= LONGEST_PAUSE) {
+    if (since === undefined || now.monotonic - since >= LONGEST_PAUSE) {
       this.#due = this.#all;
       this.#lastWhole = now.monotonic;
     }
+    if (looksBeyond) this.#due |= this.#readersOfPorts;
     for (let place = 0; place < this.#turns.length; place++) {
       const wakeAt = this.#turns[place]?.wakeAt;
-      if (wakeAt !== undefined && wakeAt <= now.monotonic) this.#due |= 1 << place;
+      // Who waits for a time is asked all the same: of two clocks one may stand still.
+      if (wakeAt !== undefined && (looksBeyond || wakeAt <= now.monotonic)) this.#due |= 1 << place;
     }
     const events: PoolEvent[] = [];
+    let turn: Turn | undefined;
+    const shown: RoleContext = {
+      ...context,
+      wakeAt(at) {
+        const time = soonest(now, at);
+        if (turn !== undefined && (turn.wakeAt === undefined || time < turn.wakeAt)) turn.wakeAt = time;
+      },
+    };
     this.#noteChanges();
     for (let asked = 0; this.#due !== 0; asked++) {
       if (asked === MAX_TURNS) return { events, wakeAt: now.monotonic };
-      const turn = this.#takeTurn();
-      const applied = this.#pool.apply(permitted(ask(turn, context)), now);
+      turn = this.#takeTurn();
+      turn.wakeAt = undefined;
+      const applied = this.#pool.apply(permitted(turn.role(shown)), now);
       for (const event of applied.events) events.push(event);
       this.#noteChanges();
     }
@@ -142,18 +157,6 @@ function readersByBit(order: readonly RoleInTurn[]): number[] {
     for (const kind of arrivals) note(changeBit("unvalidated", kind), place);
   }
   return readers;
-}
-
-function ask(turn: Turn, context: Context): readonly Change[] {
-  turn.wakeAt = undefined;
-  const { now } = context;
-  return turn.role({
-    ...context,
-    wakeAt(at) {
-      const time = soonest(now, at);
-      if (turn.wakeAt === undefined || time < turn.wakeAt) turn.wakeAt = time;
-    },
-  });
 }
 
 /** The monotonic time at which the first of the two clocks gets there. */

@@ -18,7 +18,12 @@ import { purger } from "./purger.ts";
 import { randomBeaconMaker } from "./random-beacon-maker.ts";
 import { randomTapeMaker } from "./random-tape-maker.ts";
 import type { Role } from "./role-context.ts";
-import { aggregateBeacon, aggregateFinalizations, aggregateNotarizations, aggregateTapes } from "./share-aggregator.ts";
+import {
+  aggregateFinalizations,
+  aggregateNotarizations,
+  beaconAggregator,
+  tapeAggregator,
+} from "./share-aggregator.ts";
 import {
   validateBeacons,
   validateEquivocationProofs,
@@ -54,10 +59,10 @@ export function invocationOrder(): readonly RoleInTurn[] {
     inPool(finalizer, [...ROUND, "notarization-share", "finalization-share"]),
     alsoPorts(delivery, [...IN_FORCE, "random-tape", "random-beacon"]),
     alsoPorts(catchUpPackageMaker, [...IN_FORCE, "random-beacon", "catch-up-package-share"]),
-    inPool(aggregateBeacon, [...ROUND, "random-beacon-share"], ["random-beacon-share"]),
+    inPool(beaconAggregator(), [...ROUND, "random-beacon-share"], ["random-beacon-share"]),
     inPool(aggregateNotarizations, [...ROUND, "block-proposal", "notarization-share"], ["notarization-share"]),
     inPool(aggregateFinalizations, [...ROUND, "finalization-share"], ["finalization-share"]),
-    alsoPorts(aggregateTapes, [...IN_FORCE, "random-tape", "random-tape-share"], ["random-tape-share"]),
+    alsoPorts(tapeAggregator(), [...IN_FORCE, "random-tape", "random-tape-share"], ["random-tape-share"]),
     inPool(
       catchUpPackageAggregator,
       [...IN_FORCE, "random-beacon", "catch-up-package-share"],

@@ -92,9 +92,9 @@ class Consensus implements ConsensusNode {
     const context = this.#context(now);
     if (isStopped(this.#ports)) return { published: [], retracted: [], wakeAt: now.monotonic + STOPPED_PAUSE };
     // Who calls before it is time, and without anything having come in, knows of something else.
-    const isWhole = !this.#hasReceived && now.monotonic < this.#wakeAt;
+    const looksBeyond = !this.#hasReceived && now.monotonic < this.#wakeAt;
     const { events: changes, wakeAt } = this.#orTakenBack(() =>
-      this.#loop.run(context, isWhole, (made) => this.#permitted(made)),
+      this.#loop.run(context, looksBeyond, (made) => this.#permitted(made)),
     );
     this.#hasReceived = false;
     const { added, removed } = netChanges(changes);

@@ -23,6 +23,8 @@ export interface PoolEntry extends Entry {
 interface KindIndex {
   readonly heights: Height[];
   readonly entries: Map<Height, PoolEntry[]>;
+  /** The first and the last of them. */
+  range: { readonly min: Height; readonly max: Height } | undefined;
   count: number;
   /** Of a change in it. */
   readonly bit: number;
@@ -72,10 +74,7 @@ export class Section implements PoolSection {
   }
 
   range(kind: ArtifactKind): { readonly min: Height; readonly max: Height } | undefined {
-    const heights = this.#byKind.get(kind)?.heights;
-    const min = heights?.[0];
-    const max = heights?.at(-1);
-    return min === undefined || max === undefined ? undefined : { min, max };
+    return this.#byKind.get(kind)?.range;
   }
 
   heights(kind: ArtifactKind, from: Height, to: Height): readonly Height[] {
@@ -103,6 +102,7 @@ export class Section implements PoolSection {
       const place = firstAtLeast(index.heights, height);
       if (place === index.heights.length) index.heights.push(height);
       else index.heights.splice(place, 0, height);
+      index.range = rangeOf(index.heights);
     } else index.entries.set(height, [...there, entry]);
     index.count++;
     this.#onChange(index.bit);
@@ -120,6 +120,7 @@ export class Section implements PoolSection {
     else {
       index.entries.delete(height);
       index.heights.splice(firstAtLeast(index.heights, height), 1);
+      index.range = rangeOf(index.heights);
     }
     index.count--;
     this.#onChange(index.bit);
@@ -137,7 +138,7 @@ export class Section implements PoolSection {
   #index(kind: ArtifactKind): KindIndex {
     let index = this.#byKind.get(kind);
     if (index === undefined) {
-      index = { heights: [], entries: new Map(), count: 0, bit: changeBit(this.#name, kind) };
+      index = { heights: [], entries: new Map(), range: undefined, count: 0, bit: changeBit(this.#name, kind) };
       this.#byKind.set(kind, index);
     }
     return index;
@@ -153,6 +154,12 @@ export function parseArtifactId(
   const height = Number(parts?.[2]);
   if (kind === undefined || !ORDINALS.has(kind as ArtifactKind) || !Number.isSafeInteger(height)) return undefined;
   return { kind: kind as Artifact["kind"], height };
+}
+
+function rangeOf(heights: readonly Height[]): KindIndex["range"] {
+  const [min] = heights;
+  const max = heights.at(-1);
+  return min === undefined || max === undefined ? undefined : { min, max };
 }
 
 function firstAtLeast(sorted: readonly number[], value: number): number {

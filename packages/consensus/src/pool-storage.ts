@@ -47,6 +47,7 @@ const POOL_VERSION = 2;
 const NAME = /^pool-(?:v([0-9]+)-)?([0-9]{10})$/;
 /** What a disk loses at once. */
 const BLOCK_BYTES = 4096;
+const ZEROS = new Uint8Array(BLOCK_BYTES);
 
 export class PoolStorage {
   readonly #storage: StoragePort;
@@ -151,7 +152,7 @@ export class PoolStorage {
       votes++;
     }
     if (copies.length === 0) return { parts, size, votes, voted };
-    const padding = new Uint8Array(-(size + HEADER_BYTES) & (BLOCK_BYTES - 1));
+    const padding = ZEROS.subarray(0, -(size + HEADER_BYTES) & (BLOCK_BYTES - 1));
     const head = { type: PADDING, synced, votesBefore, votes, voted };
     parts.push(recordHeader(head, padding.length, this.#sha256(padding)), padding, ...copies);
     return { parts, size: parts.reduce((sum, part) => sum + part.length, start), votes, voted };

@@ -11,15 +11,31 @@ import { dkgKey } from "./dkg/dkg-keys.ts";
 import { activeTranscript } from "./dkg/registry-version.ts";
 import type { DkgId } from "./dkg-types.ts";
 import { finalizedHeight } from "./finalized-chain.ts";
-import { type Membership, membershipAt } from "./membership.ts";
+import { InVain } from "./in-vain.ts";
+import { beaconAt, type Membership, membershipAt } from "./membership.ts";
 import type { Change, Entry } from "./pool.ts";
 import { isBeaconDue, nextBeaconContent } from "./random-beacon-maker.ts";
 import { isTapeDue, tapeContent, tapeHeights } from "./random-tape-maker.ts";
-import type { RoleContext } from "./role-context.ts";
-import { isNotarized, notarizedHeight, referenceTo } from "./round.ts";
+import type { Role, RoleContext } from "./role-context.ts";
+import { beaconHeight, isNotarized, notarizedHeight, referenceTo } from "./round.ts";
 import { beaconBytes, finalizationBytes, notarizationBytes, tapeBytes } from "./signed-bytes.ts";
 
-export function aggregateBeacon(context: RoleContext): Change[] {
+/** One instance per node. */
+export function beaconAggregator(): Role {
+  const inVain = new InVain();
+  return (context) => {
+    const { pool } = context;
+    const tip = beaconHeight(pool);
+    const looked = [
+      ...looksAt(context, "random-beacon-share", tip + 1),
+      beaconAt(pool, tip),
+      isBeaconDue(context, tip + 1),
+    ];
+    return inVain.unlessSame(tip + 1, looked, () => aggregateBeacon(context));
+  };
+}
+
+function aggregateBeacon(context: RoleContext): Change[] {
   const content = nextBeaconContent(context);
   if (content === undefined) return [];
   const entries = sharesAt(context, "random-beacon-share", content.height);
@@ -36,27 +52,42 @@ export function aggregateBeacon(context: RoleContext): Change[] {
   }));
 }
 
-export function aggregateTapes(context: RoleContext): Change[] {
-  const { from, to } = tapeHeights(context);
-  const changes: Change[] = [];
-  for (let height = from; height <= to; height++) {
-    const entries = sharesAt(context, "random-tape-share", height);
-    if (entries.length === 0 || context.pool.validated.at("random-tape", height).length > 0) continue;
-    const content = tapeContent(context, height);
-    if (content === undefined) continue;
-    const fits = ({ artifact }: Entry<ArtifactOf<"random-tape-share">>) =>
-      artifact.protocolVersion === content.protocolVersion && dkgKey(artifact.dkgId) === dkgKey(content.dkgId);
-    const message = tapeBytes(content);
-    const act = isTapeDue(context, height) ? combineThenVerify : combineForLater;
-    changes.push(
-      ...combineThreshold(context, content, entries, { fits, act }, message, (signature) => ({
-        kind: "random-tape",
-        ...content,
-        signature,
-      })),
-    );
-  }
-  return changes;
+/** One instance per node. */
+export function tapeAggregator(): Role {
+  const inVain = new InVain();
+  return (context) => {
+    const { from, to } = tapeHeights(context);
+    const changes: Change[] = [];
+    for (let height = from; height <= to; height++) {
+      if (context.pool.validated.at("random-tape", height).length > 0) continue;
+      const looked = [...looksAt(context, "random-tape-share", height), isTapeDue(context, height)];
+      changes.push(...inVain.unlessSame(height, looked, () => aggregateTape(context, height)));
+    }
+    return changes;
+  };
+}
+
+function aggregateTape(context: RoleContext, height: Height): Change[] {
+  const entries = sharesAt(context, "random-tape-share", height);
+  const content = entries.length === 0 ? undefined : tapeContent(context, height);
+  if (content === undefined) return [];
+  const fits = ({ artifact }: Entry<ArtifactOf<"random-tape-share">>) =>
+    artifact.protocolVersion === content.protocolVersion && dkgKey(artifact.dkgId) === dkgKey(content.dkgId);
+  const act = isTapeDue(context, height) ? combineThenVerify : combineForLater;
+  return combineThreshold(context, content, entries, { fits, act }, tapeBytes(content), (signature) => ({
+    kind: "random-tape",
+    ...content,
+    signature,
+  }));
+}
+
+/** All that shares of a threshold signature can be combined of: lists of the pool are new ones when anything in them is. */
+function looksAt(
+  { pool }: RoleContext,
+  kind: "random-beacon-share" | "random-tape-share",
+  height: Height,
+): readonly unknown[] {
+  return [pool.validated.at(kind, height), pool.unvalidated.at(kind, height), activeTranscript(pool, "low", height)];
 }
 
 export function aggregateNotarizations(context: RoleContext): Change[] {

@@ -3,7 +3,7 @@
 // domains of their own, in artifact-hash.ts.)
 import { concatBytes, DOMAIN } from "@atoll/crypto/domain";
 import type { Height, PrincipalId } from "@atoll/types";
-import { type Codec, encodeWire, fixedBytes, principal, record, text, uint } from "@atoll/types/wire";
+import { type Codec, fixedBytes, principal, record, text, uint, WireWriter } from "@atoll/types/wire";
 import {
   type BeaconContent,
   type BlockReference,
@@ -80,5 +80,8 @@ function signedBytes<T>(domain: string, codec: Codec<T>, content: T): Uint8Array
     separator = Uint8Array.of(name.length, ...name);
     domains.set(domain, separator);
   }
-  return concatBytes(separator, encodeWire(codec, content));
+  const writer = new WireWriter();
+  writer.raw(separator);
+  codec.write(writer, content);
+  return writer.take();
 }

@@ -35,6 +35,15 @@ describe("a subnet of four nodes", () => {
     assert.deepEqual(subnet.rules.invalid, []);
   });
 
+  it("combines the shares of a signature once, or twice when others make it up, however long it waits", () => {
+    const subnet = new TestSubnet({ seed: 5 });
+    assert.ok(subnet.run(60_000, () => allAt(subnet, 40)));
+    // Beacon, tape and certification of each height; a package now and then.
+    const most = Math.max(...[...subnet.nodes.keys()].map((i) => subnet.finalized(i)));
+    assert.ok(subnet.combinations > 2 * 4 * most, `${subnet.combinations} at height ${most}`);
+    assert.ok(subnet.combinations < 4 * 4 * most, `${subnet.combinations} at height ${most}`);
+  });
+
   it("makes a good round in the order of the protocol", () => {
     // Messages take exactly 10 ms, as in the worked example.
     const subnet = new TestSubnet({ delay: () => 10_000_000n });

@@ -130,7 +130,7 @@ export class Answers {
 
   step(now: Time): void {
     for (const [peer, { answers }] of this.#served) {
-      for (const [request, { heard }] of [...answers]) {
+      for (const [request, { heard }] of answers) {
         if (heard + FORGET_AFTER <= now) this.done(peer, request);
       }
     }

@@ -435,10 +435,17 @@ const idBytes = new Uint8Array(MAX_ID_BYTES);
 
 /** Whether it is not empty, and short enough in UTF-8. */
 function isId(id: string): boolean {
-  return id.length > 0 && id.length <= MAX_ID_BYTES && encoder.encodeInto(id, idBytes).read === id.length;
+  if (id.length === 0 || id.length > MAX_ID_BYTES) return false;
+  return isAscii(id) || encoder.encodeInto(id, idBytes).read === id.length;
+}
+
+function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) >= 0x80) return false;
+  return true;
 }
 
 function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  if (a === b) return true;
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 

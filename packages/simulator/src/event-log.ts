@@ -55,6 +55,6 @@ export class EventLog {
 /** Short mark of bytes, to tell frames apart in the log. */
 export function markOf(bytes: Uint8Array): string {
   let hash = bytes.length;
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, 2654435761) ^ (hash >>> 15);
+  for (let i = 0; i < bytes.length; i++) hash = Math.imul(hash ^ (bytes[i] as number), 2654435761) ^ (hash >>> 15);
   return (hash >>> 0).toString(16);
 }

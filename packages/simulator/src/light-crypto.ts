@@ -1,4 +1,4 @@
-// The light signatures of consensus: tags by SHA-256 with a secret that all nodes of one simulated world share and none of
+// The light signatures of consensus: tags made with a secret that all nodes of one simulated world share and none of
 // them reads. They keep what the protocol counts on: only the holder of a key makes its signature, a combined one needs
 // enough right shares and is unique per message, only receivers of a transcript sign for it, shares of two transcripts do
 // not combine, and a resharing keeps the key. Section 22, "Crypto backends".
@@ -7,6 +7,7 @@ import { dkgId as dkgIdCodec, dkgTranscript } from "@atoll/consensus";
 import type { EntropyPort, NodeRecord, PrincipalId } from "@atoll/types";
 import { principalToBytes, toHex } from "@atoll/types";
 import { encodeWire, list, principal, WireWriter } from "@atoll/types/wire";
+import { Sponge } from "./sponge.ts";
 
 /** What all nodes of one simulation have in common. A node in it, a faulty one too, only gets a `ConsensusCrypto`. */
 export interface LightWorld {
@@ -61,16 +62,16 @@ export function lightCrypto(world: LightWorld, nodeId: PrincipalId, entropy: Ent
     },
     signThreshold(dkgId, message) {
       const held = loaded.get(dkgKey(dkgId));
-      return held && thresholdShare(world, held.transcript, held.index, world.sha256(message));
+      return held && thresholdShare(world, held.transcript, held.index, nameOf(world, message));
     },
     verifyThresholdShare: (transcript, index, message, signature) =>
       index < transcript.receivers.length &&
-      isSame(signature, thresholdShare(world, transcript, index, world.sha256(message))),
+      isSame(signature, thresholdShare(world, transcript, index, nameOf(world, message))),
     combineThreshold: (transcript, shares) => combine(world, transcript, shares),
     // Nothing is cheaper together here.
     expectThreshold: () => {},
     verifyThreshold: (publicKey, message, signature) =>
-      isSame(signature, thresholdSignature(world, publicKey, world.sha256(message))),
+      isSame(signature, thresholdSignature(world, publicKey, nameOf(world, message))),
     createDealing(config, keys) {
       if (config.resharing !== undefined && !loaded.has(dkgKey(config.resharing.dkgId))) return undefined;
       if (!config.dealers.includes(nodeId) || !hasKeys(config, keys)) return undefined;
@@ -115,6 +116,10 @@ function sum(signatures: readonly Uint8Array[]): Uint8Array | undefined {
 // A threshold share names its message by hash, because combining does not see the message: hash, then tag.
 function thresholdShare(world: LightWorld, transcript: DkgTranscript, index: number, messageHash: Uint8Array) {
   return join(messageHash, tag(world, "share", fingerprint(world, transcript), Uint8Array.of(index), messageHash));
+}
+
+function nameOf(world: LightWorld, message: Uint8Array): Uint8Array {
+  return tag(world, "message", message);
 }
 
 function thresholdSignature(world: LightWorld, publicKey: Uint8Array, messageHash: Uint8Array): Uint8Array {
@@ -247,41 +252,33 @@ function dkgKey(id: DkgId): string {
   return `${id.startHeight}/${id.dealerSubnet}/${id.tag}/${id.target === undefined ? "" : toHex(id.target)}`;
 }
 
-/** Each part with its length before it, so that no two lists of parts are the same bytes. */
 function tag(world: LightWorld, purpose: string, ...parts: readonly Uint8Array[]): Uint8Array {
-  const writer = new WireWriter();
-  writer.raw(beginning(world, purpose));
-  for (const part of parts) {
-    writer.uint(part.length);
-    writer.raw(part);
-  }
-  return world.sha256(writer.take());
+  return wide(world, TAG_BYTES, purpose, ...parts);
 }
 
-const beginnings = new WeakMap<LightWorld, Map<string, Uint8Array>>();
+const beginnings = new WeakMap<LightWorld, Map<string, Sponge>>();
 
-/** The secret and the purpose, each with its length. */
-function beginning(world: LightWorld, purpose: string): Uint8Array {
-  const ofWorld = beginnings.get(world) ?? new Map<string, Uint8Array>();
+/** What has taken in the secret and the purpose. */
+function beginning(world: LightWorld, purpose: string): Sponge {
+  const ofWorld = beginnings.get(world) ?? new Map<string, Sponge>();
   beginnings.set(world, ofWorld);
   let known = ofWorld.get(purpose);
   if (known === undefined) {
-    const writer = new WireWriter();
-    for (const part of [world.secret, new TextEncoder().encode(purpose)]) {
-      writer.uint(part.length);
-      writer.raw(part);
-    }
-    known = writer.take();
+    known = new Sponge();
+    known.absorb(world.secret);
+    known.absorb(new TextEncoder().encode(purpose));
     ofWorld.set(purpose, known);
   }
   return known;
 }
 
+const scratch = new Sponge();
+
 /** `length` bytes. */
 function wide(world: LightWorld, length: number, purpose: string, ...parts: readonly Uint8Array[]): Uint8Array {
-  const blocks = Math.ceil(length / TAG_BYTES);
-  const all = join(...Array.from({ length: blocks }, (_, i) => tag(world, `${purpose} ${i}`, ...parts)));
-  return all.slice(0, length);
+  scratch.begin(beginning(world, purpose));
+  for (const part of parts) scratch.absorb(part);
+  return scratch.squeeze(length);
 }
 
 function join(...parts: readonly Uint8Array[]): Uint8Array {

@@ -3,9 +3,9 @@
 import {
   ARTIFACT_KINDS,
   type Artifact,
-  artifactCodec,
   artifactId,
   type ConsensusCrypto,
+  decodeArtifact,
   encodeArtifact,
 } from "@atoll/consensus";
 import { ABOUT_PROPOSAL } from "@atoll/replica/consensus/consensus-replica";
@@ -17,7 +17,6 @@ import {
   wholeOfId,
 } from "@atoll/replica/consensus/stripped-proposal";
 import type { PeerHandler, PeerNetwork, PrincipalId } from "@atoll/types";
-import { decodeWire, WireError } from "@atoll/types/wire";
 import { type Audience, type Liar, type LiarOptions, makeLiar } from "./liar.ts";
 import type { PeerGroups } from "./peer-groups.ts";
 import type { Random } from "./random.ts";
@@ -68,7 +67,9 @@ export function makeVoice(options: VoiceOptions, ports: VoicePorts): Voice {
     publish(id, bytes) {
       const whole = wholeOfId(id);
       const artifact =
-        whole === undefined ? decode(decoded, id, bytes) : filled(whole, bytes, { options, own, ...ports });
+        whole === undefined
+          ? decode(decoded, id, bytes, ports.crypto.sha256)
+          : filled(whole, bytes, { options, own, ...ports });
       if (artifact === undefined) {
         if (liar?.has("silent") !== true) peers.publish(id, bytes);
         return;
@@ -147,18 +148,18 @@ function filled(
   const answer = own.serve(self, Uint8Array.of(ABOUT_PROPOSAL, ...question));
   const envelopes = answer instanceof Uint8Array ? decodeMessages(answer) : undefined;
   const artifact = envelopes && fillProposal(proposal, envelopes, crypto.sha256);
-  return artifact && decode(decoded, whole, artifact);
+  return artifact && decode(decoded, whole, artifact, crypto.sha256);
 }
 
 function lyingHandler(
   node: PeerHandler,
   liar: Liar,
   decoded: Map<string, Artifact>,
-  { later }: VoicePorts,
+  { later, crypto }: VoicePorts,
 ): PeerHandler {
   return {
     receive(peer, id, bytes) {
-      const artifact = decode(decoded, id, bytes);
+      const artifact = decode(decoded, id, bytes, crypto.sha256);
       if (artifact !== undefined) liar.heard(artifact);
       return node.receive(peer, id, bytes);
     },
@@ -176,19 +177,19 @@ function lyingHandler(
 const KINDS: ReadonlySet<string> = new Set(ARTIFACT_KINDS);
 
 /** Undefined: no artifact of consensus. */
-function decode(decoded: Map<string, Artifact>, id: string, bytes: Uint8Array): Artifact | undefined {
+function decode(
+  decoded: Map<string, Artifact>,
+  id: string,
+  bytes: Uint8Array,
+  sha256: ConsensusCrypto["sha256"],
+): Artifact | undefined {
   const known = decoded.get(id);
   if (known !== undefined) return known;
   const kind = id.slice(0, id.indexOf("/"));
   if (!KINDS.has(kind)) return undefined;
-  try {
-    const artifact = decodeWire(artifactCodec, bytes);
-    if (artifact.kind !== kind) return undefined;
-    if (decoded.size >= MAX_DECODED) decoded.clear();
-    decoded.set(id, artifact);
-    return artifact;
-  } catch (error) {
-    if (error instanceof WireError) return undefined;
-    throw error;
-  }
+  const artifact = decodeArtifact(bytes, sha256)?.artifact;
+  if (artifact?.kind !== kind) return undefined;
+  if (decoded.size >= MAX_DECODED) decoded.clear();
+  decoded.set(id, artifact);
+  return artifact;
 }

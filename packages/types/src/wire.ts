@@ -257,14 +257,15 @@ export function optional<T>(item: Codec<T>): Codec<T | undefined> {
 
 /** The fields in the order in which `fields` names them. */
 export function record<T extends object>(fields: { readonly [K in keyof T]-?: Codec<T[K]> }): Codec<T> {
-  const entries = Object.entries(fields) as [keyof T, Codec<T[keyof T]>][];
+  const names = Object.keys(fields) as (keyof T)[];
+  const codecs = names.map((name) => fields[name] as Codec<T[keyof T]>);
   return {
     write(writer, value) {
-      for (const [name, codec] of entries) codec.write(writer, value[name]);
+      for (let i = 0; i < names.length; i++) (codecs[i] as Codec<T[keyof T]>).write(writer, value[names[i] as keyof T]);
     },
     read(reader) {
       const value: Partial<T> = {};
-      for (const [name, codec] of entries) value[name] = codec.read(reader);
+      for (let i = 0; i < names.length; i++) value[names[i] as keyof T] = (codecs[i] as Codec<T[keyof T]>).read(reader);
       return value as T;
     },
   };

@@ -7,6 +7,7 @@ import {
   artifactCodec,
   blockHash,
   blockMetadataBytes,
+  type ConsensusCrypto,
   type ConsensusEvent,
   type ConsensusNode,
   type DkgTag,
@@ -94,6 +95,8 @@ export class TestSubnet {
   /** After each step a node is asked whether it has forgotten anything. */
   asksAgain = false;
   keepEvents = false;
+  /** How often a node combined shares of a threshold signature. */
+  combinations = 0;
   /** Steps that could not be written. */
   failures = 0;
   /** Whether a message may pass now. */
@@ -185,7 +188,7 @@ export class TestSubnet {
         onEvent: (event) => this.#note(index, event),
       },
       {
-        crypto: lightCrypto(world, node.id, entropy),
+        crypto: this.#counted(lightCrypto(world, node.id, entropy)),
         registry: {
           latestVersion: () => 1,
           record: (version) => (version === 1 ? this.record : undefined),
@@ -203,6 +206,16 @@ export class TestSubnet {
     for (const [from, { slots }] of this.nodes.entries())
       if (from !== index) for (const [id, slot] of slots) this.#send(from, index, id, slot);
     this.#wake(index, this.now);
+  }
+
+  #counted(crypto: ConsensusCrypto): ConsensusCrypto {
+    return {
+      ...crypto,
+      combineThreshold: (...args) => {
+        this.combinations++;
+        return crypto.combineThreshold(...args);
+      },
+    };
   }
 
   /** The state is durable of its own accord; the pool is what this is about. */

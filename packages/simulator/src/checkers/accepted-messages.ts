@@ -22,7 +22,8 @@ export class AcceptedMessages {
     own.set(requestId, at);
   }
 
-  readonly checker: Checker = ({ node, ...observation }) => {
+  readonly checker: Checker = (observation) => {
+    const { node } = observation;
     if (observation.kind === "crashed") this.#accepted.delete(node.index);
     if (observation.kind !== "executed" || !node.isHonest) return;
     for (const id of observation.requests) {

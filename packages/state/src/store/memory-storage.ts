@@ -58,12 +58,12 @@ export class MemoryStorage implements StoragePort {
     const size = parts.reduce((sum, part) => sum + part.length, 0);
     this.#operate(
       (random) => {
-        const whole = join(parts, size);
-        this.#extend(name, whole.subarray(0, random(size + 1)));
+        const torn = join(parts, size).subarray(0, random(size + 1));
+        this.#extend(name, [torn], torn.length);
       },
       () => {
         if (this.#used() + size > this.capacity) throw full(name);
-        this.#extend(name, join(parts, size));
+        this.#extend(name, parts, size);
       },
     );
   }
@@ -168,20 +168,23 @@ export class MemoryStorage implements StoragePort {
     return file;
   }
 
-  #extend(name: string, bytes: Uint8Array): void {
+  /** `added`: bytes of all parts. */
+  #extend(name: string, parts: readonly Uint8Array[], added: number): void {
     let file = this.#files.get(name);
     if (file === undefined) {
       file = { bytes: new Uint8Array(0), size: 0, synced: 0, durable: null };
       this.#files.set(name, file);
     }
-    const size = file.size + bytes.length;
+    const size = file.size + added;
     if (size > file.bytes.length) {
       const grown = new Uint8Array(Math.max(size, 2 * file.bytes.length));
       grown.set(file.bytes.subarray(0, file.size));
       file.bytes = grown;
     }
-    file.bytes.set(bytes, file.size);
-    file.size = size;
+    for (const part of parts) {
+      file.bytes.set(part, file.size);
+      file.size += part.length;
+    }
   }
 
   #used(): number {
