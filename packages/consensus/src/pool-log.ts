@@ -1,7 +1,7 @@
 // What a start finds in the pool's log, segment by segment: the artifacts, each vote once; what was cut off because it was never
 // synced; and up to which height votes of this node may be missing. A vote is missing when a later record counts it and
 // neither of its two records is whole. Sections 3 and 5.5.
-import type { Height } from "@atoll/types";
+import { EnvironmentError, type Height } from "@atoll/types";
 import { decodeWire, uint } from "@atoll/types/wire";
 import { artifactCodec, heightOf } from "./artifacts.ts";
 import { ABSTAIN, PADDING, type PoolRecord, readRecords, VOTE } from "./pool-record.ts";
@@ -44,7 +44,9 @@ export class FoundLog {
     const damaged = gaps.filter((gap) => gap < synced);
     this.damages += damaged.length;
     const last = records.findLast(({ at }) => at < cut);
-    if (last !== undefined) this.#isEndless = damaged.some((gap) => gap > last.at);
+    // A log that was repaired says at both ends how many votes it has.
+    const counted = records.reduce((most, { type, synced: at }) => (type === ABSTAIN ? Math.max(most, at) : most), 0);
+    if (last !== undefined) this.#isEndless = damaged.some((gap) => gap > last.at && gap >= counted);
     else if (damaged.length > 0) this.#isEndless = true;
     if (this.#isEndless && this.#records.length === 0 && last === undefined) this.#isHeadless = true;
     let highest = 0;
@@ -65,9 +67,11 @@ export class FoundLog {
     return false;
   }
 
-  finish(): void {
+  /** `ceiling`: no vote is higher. Throws EnvironmentError when nothing at all says how high a vote can be. */
+  finish(ceiling: Height | undefined): void {
     // A log begins with a record that is durable before all else.
-    if (this.#records.length === 0 && this.late.length === 0 && this.#isFilled) {
+    if (this.#records.length === 0 && this.late.length === 0 && (this.#isFilled || (ceiling ?? 0) > 0)) {
+      if (ceiling === undefined) throw nothingKnown();
       this.damages++;
       this.#isEndless = true;
     }
@@ -75,14 +79,14 @@ export class FoundLog {
       this.votes = Math.max(this.votes, type === VOTE ? votes + 1 : votes);
       this.voted = Math.max(this.voted, voted);
     }
-    const lostUpTo = this.#lostUpTo();
+    const lostUpTo = this.#lostUpTo(ceiling);
     // A segment that is gone as a whole leaves no other trace.
     if (lostUpTo > 0) this.damages = Math.max(this.damages, 1);
     this.abstainUpTo = Math.max(this.abstainUpTo, lostUpTo);
   }
 
   /** 0: no vote is missing. */
-  #lostUpTo(): Height {
+  #lostUpTo(ceiling: Height | undefined): Height {
     const [first] = this.#records;
     let lostUpTo = this.#isHeadless ? (first?.voted ?? 0) : 0;
     let missing = this.votes - 1;
@@ -93,7 +97,7 @@ export class FoundLog {
     }
     // Whoever signs at a height has what is below it in the log.
     const top = this.artifacts.reduce((highest, { artifact }) => Math.max(highest, heightOf(artifact)), this.voted);
-    return this.#isEndless ? top + 1 : lostUpTo;
+    return this.#isEndless ? (ceiling ?? top + 1) : lostUpTo;
   }
 
   /** Undefined: it is none, or there already. */
@@ -115,4 +119,12 @@ export class FoundLog {
     }
     return undefined;
   }
+}
+
+function nothingKnown(): EnvironmentError {
+  return new EnvironmentError(
+    "POOL_CORRUPT",
+    "The pool on the disk is damaged so much that nothing says what this node has signed, and it must not sign anything twice. " +
+      "Nothing was changed; restore a copy of its folder, or have a new node replace it.",
+  );
 }

@@ -3,13 +3,15 @@
 // Each record says how much of its segment was synced before it: damage behind that is a write that was never synced, so never
 // broadcast, and is cut off; or it is damage to the last one that was. So votes of this node are written twice in one write,
 // in different blocks of the disk, and are found whatever happens to one place. Votes are numbered: when one is missing,
-// this node signs no block up to the greatest height of a vote that it may have been (`abstainUpTo`). Sections 3 and 5.5.
+// this node signs no block up to the greatest height of a vote that it may have been (`abstainUpTo`); when the log itself does not
+// say, up to what vote-ceiling.ts says. Sections 3 and 5.5.
 import { EnvironmentError, type Height, type StoragePort } from "@atoll/types";
 import { encodeWire, uint } from "@atoll/types/wire";
 import { type Artifact, heightOf } from "./artifacts.ts";
 import { SEGMENT_BYTES } from "./bounds.ts";
 import { FoundLog } from "./pool-log.ts";
 import { ABSTAIN, ARTIFACT, HEADER_BYTES, PADDING, recordHeader, VOTE } from "./pool-record.ts";
+import { VoteCeiling } from "./vote-ceiling.ts";
 
 export interface StoredArtifact {
   readonly artifact: Artifact;
@@ -53,6 +55,7 @@ export class PoolStorage {
   readonly #storage: StoragePort;
   readonly #sha256: (data: Uint8Array) => Uint8Array;
   readonly #segmentBytes: number;
+  #ceiling: VoteCeiling | undefined;
   #segments: Segment[] = [];
   /** Something went wrong in the last write: what is behind `size` is to be cut off before the next. */
   #isTorn = false;
@@ -80,7 +83,8 @@ export class PoolStorage {
       const { end, highest, votesBefore } = found.read(content, place === numbers.length - 1);
       return { number, size: end, synced: end, highest, votesBefore };
     });
-    found.finish();
+    this.#ceiling = new VoteCeiling(this.#storage);
+    found.finish(this.#ceiling.height);
     const { artifacts, abstainUpTo, damages, votes, voted } = found;
     this.#segments = read.map((segment) => ({ ...segment, votesBefore: segment.votesBefore ?? votes }));
     this.#votes = votes;
@@ -106,6 +110,7 @@ export class PoolStorage {
       this.#storage.truncate(fileName(segment.number), segment.size);
     this.#isTorn = true;
     const { parts, size, votes, voted } = this.#encode(artifacts, segment, this.#votes);
+    if (votes > this.#votes) this.#ceiling?.cover(voted);
     this.#storage.append(fileName(segment.number), parts);
     const isSynced = size >= this.#segmentBytes || votes > this.#votes;
     if (isSynced) this.#storage.sync(fileName(segment.number));
@@ -134,14 +139,26 @@ export class PoolStorage {
     }
   }
 
-  /** The records of these artifacts, behind those of the segment, and copies of the votes. Votes get numbers from `first` on. */
-  #encode(artifacts: readonly WrittenArtifact[], { size: start, synced, votesBefore }: Segment, first: number) {
-    const parts: Uint8Array[] = [];
+  /**
+   * The records of these artifacts, behind those of the segment, and copies of the votes. Votes get numbers from `first` on.
+   * `abstainUpTo`: a log that was repaired begins with these; how many votes it has is there twice too.
+   */
+  #encode(
+    artifacts: readonly WrittenArtifact[],
+    { size: start, synced, votesBefore }: Segment,
+    first: number,
+    abstainUpTo?: Height,
+  ) {
     const copies: Uint8Array[] = [];
     let votes = first;
     let size = start;
     const own = artifacts.filter(({ isVote }) => isVote);
     const voted = own.reduce((top, { artifact }) => Math.max(top, heightOf(artifact)), this.#voted);
+    if (abstainUpTo !== undefined) {
+      copies.push(...this.#beginning(abstainUpTo, { synced, votes: first + own.length, voted }));
+      size += copies.reduce((sum, part) => sum + part.length, 0);
+    }
+    const parts = [...copies];
     for (const { bytes, hash, isVote } of artifacts) {
       const head = { type: isVote ? VOTE : ARTIFACT, synced, votesBefore, votes, voted };
       const record = [recordHeader(head, bytes.length, hash), bytes];
@@ -162,14 +179,15 @@ export class PoolStorage {
     const old = this.#segments;
     const number = (old.at(-1)?.number ?? 0) + 1;
     this.#voted = Math.max(this.#voted, abstainUpTo);
-    const start = startRecord(abstainUpTo, this.#voted, this.#sha256);
-    const segment = { ...emptySegment(number, 0), size: start.length };
     const hashed = artifacts.map((stored) => ({ ...stored, hash: this.#sha256(stored.bytes) }));
-    const { parts, size, votes } = this.#encode(hashed, segment, 0);
-    this.#storage.replace(fileName(number), joined([start, ...parts], size));
+    const segment = emptySegment(number, 0);
+    // All of it is there, or nothing: whatever is missing later was damaged.
+    segment.synced = this.#encode(hashed, segment, 0, abstainUpTo).size;
+    const { parts, size, votes } = this.#encode(hashed, segment, 0, abstainUpTo);
+    this.#storage.replace(fileName(number), joined(parts, size));
     this.#votes = votes;
     segment.highest = old.reduce((top, { highest }) => Math.max(top, highest), abstainUpTo);
-    this.#segments = [{ ...segment, size, synced: size }];
+    this.#segments = [{ ...segment, size }];
     for (const each of old) this.#storage.remove(fileName(each.number));
   }
 
@@ -188,12 +206,19 @@ export class PoolStorage {
     const last = this.#segments.at(-1);
     if (last !== undefined) return last;
     // Durable before anything else: from now on a log without a whole record is a damaged one.
-    const first = emptySegment(1, 0);
-    const start = startRecord(0, 0, this.#sha256);
-    this.#storage.replace(fileName(1), start);
-    const segment = { ...first, size: start.length, synced: start.length };
+    this.#ceiling?.cover(0);
+    const parts = this.#beginning(0, { synced: 0, votes: 0, voted: 0 });
+    const size = parts.reduce((sum, part) => sum + part.length, 0);
+    this.#storage.replace(fileName(1), joined(parts, size));
+    const segment = { ...emptySegment(1, 0), size, synced: size };
     this.#segments.push(segment);
     return segment;
+  }
+
+  /** What a log begins with. */
+  #beginning(abstainUpTo: Height, counts: { synced: number; votes: number; voted: Height }): Uint8Array[] {
+    const content = encodeWire(uint(), abstainUpTo);
+    return [recordHeader({ type: ABSTAIN, votesBefore: 0, ...counts }, content.length, this.#sha256(content)), content];
   }
 }
 
@@ -210,14 +235,6 @@ function joined(parts: readonly Uint8Array[], size: number): Uint8Array {
     at += part.length;
   }
   return whole;
-}
-
-/** What a log begins with. */
-function startRecord(abstainUpTo: Height, voted: Height, sha256: (data: Uint8Array) => Uint8Array): Uint8Array {
-  const content = encodeWire(uint(), abstainUpTo);
-  const head = { type: ABSTAIN, synced: 0, votesBefore: 0, votes: 0, voted };
-  const header = recordHeader(head, content.length, sha256(content));
-  return joined([header, content], header.length + content.length);
 }
 
 function fileName(number: number): string {

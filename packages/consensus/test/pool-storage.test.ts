@@ -182,8 +182,116 @@ describe("the pool's log", () => {
     const { heights, stored } = reopened(storage);
     assert.deepEqual([heights, stored.damages, stored.abstainUpTo], [[], 0, 0]);
     storage.replace(name, new Uint8Array(20_000).fill(7));
-    const { damages, abstainUpTo } = reopened(storage).stored;
-    assert.ok(damages > 0 && abstainUpTo > 0, `${damages}, ${abstainUpTo}`);
+    const { damages } = reopened(storage).stored;
+    assert.ok(damages > 0);
+  });
+
+  it("signs nothing again, however much of a log is damaged: names of files say how high a vote can be", () => {
+    for (const height of [1, 7, 99, 100, 101, 2500]) {
+      const storage = new MemoryStorage();
+      const { pool } = reopened(storage);
+      for (let below = Math.max(1, height - 3); below <= height; below++) pool.write([tape(below), vote(below)]);
+      for (const name of logs(storage)) storage.replace(name, new Uint8Array(storage.size(name) ?? 0).fill(7));
+      for (let start = 0; start < 3; start++) {
+        const { stored, pool: next } = reopened(storage);
+        assert.equal(stored.artifacts.length, start);
+        assert.ok(stored.abstainUpTo >= height, `signs at ${stored.abstainUpTo + 1} after ${height}`);
+        assert.ok(stored.abstainUpTo <= height + 200, `abstains up to ${stored.abstainUpTo} after ${height}`);
+        next.write([tape(1)]);
+      }
+    }
+  });
+
+  it("does not take a log whose files are gone for a new one, and a folder where nothing was signed for a damaged one", () => {
+    const storage = new MemoryStorage();
+    reopened(storage).pool.write([tape(1)]);
+    for (const name of logs(storage)) storage.remove(name);
+    assert.deepEqual([reopened(storage).stored.abstainUpTo, reopened(storage).stored.damages], [0, 0]);
+    reopened(storage).pool.write([vote(5)]);
+    for (const name of logs(storage)) storage.remove(name);
+    const { stored } = reopened(storage);
+    assert.ok(stored.abstainUpTo >= 5 && stored.damages > 0);
+    assert.ok(reopened(storage).stored.abstainUpTo >= 5, "at the next start too");
+  });
+
+  it("refuses a log of which nothing can be read when nothing says how high a vote can be", () => {
+    const storage = new MemoryStorage();
+    storage.replace("pool-v2-0000000001", new Uint8Array(20_000).fill(7));
+    assert.throws(() => reopened(storage), { name: "EnvironmentError", code: "POOL_CORRUPT", message: /replace/ });
+    assert.equal(storage.size("pool-v2-0000000001"), 20_000);
+  });
+
+  it("has no vote above what the names of files say, wherever a write stops", () => {
+    for (let stop = 0; stop < 12; stop++) {
+      for (let seed = 1; seed <= 6; seed++) {
+        const random = seeded(seed);
+        const storage = new MemoryStorage();
+        const { pool } = reopened(storage);
+        storage.stopAfter(stop, random);
+        let durable = 0;
+        try {
+          for (const height of [1, 90, 190, 290]) {
+            pool.write([vote(height)]);
+            durable = height;
+          }
+        } catch {}
+        storage.crash({ keep: seed % 2 === 0 ? "torn" : "synced", random });
+        for (const name of logs(storage)) storage.replace(name, new Uint8Array(5000).fill(7));
+        if (storage.list().length === 0) continue;
+        const { abstainUpTo } = reopened(storage).stored;
+        storage.crash({ keep: "synced", random });
+        assert.equal(reopened(storage).stored.abstainUpTo, abstainUpTo);
+        assert.ok(abstainUpTo >= durable, `${abstainUpTo} after ${durable}, stop ${stop}, seed ${seed}`);
+      }
+    }
+  });
+
+  it("goes on abstaining and forgets no vote after damage to any one place of a log that was repaired", () => {
+    const repaired = withLostVote();
+    const [name = ""] = logs(repaired);
+    const size = repaired.size(name) as number;
+    const { stored, heights } = reopened(repaired.clone());
+    assert.deepEqual([stored.abstainUpTo, stored.damages], [20, 0]);
+    for (let at = 0; at < size; at += 31) {
+      for (const length of [1, 512, 4096]) {
+        const from = at - (at % length);
+        const storage = damaged(repaired, name, from, Math.min(size, from + length));
+        for (let start = 0; start < 2; start++) {
+          const again = reopened(storage);
+          assert.deepEqual(again.heights.toSorted(), heights.toSorted(), `${length} bytes from ${from}`);
+          assert.equal(again.stored.abstainUpTo, 20, `${length} bytes from ${from}`);
+        }
+      }
+    }
+  });
+
+  it("takes damage to the end of a repaired log for damage, not for a write that never ended", () => {
+    const storage = withLostVote();
+    const [name = ""] = logs(storage);
+    storage.truncate(name, (storage.size(name) as number) - 1);
+    const { stored } = reopened(storage);
+    assert.deepEqual([stored.damages > 0, stored.abstainUpTo >= 20], [true, true]);
+  });
+
+  it("loses nothing and abstains wherever a repair stops", () => {
+    const whole = withLostVote({ isRepaired: false });
+    for (const keep of ["all", "synced", "torn"] as const)
+      for (let stop = 0; stop < 8; stop++)
+        for (let seed = 1; seed <= 8; seed++) {
+          const random = seeded(seed);
+          const storage = whole.clone();
+          // Twice: the second repair begins from what the first one has left.
+          for (const at of [stop, random(4)]) {
+            storage.stopAfter(at, random);
+            try {
+              reopened(storage);
+            } catch {}
+            storage.crash({ keep, random });
+          }
+          const { stored, heights } = reopened(storage);
+          assert.deepEqual([...new Set(heights)].toSorted(), [10, 30], `${keep}, stop ${stop}, seed ${seed}`);
+          assert.equal(stored.abstainUpTo, 20, `${keep}, stop ${stop}, seed ${seed}`);
+        }
   });
 
   it("refuses a log of another format, and leaves it as it is", () => {
@@ -238,6 +346,23 @@ describe("the pool's log", () => {
     }
   });
 });
+
+/** The files of the log itself. */
+function logs(storage: MemoryStorage): string[] {
+  return storage.list().filter((name) => /^pool-v2-/.test(name));
+}
+
+/** Votes at 10, 20 and 30, the second of which is lost for good. */
+function withLostVote({ isRepaired = true } = {}): MemoryStorage {
+  const whole = new MemoryStorage();
+  const { pool } = reopened(whole, 1024 * 1024);
+  for (const height of [10, 20, 30]) pool.write([vote(height)]);
+  const [name = ""] = logs(whole);
+  const starts = [...Array(whole.size(name)).keys()].filter((at) => isVoteOf(whole.read(name, at, 54), 1));
+  const storage = starts.reduce((copy, at) => damaged(copy, name, at, at + 1), whole);
+  if (isRepaired) reopened(storage);
+  return storage;
+}
 
 function reopenedHeights(storage: MemoryStorage): Set<number> {
   return new Set(reopened(storage.clone()).heights);
