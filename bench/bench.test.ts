@@ -32,6 +32,7 @@ const ROWS = [
   "chain-key",
   "dealing-4",
   "dealing-13",
+  "signatures",
   "simulator",
   "simulator-counting",
   "front",

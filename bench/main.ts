@@ -33,6 +33,7 @@ const PARTS: Readonly<Record<string, { readonly rows: readonly string[]; load():
     rows: ["chain-key", "dealing-4", "dealing-13"],
     load: async () => (await import("./chain-key.ts")).benchChainKey,
   },
+  signatures: { rows: ["signatures"], load: async () => (await import("./signatures.ts")).benchSignatures },
   simulator: {
     rows: ["simulator", "simulator-counting"],
     load: async () => (await import("./simulator.ts")).benchSimulator,

@@ -10,6 +10,7 @@ export * from "./hash-tree.ts";
 export * from "./public-key.ts";
 export * from "./query-response.ts";
 export * from "./request-auth.ts";
+export * from "./request-batch.ts";
 export * from "./request-content.ts";
 export * from "./scalar-field.ts";
 export * from "./sha.ts";

@@ -26,6 +26,8 @@ import { verifyUserSignature } from "./user-signature.ts";
 
 export interface AuthenticationOptions extends CanisterSignatureCheck {
   readonly now: Time;
+  /** Requests without delegations whose signature was found good before. */
+  readonly verified?: { has(request: Envelope<CallContent | ReadStateContent>): boolean };
 }
 
 export interface AuthenticatedRequest {
@@ -47,10 +49,10 @@ export function authenticate(
   options: AuthenticationOptions,
 ): AuthenticationResult {
   const { content, authentication } = envelope;
-  const early = checkPaths(content) ?? checkExpiry(content, options.now) ?? checkNonce(content);
+  const early = checkBeforeSignature(content, options.now);
   if (early !== undefined) return failure(early);
   const requestId = requestIdOfContent(content, options.crypto.sha256);
-  const signed = checkSignature(content, authentication, requestId, options);
+  const signed = checkSignature(envelope, requestId, options);
   if (!signed.ok) return signed;
   const info = checkSenderInfo(content, authentication, options);
   if (info !== undefined) return failure(`Invalid sender info: ${info}`);
@@ -71,6 +73,11 @@ export function authenticate(
 
 function failure(error: string): { readonly ok: false; readonly error: string } {
   return { ok: false, error };
+}
+
+/** Why a request is refused whoever signed it. */
+export function checkBeforeSignature(content: CallContent | ReadStateContent, now: Time): string | undefined {
+  return checkPaths(content) ?? checkExpiry(content, now) ?? checkNonce(content);
 }
 
 function checkPaths(content: CallContent | ReadStateContent): string | undefined {
@@ -107,11 +114,11 @@ function checkNonce(content: CallContent | ReadStateContent): string | undefined
 }
 
 function checkSignature(
-  content: CallContent | ReadStateContent,
-  authentication: Authentication | undefined,
+  envelope: Envelope<CallContent | ReadStateContent>,
   requestId: Uint8Array,
   options: AuthenticationOptions,
 ): { ok: true; targets: ReadonlySet<CanisterId> | undefined } | { ok: false; error: string } {
+  const { content, authentication } = envelope;
   const { sender, requestType } = content;
   if (authentication === undefined) {
     if (sender === ANONYMOUS) return { ok: true, targets: undefined };
@@ -123,6 +130,7 @@ function checkSignature(
     const user = principalToText(sender);
     return failure(`The user id '${user}' does not match the public key '${toHex(publicKey)}'`);
   }
+  if (options.verified?.has(envelope) === true) return { ok: true, targets: undefined };
   const chain = verifyDelegations(publicKey, delegations, requestType, options.now, options);
   if (!chain.ok) return chain;
   const error = verifyUserSignature("request", chain.publicKey, requestMessage(requestId), signature, options);

@@ -4,9 +4,7 @@ import type { CryptoPort, SignatureAlgorithm } from "@atoll/types";
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { p256 } from "@noble/curves/nist.js";
 import { secp256k1 } from "@noble/curves/secp256k1.js";
-import { sha512 } from "@noble/hashes/sha2.js";
 import { readTwoIntegers } from "./der.ts";
-import { concatBytes, equalBytes } from "./domain.ts";
 import { parsePublicKey, rawPublicKey } from "./public-key.ts";
 import { sha224, sha256 } from "./sha.ts";
 import { universalBls } from "./universal-bls.ts";
@@ -16,6 +14,8 @@ export function createUniversalCrypto(): CryptoPort {
     sha256,
     sha224,
     verify: universalVerify,
+    verifyAllEd25519: (signed) =>
+      signed.every((one) => universalVerify("ed25519", one.publicKeyDer, one.message, one.signature)),
     signEd25519: (seed, message) => ed25519.sign(message, seed),
     ed25519PublicKey: (seed) => ed25519.getPublicKey(seed),
     bls: universalBls,
@@ -44,33 +44,13 @@ type Verifier = (key: Uint8Array, message: Uint8Array, signature: Uint8Array) =>
 // As in the replica: a high s is refused with secp256k1 (where everybody normalises) and accepted with P-256 (where
 // nobody does).
 const VERIFIERS: Record<SignatureAlgorithm, Verifier> = {
-  ed25519: verifyEd25519,
+  // Also what OpenSSL refuses, and the replica does not: docs/decisions/0018.
+  ed25519: (key, message, signature) => ed25519.verify(signature, message, key, { zip215: true }),
   p256: (key, message, signature) => signature.length === 64 && p256.verify(signature, message, key, { lowS: false }),
   secp256k1: (key, message, signature) =>
     signature.length === 64 && secp256k1.verify(signature, message, key, { lowS: true }),
   "rsa-pkcs1-sha256": verifyRsa,
 };
-
-/**
- * RFC 8032, section 5.1.7, without the cofactor: R, as sent, must be the encoding of [S]B - [k]A; neither R nor A may
- * have small order. This is OpenSSL's rule, so both ports agree on every input. (The replica multiplies by the cofactor,
- * which also accepts some signatures that only the owner of a deliberately malformed key can make.)
- */
-function verifyEd25519(key: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
-  if (signature.length !== 64) return false;
-  const { Point } = ed25519;
-  const s = littleEndian(signature.subarray(32));
-  if (s >= Point.Fn.ORDER) return false;
-  const publicPoint = Point.fromBytes(key, true);
-  const k = littleEndian(sha512(concatBytes(signature.subarray(0, 32), key, message))) % Point.Fn.ORDER;
-  const r = Point.BASE.multiplyUnsafe(s).add(publicPoint.negate().multiplyUnsafe(k));
-  if (publicPoint.isSmallOrder() || r.isSmallOrder()) return false;
-  return equalBytes(r.toBytes(), signature.subarray(0, 32));
-}
-
-function littleEndian(bytes: Uint8Array): bigint {
-  return bigEndian(bytes.slice().reverse());
-}
 
 function bigEndian(bytes: Uint8Array): bigint {
   let value = 0n;

@@ -259,11 +259,27 @@ export class Gossip implements PeerNetwork, TransportHandler {
       this.#adverts.clear(peer);
       link.beginTable(frame.session, now);
     }
+    this.#prepare(link, frame.messages, this.#handler);
     for (const message of frame.messages) {
       if (!link.isConnected) return;
       this.#onMessage(link, message, this.#handler, now);
     }
     this.#signal();
+  }
+
+  /** No more of them than the peer may send now. */
+  #prepare(link: PeerLink, messages: readonly Message[], handler: PeerHandler): void {
+    if (handler.prepare === undefined || messages.length < 2) return;
+    const artifacts: Uint8Array[] = [];
+    let updates = 0;
+    for (const message of messages) {
+      if (message.kind !== "inline" && message.kind !== "advert" && message.kind !== "empty") continue;
+      if (!link.updateQuota.has(++updates)) break;
+      if (message.kind === "inline" && !this.#adverts.isDone(link.peer, message.slot, message.commit)) {
+        artifacts.push(message.artifact);
+      }
+    }
+    if (artifacts.length > 1) handler.prepare(link.peer, artifacts);
   }
 
   #onMessage(link: PeerLink, message: Message, handler: PeerHandler, now: Time): void {

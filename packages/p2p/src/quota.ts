@@ -22,9 +22,13 @@ export class Quota {
     this.#at = now;
   }
 
+  has(amount: number): boolean {
+    return amount <= this.#left;
+  }
+
   /** False: not now. */
   take(amount: number): boolean {
-    if (amount > this.#left) return false;
+    if (!this.has(amount)) return false;
     this.#left -= amount;
     return true;
   }

@@ -18,6 +18,8 @@ export interface TestNode {
   readonly times: Map<string, number>;
   /** Artifacts that the handler was asked to name. */
   named: number;
+  /** How many artifacts of a frame the handler was shown that it had not received before. */
+  readonly prepared: number[];
   /** Ids that the handler does not want now. */
   readonly unwanted: Set<string>;
   /** Peers of whom everything is invalid. */
@@ -88,6 +90,7 @@ export class GossipNetwork {
       taken: new Map(),
       times: new Map(),
       named: 0,
+      prepared: [],
       unwanted: new Set(),
       invalidFrom: new Set(),
       serve: () => undefined,
@@ -174,6 +177,9 @@ function step(node: TestNode): void {
 
 function handlerOf(node: TestNode): PeerHandler {
   return {
+    prepare: (_peer, artifacts) => {
+      node.prepared.push(artifacts.filter((artifact) => !node.times.has(idOf(artifact))).length);
+    },
     idOf: (bytes) => {
       node.named++;
       return idOf(bytes);

@@ -45,6 +45,24 @@ test("a chunk is written alike alone and among others", () => {
   }
 });
 
+test("the artifacts of a frame are shown together first: no more than the peer may send, and none that are done", () => {
+  const { net, hostile } = withHostile({ updateRate: 5 });
+  const node = net.node(0);
+  const inline = (slot: number): Message => ({ kind: "inline", slot, commit: slot + 1, artifact: artifact(50, slot) });
+  const advert: Message = { kind: "advert", slot: 50, commit: 60, id: "test/none", size: 7 };
+  hostile.send(node, [inline(0), advert, inline(1), inline(2)]);
+  net.run(10n * MS);
+  assert.deepEqual(node.prepared, [3]);
+  hostile.send(node, [inline(1), inline(2)]);
+  net.run(10n * MS);
+  assert.deepEqual(node.prepared, [3], "they are done");
+  hostile.send(node, [3, 4, 5, 6, 7, 8, 9].map(inline));
+  net.run(10n * MS);
+  // Ten may come at once, of which six have been.
+  assert.deepEqual(node.prepared, [3, 4]);
+  assert.equal(node.taken.size, 7);
+});
+
 test("whatever the bytes of a frame are, they are a frame or they are none", () => {
   const random = seeded(5);
   const whole = encodeFrame({ session, messages: SAMPLES });

@@ -48,14 +48,24 @@ export interface CryptoPort {
   sha224(data: Uint8Array): Uint8Array;
   /**
    * Verifies over the message itself (hashing is part of the algorithm). `publicKey` is DER SubjectPublicKeyInfo;
-   * ECDSA signatures are r || s (64 bytes). Wrong lengths and malformed keys give false, never an exception.
+   * ECDSA signatures are r || s (64 bytes). Wrong lengths and malformed keys give false, never an exception. Every port
+   * gives the same answer for every input.
    */
   verify(algorithm: SignatureAlgorithm, publicKeyDer: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
+  /** Whether `verify` with "ed25519" is true of every one of them, which together are less work than singly. */
+  verifyAllEd25519(signed: readonly SignedMessage[]): boolean;
   /** Ed25519 signature (64 bytes) with a 32-byte seed. */
   signEd25519(seed: Uint8Array, message: Uint8Array): Uint8Array;
   /** Public key (32 bytes) of an Ed25519 seed. */
   ed25519PublicKey(seed: Uint8Array): Uint8Array;
   bls: BlsPort;
+}
+
+/** As `verify` takes it. */
+export interface SignedMessage {
+  readonly publicKeyDer: Uint8Array;
+  readonly message: Uint8Array;
+  readonly signature: Uint8Array;
 }
 
 /** BLS12-381 with signatures in G1 (48 bytes) and keys in G2 (96 bytes), BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_. */
@@ -137,6 +147,8 @@ export interface PeerNetwork {
 
 /** What comes in from authenticated peers. Nothing is thrown whatever the bytes are. */
 export interface PeerHandler {
+  /** Artifacts of one frame that are named and, if they are new, received next: some work is less for all at once. */
+  prepare?(peer: PrincipalId, artifacts: readonly Uint8Array[]): void;
   /** "unwanted": not now; the network offers it again later. "invalid": counts against the peer. */
   receive(peer: PrincipalId, id: string, artifact: Uint8Array): "taken" | "unwanted" | "invalid";
   /** Whether an artifact that is only known by its id should be fetched. */

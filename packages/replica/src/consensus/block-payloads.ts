@@ -129,6 +129,12 @@ export class BlockPayloads {
     return first === OUTCALL_SHARE_TAG || first >= FIRST_CBOR_MAP;
   }
 
+  /** Artifacts that are received next. */
+  prepare(peer: PrincipalId, artifacts: readonly Uint8Array[]): void {
+    const envelopes = artifacts.filter((artifact) => (artifact[0] ?? 0) >= FIRST_CBOR_MAP);
+    if (envelopes.length > 1) this.#ingress.prepare(peer, envelopes);
+  }
+
   receive(peer: PrincipalId, id: string, artifact: Uint8Array): "taken" | "unwanted" | "invalid" {
     const pool = artifact[0] === OUTCALL_SHARE_TAG ? this.#outcalls : this.#ingress;
     return pool.receive(peer, id, artifact);

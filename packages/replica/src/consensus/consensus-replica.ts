@@ -450,6 +450,9 @@ class NodeOfMany implements ConsensusReplica {
   #makePeerHandler(): PeerHandler {
     const payloads = this.#payloads;
     return {
+      prepare: (peer, artifacts) => {
+        if (this.#ended === undefined) payloads.prepare(peer, artifacts);
+      },
       receive: (peer, id, artifact) => {
         if (this.#ended !== undefined) return "unwanted";
         if (id.startsWith("stripped/")) return this.#proposals.receive(peer, id, artifact);

@@ -2,8 +2,15 @@
 // over HTTP. Verifying a signature takes longer than everything else that happens to a small message, so a node verifies
 // an envelope once, wherever it meets it: in the pool, in the blocks of several makers, in its own. What is remembered is
 // the hash of the whole envelope: the request id covers no signature. Sections 8.3, 8.4 and 21.5.
-import { authenticate, SignatureCache } from "@atoll/crypto";
-import { type CryptoPort, type IngressMessage, MAX_INGRESS_TTL_NS, type Time, toHex } from "@atoll/types";
+import { authenticate, RequestBatches, SignatureCache } from "@atoll/crypto";
+import {
+  type CryptoPort,
+  type IngressMessage,
+  MAX_INGRESS_TTL_NS,
+  type RequestId,
+  type Time,
+  toHex,
+} from "@atoll/types";
 import type { SubnetDescription } from "../backend.ts";
 import { forgetIngress, type ParsedIngress, parseIngress, refuseIngress } from "../ingress-message.ts";
 
@@ -36,20 +43,46 @@ export class IngressAuthenticator {
   readonly #options: AuthenticatorOptions;
   readonly #crypto: CryptoPort;
   readonly #signatures = new SignatureCache();
+  readonly #batches: RequestBatches;
   readonly #known = new Map<string, AuthenticIngress>();
   #knownBytes = 0;
   /** The same by the very object: a block is looked at more than once. */
   readonly #byObject = new WeakMap<Uint8Array, AuthenticIngress>();
+  /** Of those that are not known, by the object. */
+  readonly #digests = new WeakMap<Uint8Array, string>();
 
   constructor(options: AuthenticatorOptions, crypto: CryptoPort) {
     this.#options = options;
     this.#crypto = crypto;
+    this.#batches = new RequestBatches(crypto);
+  }
+
+  /** Of an envelope of whatever sender; undefined: it is none. */
+  requestIdOf(envelope: Uint8Array): RequestId | undefined {
+    const result = parseIngress(envelope, this.#crypto.sha256);
+    return result.ok ? result.parsed.message.requestId : undefined;
+  }
+
+  /** Envelopes that `check` is given next, for the same time: it takes less work for many at once. `source`: whose they are. */
+  prepare(envelopes: readonly Uint8Array[], time: Time, source: string): void {
+    const requests: ParsedIngress["envelope"][] = [];
+    for (const envelope of envelopes) {
+      if (this.known(envelope) !== undefined) continue;
+      const result = parseIngress(envelope, this.#crypto.sha256);
+      if (result.ok && this.#early(result.parsed, time) === undefined) {
+        requests.push(result.parsed.envelope);
+      }
+    }
+    this.#batches.verify(requests, time, source);
   }
 
   /** Whether the envelope may be in a block of that time. */
   check(envelope: Uint8Array, time: Time): IngressVerdict {
     const found = this.#find(envelope);
-    if (typeof found !== "string") return timely(found, time);
+    if (typeof found !== "string") {
+      const why = untimely(found, time);
+      return why === undefined ? { kind: "authentic", ingress: found } : { kind: "untimely", why };
+    }
     const result = parseIngress(envelope, this.#crypto.sha256);
     if (!result.ok) return { kind: "invalid", why: result.error };
     return this.#verify(envelope, found, result.parsed, time);
@@ -65,9 +98,12 @@ export class IngressAuthenticator {
   #find(envelope: Uint8Array): AuthenticIngress | string {
     const same = this.#byObject.get(envelope);
     if (same !== undefined) return same;
-    const digest = toHex(this.#crypto.sha256(envelope));
+    const digest = this.#digests.get(envelope) ?? toHex(this.#crypto.sha256(envelope));
     const known = this.#known.get(digest);
-    if (known === undefined) return digest;
+    if (known === undefined) {
+      this.#digests.set(envelope, digest);
+      return digest;
+    }
     this.#byObject.set(envelope, known);
     return known;
   }
@@ -87,24 +123,32 @@ export class IngressAuthenticator {
   }
 
   #verify(envelope: Uint8Array, digest: string, parsed: ParsedIngress, time: Time): IngressVerdict {
-    const misplaced = refuseIngress(parsed.message, this.#options.subnet);
-    if (misplaced !== undefined) return { kind: "invalid", why: misplaced };
-    const early = timely({ ...parsed, envelope, digest }, time);
-    if (early.kind !== "authentic") return early;
+    const early = this.#early(parsed, time);
+    if (early !== undefined) return early;
     const result = authenticate(parsed.envelope, {
       now: time,
       crypto: this.#crypto,
       rootKeys: this.#options.rootKeys,
       cache: this.#signatures,
+      verified: this.#batches,
     });
     if (!result.ok) return { kind: "invalid", why: result.error };
     return { kind: "authentic", ingress: this.#remember(envelope, digest, parsed) };
+  }
+
+  /** What keeps its signature from being looked at. */
+  #early(parsed: ParsedIngress, time: Time): IngressVerdict | undefined {
+    const misplaced = refuseIngress(parsed.message, this.#options.subnet);
+    if (misplaced !== undefined) return { kind: "invalid", why: misplaced };
+    const why = untimely(parsed, time);
+    return why === undefined ? undefined : { kind: "untimely", why };
   }
 
   #remember(envelope: Uint8Array, digest: string, { message, delegatedUntil }: ParsedIngress): AuthenticIngress {
     const ingress: AuthenticIngress = { message, envelope, digest, delegatedUntil };
     this.#known.set(digest, ingress);
     this.#byObject.set(envelope, ingress);
+    this.#digests.delete(envelope);
     forgetIngress(envelope);
     this.#knownBytes += envelope.length;
     for (const [oldest, { envelope: bytes }] of this.#known) {
@@ -117,12 +161,11 @@ export class IngressAuthenticator {
 }
 
 /** Section 8.3: it expires between the time of the block and five minutes later, and its delegations do not before. */
-function timely(ingress: AuthenticIngress, time: Time): IngressVerdict {
-  const { message, delegatedUntil } = ingress;
-  if (message.expiry < time) return { kind: "untimely", why: "it has expired" };
-  if (message.expiry > time + MAX_INGRESS_TTL_NS) return { kind: "untimely", why: "it expires too late" };
-  if (delegatedUntil !== undefined && delegatedUntil < time) {
-    return { kind: "untimely", why: "a delegation of its sender has expired" };
-  }
-  return { kind: "authentic", ingress };
+function untimely(
+  { message, delegatedUntil }: Pick<AuthenticIngress, "message" | "delegatedUntil">,
+  time: Time,
+): string | undefined {
+  if (message.expiry < time) return "it has expired";
+  if (message.expiry > time + MAX_INGRESS_TTL_NS) return "it expires too late";
+  return delegatedUntil !== undefined && delegatedUntil < time ? "a delegation of its sender has expired" : undefined;
 }

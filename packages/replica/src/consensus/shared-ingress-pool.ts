@@ -92,6 +92,22 @@ export class SharedIngressPool {
     return "accepted";
   }
 
+  /** What a peer broadcasts together, before each is received: no more of it than there is room for. */
+  prepare(peer: PrincipalId, envelopes: readonly Uint8Array[]): void {
+    const room = this.#roomOf(peer);
+    const fresh = new Map<RequestId, Uint8Array>();
+    for (const envelope of envelopes) {
+      const requestId = this.#authenticator.requestIdOf(envelope);
+      if (requestId === undefined || fresh.has(requestId)) continue;
+      if (this.#entries.has(requestId) || this.#options.isExecuted(requestId)) continue;
+      room.count--;
+      room.bytes -= envelope.length;
+      if (room.count < 0 || room.bytes < 0) break;
+      fresh.set(requestId, envelope);
+    }
+    this.#authenticator.prepare([...fresh.values()], this.#ports.now(), peer);
+  }
+
   /** What a peer broadcasts. `id` must be the one of its bytes. */
   receive(peer: PrincipalId, id: string, envelope: Uint8Array): "taken" | "unwanted" | "invalid" {
     const named = parseId(id);
@@ -156,9 +172,14 @@ export class SharedIngressPool {
   }
 
   #isFull(peer: PrincipalId | undefined, bytes: number): boolean {
+    const room = this.#roomOf(peer);
+    return room.count < 1 || room.bytes < bytes;
+  }
+
+  #roomOf(peer: PrincipalId | undefined): Usage {
     const usage = this.#usageOf(peer);
     const most = peer === undefined ? MAX_OWN : this.#shareOfPeer();
-    return usage.count >= most.count || usage.bytes + bytes > most.bytes;
+    return { count: most.count - usage.count, bytes: most.bytes - usage.bytes };
   }
 
   #shareOfPeer(): Usage {

@@ -7,6 +7,7 @@ import {
   type CallContent,
   type Envelope,
   type ReadStateContent,
+  RequestBatches,
   SignatureCache,
 } from "@atoll/crypto";
 import { type CanisterId, MANAGEMENT_CANISTER, principalToText } from "@atoll/types";
@@ -17,7 +18,7 @@ import { managedCanister } from "./effective-canister-id.ts";
 
 export type Authenticate = (envelope: Envelope<CallContent | ReadStateContent>) => AuthenticationResult;
 
-export function createAuthenticate(backend: ReplicaBackend): Authenticate {
+export function createAuthenticate(backend: ReplicaBackend, verified?: RequestBatches): Authenticate {
   const cache = new SignatureCache();
   return (envelope) =>
     authenticate(envelope, {
@@ -25,7 +26,26 @@ export function createAuthenticate(backend: ReplicaBackend): Authenticate {
       crypto: backend.crypto,
       rootKeys: backend.trustedRootKeys,
       cache,
+      ...(verified && { verified }),
     });
+}
+
+/** The same for requests that may come many at once, over one connection: those of one turn are verified together. */
+export function createAuthenticateTogether(
+  backend: ReplicaBackend,
+): (envelope: Parameters<Authenticate>[0]) => Promise<AuthenticationResult> {
+  const batches = new RequestBatches(backend.crypto);
+  const authenticate = createAuthenticate(backend, batches);
+  let waiting: Parameters<Authenticate>[0][] = [];
+  return async (envelope) => {
+    waiting.push(envelope);
+    // Whoever goes on first finds all that came before it went on.
+    await undefined;
+    const all = waiting;
+    waiting = [];
+    batches.verify(all, backend.clock.now(), "users");
+    return authenticate(envelope);
+  };
 }
 
 /** 400 when a call or query is for a canister other than the one in the URL. */

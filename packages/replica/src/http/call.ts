@@ -15,7 +15,7 @@ import type { HttpRequest, HttpResponse } from "@atoll/types/http";
 import type { CertifiedState, DelegationStyle, ReplicaBackend } from "../backend.ts";
 import { ingressMessageOf, maxIngressBytes, parseCall } from "../ingress-message.ts";
 import { cborAnswer, emptyAnswer, noCertifiedStateAnswer, rejectFields, textAnswer } from "./answers.ts";
-import { createAuthenticate, refuseOtherCanister, refuseOtherManagedCanister } from "./authentication.ts";
+import { createAuthenticateTogether, refuseOtherCanister, refuseOtherManagedCanister } from "./authentication.ts";
 import { isCreation } from "./effective-canister-id.ts";
 import type { Endpoint, HttpInterfaceOptions } from "./endpoint.ts";
 import { TIME_PATH } from "./read-state.ts";
@@ -29,7 +29,7 @@ export interface CallEndpoints {
 const SYNC_CALL_TIMEOUT_MS = 10_000;
 
 export function createCallEndpoints(backend: ReplicaBackend, options: HttpInterfaceOptions): CallEndpoints {
-  const admission: Admission = { backend, authenticate: createAuthenticate(backend) };
+  const admission: Admission = { backend, authenticate: createAuthenticateTogether(backend) };
   const waiting: Waiting = { ids: new Set(), options };
   const synchronous = (on: Place, style: DelegationStyle): Endpoint => {
     return async (id, request) => {
@@ -54,7 +54,7 @@ type Place = "canister" | "subnet";
 
 interface Admission {
   readonly backend: ReplicaBackend;
-  readonly authenticate: ReturnType<typeof createAuthenticate>;
+  readonly authenticate: ReturnType<typeof createAuthenticateTogether>;
 }
 
 /** Request ids that a synchronous call waits for: each has one waiter. */
@@ -78,7 +78,7 @@ async function admit(
   const maxBytes = maxIngressBytes(backend.subnet.type);
   const byteSize = request.body.length;
   if (byteSize > maxBytes) return tooLarge(byteSize, maxBytes);
-  const authenticated = authenticate(parsed.envelope);
+  const authenticated = await authenticate(parsed.envelope);
   if (!authenticated.ok) return textAnswer(400, authenticated.error);
   const toManagement = content.canisterId === MANAGEMENT_CANISTER && on === "canister";
   const mismatch = toManagement ? refuseOtherManagedCanister(content, id) : undefined;

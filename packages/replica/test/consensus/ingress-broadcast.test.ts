@@ -16,6 +16,18 @@ function heapBytes(): number {
   return process.memoryUsage().heapUsed;
 }
 
+const envelopes = (count: number) => Promise.all(Array.from({ length: count }, () => envelope()));
+
+/** With another signature. */
+function forge(message: Uint8Array): Uint8Array {
+  const forged = message.slice();
+  forged.set(
+    message.subarray(-64).map((byte) => byte ^ 1),
+    forged.length - 64,
+  );
+  return forged;
+}
+
 test("a message that one node takes can be in the next block of every node, and each verifies its signature once", async () => {
   const nodes = makeNodes();
   assert.equal(node(nodes, 2).payloads.submit(await envelope()), "accepted");
@@ -59,16 +71,62 @@ test("a message that came only in blocks is verified once, too", async () => {
   assert.equal(nodes.verifications, 2);
 });
 
+test("messages that come together are verified together, and their verdicts are those of each alone", async () => {
+  const nodes = makeNodes();
+  const { payloads } = node(nodes);
+  const peer = node(nodes, 1).id;
+  const messages = await envelopes(20);
+  const wrong = forge(messages[7] as Uint8Array);
+  const other = await envelope({}, new AnonymousIdentity());
+  const all = [...messages.with(7, wrong), other];
+  // The same message twice: the second time it would not be verified.
+  payloads.prepare(peer, [...all, (all[0] as Uint8Array).slice(), Uint8Array.of(0xa0), Uint8Array.of(1)]);
+  assert.equal(nodes.batches[0], 20);
+  nodes.batches.length = 0;
+  for (const each of all) {
+    assert.equal(payloads.receive(peer, payloads.idOf(each), each), each === wrong ? "invalid" : "taken");
+  }
+  assert.ok(nodes.verifications <= 6);
+  assert.deepEqual(nodes.batches, []);
+  payloads.prepare(peer, all.slice(0, 6));
+  assert.deepEqual(nodes.batches, [], "nothing is new");
+});
+
+test("of a block that nobody has seen the messages are verified together", async () => {
+  const nodes = makeNodes();
+  const ingress = await envelopes(100);
+  assert.equal(verdict(nodes, { ingress }), "valid");
+  assert.deepEqual(nodes.batches, [64, 36]);
+  assert.equal(nodes.verifications, 0);
+  assert.equal(verdict(nodes, { ingress }, { height: 2 }), "valid");
+  assert.deepEqual(nodes.batches, [64, 36]);
+  assert.equal(verdict(nodes, { ingress: ingress.with(3, forge(ingress[3] as Uint8Array)) }, { by: 2 }), "invalid");
+});
+
+test("nothing is verified in advance for a peer that has no room", async () => {
+  const nodes = makeNodes();
+  const { payloads } = node(nodes);
+  const peer = node(nodes, 1).id;
+  const large = await Promise.all(Array.from({ length: 6 }, () => envelope({ arg: new Uint8Array(1_900_000) })));
+  const rest = await envelopes(50);
+  let taken = 0;
+  for (let bytes = 0; bytes < 84 * 1024 * 1024; bytes += 1_900_000) {
+    const each = await envelope({ arg: new Uint8Array(1_900_000) }, new AnonymousIdentity());
+    if (payloads.receive(peer, payloads.idOf(each), each) === "taken") taken++;
+  }
+  assert.ok(taken > 40, `${taken}`);
+  payloads.prepare(peer, large);
+  assert.deepEqual(nodes.batches, []);
+  payloads.prepare(peer, rest);
+  assert.deepEqual(nodes.batches, [50]);
+});
+
 test("what peers send is authenticated completely, and counts against them when it is not authentic", async () => {
   const nodes = makeNodes();
   const { payloads } = node(nodes);
   const peer = node(nodes, 1).id;
   const good = await envelope();
-  const forged = good.slice();
-  forged.set(
-    good.subarray(-64).map((byte) => byte ^ 1),
-    forged.length - 64,
-  );
+  const forged = forge(good);
   const id = payloads.idOf(good);
   assert.match(id, /^ingress\/1800000120\/[0-9a-f]{64}$/);
   assert.equal(payloads.receive(peer, payloads.idOf(forged), forged), "invalid");

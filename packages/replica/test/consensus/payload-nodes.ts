@@ -50,6 +50,8 @@ export interface TestNodes {
   now: bigint;
   /** Signature checks of all nodes together. */
   verifications: number;
+  /** How many signatures were verified together, each time. */
+  readonly batches: number[];
   /** SHA-256 of anything, of all nodes together. */
   hashes: number;
   readonly published: Map<string, Uint8Array>;
@@ -93,6 +95,7 @@ export function makeNodes(count = 4, options: TestOptions = {}): TestNodes {
     registry,
     now: NOW,
     verifications: 0,
+    batches: [],
     hashes: 0,
     published: new Map(),
     executed: (round, how) => {
@@ -133,6 +136,10 @@ function makeNode(
         verify: (...args) => {
           test.verifications++;
           return crypto.verify(...args);
+        },
+        verifyAllEd25519: (signed) => {
+          test.batches.push(signed.length);
+          return crypto.verifyAllEd25519(signed);
         },
         sha256: (data) => {
           test.hashes++;
