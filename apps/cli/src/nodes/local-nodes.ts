@@ -80,7 +80,14 @@ export async function openLocalNodes(folder: StateFolder, options: Asked, crypto
       id,
       url: `http://${addressText(http)}`,
       subnet: places[i]?.subnet ?? 0,
-      command: [process.execPath, ...ENGINE_FLAGS, PROGRAM, "node", "--config", join(places[i]?.path ?? "", CONFIG_FILE)],
+      command: [
+        process.execPath,
+        ...ENGINE_FLAGS,
+        PROGRAM,
+        "node",
+        "--config",
+        join(places[i]?.path ?? "", CONFIG_FILE),
+      ],
     })),
   };
 }
