@@ -1,13 +1,12 @@
 // One of the two subnets of round.ts: told how many canisters to have, then how many rounds to run.
 import { certify, signShare } from "@atoll/consensus";
 import { type CanisterId, fromHex, type IngressMessage } from "@atoll/types";
-import { canister } from "../packages/execution/test/canisters/build.ts";
 import { certifiedState } from "../packages/replica/src/certified-tree.ts";
 import { ownCpu } from "./measure.ts";
 import { BenchSubnet } from "./subnet.ts";
 
 export type RoundOrder =
-  | { readonly kind: "deploy"; readonly canisters: number }
+  | { readonly kind: "deploy"; readonly canisters: number; readonly wasm: Uint8Array }
   | { readonly kind: "measure"; readonly rounds: number };
 
 /** Microseconds of CPU each. */
@@ -26,11 +25,10 @@ const subnet = await BenchSubnet.create();
 let ids: CanisterId[] = [];
 
 process.on("message", async (order: RoundOrder) => {
-  process.send?.(order.kind === "deploy" ? await deploy(order.canisters) : await measure(order.rounds));
+  process.send?.(order.kind === "deploy" ? await deploy(order) : await measure(order.rounds));
 });
 
-async function deploy(canisters: number): Promise<number> {
-  const { wasm } = await canister("assemblyscript-counter");
+async function deploy({ canisters, wasm }: { canisters: number; wasm: Uint8Array }): Promise<number> {
   const before = ownCpu();
   ids = await subnet.deploy(canisters, wasm);
   return (ownCpu() - before) / canisters;

@@ -3,16 +3,18 @@
 // subnet pay for the large one.
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { canister } from "../packages/execution/test/canisters/build.ts";
 import { median, type Row, spread } from "./measure.ts";
 import type { RoundCosts, RoundOrder } from "./round-process.ts";
 
 export async function benchRound({ short }: { readonly short: boolean }): Promise<readonly Row[]> {
-  const windows = short ? 3 : 9;
-  const rounds = short ? 50 : 2000;
-  const many = await SubnetProcess.start(short ? 500 : 10_000);
-  const few = await SubnetProcess.start(10);
+  const windows = short ? 1 : 9;
+  const rounds = short ? 10 : 2000;
+  const { wasm } = await canister("assemblyscript-counter");
+  const many = await SubnetProcess.start(short ? 100 : 10_000, wasm);
+  const few = await SubnetProcess.start(10, wasm);
   try {
-    for (const each of [many, few, many, few]) await each.measure(rounds);
+    for (const each of short ? [] : [many, few, many, few]) await each.measure(rounds);
     const pairs: [many: RoundCosts, few: RoundCosts][] = [];
     for (let window = 0; window < windows; window++)
       pairs.push([await many.measure(rounds), await few.measure(rounds)]);
@@ -46,15 +48,15 @@ class SubnetProcess {
   deployMicroseconds = 0;
   readonly #child: ChildProcess;
 
-  static async start(canisters: number): Promise<SubnetProcess> {
+  static async start(canisters: number, wasm: Uint8Array): Promise<SubnetProcess> {
     const subnet = new SubnetProcess(canisters);
-    subnet.deployMicroseconds = (await subnet.#ask({ kind: "deploy", canisters })) as number;
+    subnet.deployMicroseconds = (await subnet.#ask({ kind: "deploy", canisters, wasm })) as number;
     return subnet;
   }
 
   private constructor(canisters: number) {
     this.canisters = canisters;
-    this.#child = fork(fileURLToPath(new URL("round-process.ts", import.meta.url)));
+    this.#child = fork(fileURLToPath(new URL("round-process.ts", import.meta.url)), { serialization: "advanced" });
   }
 
   measure(rounds: number): Promise<RoundCosts> {

@@ -1,5 +1,5 @@
 // Many canisters on one subnet: a round costs what it touches, idle ones are left alone, timers and heartbeats of a
-// tenth each run, and a start brings all of them back. 300 canisters here; the figures of ten thousand are printed by
+// tenth each run, and a start brings all of them back. 100 canisters here; the figures of ten thousand are printed by
 //   CANISTERS=10000 bin/node --expose-gc --test bench/scale.test.ts
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -14,7 +14,7 @@ import { wat } from "../packages/execution/test/canisters/wat.ts";
 import { ownCpu } from "./measure.ts";
 import { BenchSubnet } from "./subnet.ts";
 
-const CANISTERS = Number(process.env.CANISTERS ?? 300);
+const CANISTERS = Number(process.env.CANISTERS ?? 100);
 const TENTH = CANISTERS / 10;
 const NOTHING = new Uint8Array();
 

@@ -2,7 +2,7 @@
 // executing worker, interleaved in one process, CPU time, medians. And how fast the rewriter and the validation are.
 // Alone: node bench/wasm.ts [--short]
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
 import v8 from "node:v8";
 import {
   DIRTY_MAP_PAGES,
@@ -11,6 +11,7 @@ import {
   type ModuleInfo,
   validateModule,
 } from "../packages/embedder/src/wasm/index.ts";
+import { compileMotoko, type Width } from "../tools/motoko/compile.ts";
 
 /** The flags that the executing worker sets; they must be set before the first compilation. */
 export const V8_FLAGS =
@@ -52,7 +53,8 @@ export async function benchWasm(
   const repeats = options.short ? 1 : 11;
   const targetMs = options.short ? 4 : 120;
   const ratios: Record<string, number> = {};
-  for (const [name, rounds] of Object.entries(KERNELS)) {
+  // To compile them is most of a short run.
+  for (const [name, rounds] of Object.entries(KERNELS).slice(0, options.short ? 3 : undefined)) {
     const bytes = await compileKernel(name);
     ratios[name] = await compare(
       kernelRun(rawInstance(bytes), rounds),
@@ -62,12 +64,13 @@ export async function benchWasm(
     );
     log(`${name.padEnd(12)} ${ratios[name]?.toFixed(2)}`);
   }
-  const canisters = { "motoko-64": compileMotoko(true), "motoko-32": compileMotoko(false) };
+  const wide = await motokoModule(64);
+  const canisters = { "motoko-64": wide, ...(options.short !== true && { "motoko-32": await motokoModule(32) }) };
   for (const [name, bytes] of Object.entries(canisters)) {
     ratios[name] = await compare(canisterRun(bytes, false), canisterRun(bytes, true), repeats, targetMs);
     log(`${name.padEnd(12)} ${ratios[name]?.toFixed(2)}`);
   }
-  const speed = rewriterSpeed(canisters["motoko-64"], options.short ? 50 : 1500);
+  const speed = rewriterSpeed(wide, options.short ? 50 : 1500);
   const values = Object.values(ratios);
   const geometricMean = Math.exp(values.reduce((sum, ratio) => sum + Math.log(ratio), 0) / values.length);
   log(
@@ -245,13 +248,9 @@ export async function compileKernel(name: string): Promise<Uint8Array> {
   return new Uint8Array(binary);
 }
 
-function compileMotoko(wide: boolean): Uint8Array {
-  const require = createRequire(import.meta.url);
-  const motoko = require("motoko");
-  motoko.loadPackage(require("motoko/packages/latest/core.json"));
-  motoko.compiler.gcFlags(wide ? "enhancedOP" : "classicOP");
-  motoko.write("Main.mo", readFileSync(new URL("./kernels/canister.mo", import.meta.url), "utf8"));
-  return new Uint8Array(motoko.wasm("Main.mo", "ic").wasm);
+async function motokoModule(width: Width): Promise<Uint8Array> {
+  return (await compileMotoko({ source: fileURLToPath(new URL("./kernels/canister.mo", import.meta.url)), width }))
+    .wasm;
 }
 
 if (import.meta.main) {

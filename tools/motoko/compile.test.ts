@@ -55,10 +55,11 @@ describe("compileMotoko", () => {
     assert.ok(!Buffer.from(second.wasm).includes("embedded: é€"));
   });
 
-  test("each collector of classical persistence has code of its own", async () => {
-    const collectors = ["copying", "compacting", "generational", "incremental"] as const;
-    const compiled = await Promise.all(collectors.map((gc) => compileMotoko({ source, width: 32, options: { gc } })));
-    assert.equal(new Set(compiled.map(({ wasm }) => createHash("sha256").update(wasm).digest("hex"))).size, 4);
+  test("a collector of classical persistence has code of its own", async () => {
+    // The one that is there by itself, one whose name is another in the compiler, and one whose name is the same.
+    const given = [{}, { gc: "compacting" }, { gc: "generational" }] as const;
+    const compiled = await Promise.all(given.map((options) => compileMotoko({ source, width: 32, options })));
+    assert.equal(new Set(compiled.map(({ wasm }) => createHash("sha256").update(wasm).digest("hex"))).size, 3);
   });
 
   test("the environment unlocks primitives", async () => {

@@ -22,20 +22,22 @@ interface LongRun {
   readonly rounds: number;
   readonly members: number;
   readonly fleet: Fleet;
+  /** So many rounds without one, at least. Default: a sixtieth of the run. */
+  readonly every?: number;
   readonly onSample?: (sample: HeapSample) => void;
 }
 
 const SAMPLES = 60;
 /** Virtual time of a round of a subnet to which nothing happens. */
 const ROUND_NS = 0.18 * SECOND;
-/** Of the heap: what one collection leaves more than another. */
+/** Of the heap: what one collection of a long run leaves more than another. */
 const NOISE = 0.05;
 
-export async function measureHeap({ rounds, members, fleet, onSample }: LongRun): Promise<HeapRun> {
+export async function measureHeap({ rounds, members, fleet, every: given, onSample }: LongRun): Promise<HeapRun> {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
   const samples: HeapSample[] = [];
-  const every = Math.max(1, Math.floor(rounds / SAMPLES));
+  const every = given ?? Math.max(1, Math.floor(rounds / SAMPLES));
   let next = every;
   const tell = (line: string): void => {
     if (!line.includes(" node 0 finalized ")) return;
@@ -60,12 +62,12 @@ export interface HeapVerdict {
 }
 
 /** Throws when there is too little to tell. */
-export function heapVerdict(samples: readonly HeapSample[]): HeapVerdict {
+export function heapVerdict(samples: readonly HeapSample[], noise: number = NOISE): HeapVerdict {
   const third = Math.floor(samples.length / 3);
   if (third < 3) throw new RangeError("too short a run to tell whether memory grows");
   const middle = median(samples.slice(-2 * third, -third));
   const last = median(samples.slice(-third));
-  return { middle, last, grows: last > middle * (1 + NOISE) };
+  return { middle, last, grows: last > middle * (1 + noise) };
 }
 
 function median(samples: readonly HeapSample[]): number {

@@ -3,6 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { heapVerdict, measureHeap } from "./heap-growth.ts";
 
+/** In a short run a collection leaves more or less of the engine's own. To keep all that a round leaves would be a fifth. */
+const NOISE = 0.12;
+
 const heap = (bytesAt: (height: number) => number) =>
   Array.from({ length: 30 }, (_, i) => ({ height: 100 * i, bytes: bytesAt(100 * i) }));
 
@@ -13,8 +16,8 @@ test("a heap that goes on growing is told from one that has grown", () => {
 });
 
 test("memory of a run stays flat", async () => {
-  const { samples, failure } = await measureHeap({ rounds: 1000, members: 1, fleet: "counting" });
+  const { samples, failure } = await measureHeap({ rounds: 250, members: 1, fleet: "counting", every: 20 });
   assert.equal(failure, undefined);
-  const { middle, last, grows } = heapVerdict(samples);
+  const { middle, last, grows } = heapVerdict(samples, NOISE);
   assert.ok(!grows, `${middle} bytes in the middle third of the run, ${last} in the last one`);
 });

@@ -11,7 +11,7 @@ import { agentOf, deploy, fastBlsVerify, recorderActor, recorderWasm } from "./r
 import { chance } from "./seeded.ts";
 import { topologyOf } from "./topology.ts";
 
-const KILLS = Number(process.env.KILLS ?? 9);
+const KILLS = Number(process.env.KILLS ?? 5);
 const USERS = 12;
 
 after(endAll);

@@ -17,11 +17,11 @@ async function goesWell(
 
 const fresh = Date.now().toString(36);
 
-for (const seed of ["0", "4", "10", `${fresh}-a`])
+for (const seed of ["0", `${fresh}-a`, `${fresh}-b`])
   test(`seed ${seed}: four whole nodes`, () => goesWell(seed, "whole", { members: 4, seconds: 5 }));
 
-for (const seed of ["2", "6", "9", `${fresh}-b`, `${fresh}-c`])
+for (const seed of ["2", `${fresh}-c`, `${fresh}-d`])
   test(`seed ${seed}: consensus of four`, () => goesWell(seed, "counting", { members: 4, seconds: 6 }));
 
-for (const seed of ["3", `${fresh}-d`])
+for (const seed of [`${fresh}-e`])
   test(`seed ${seed}: consensus of seven`, () => goesWell(seed, "counting", { members: 7, seconds: 4 }));

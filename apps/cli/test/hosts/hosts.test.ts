@@ -64,6 +64,7 @@ for (let turn = 0; turn < TURNS; turn++) {
     options,
     () => twoCutOff([victim, (victim + 1) % COUNT]),
   );
+  if (!IS_LONG) continue;
   test(name("a node is killed and started again"), options, () =>
     whileAway(
       [victim],
@@ -71,7 +72,6 @@ for (let turn = 0; turn < TURNS; turn++) {
       async () => nodeAt(victim).start(),
     ),
   );
-  if (!IS_LONG) continue;
   test(name("a host stands still for ten seconds"), options, () =>
     whileAway(
       [victim],

@@ -6,7 +6,7 @@ import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-const PROGRAMS = Number(process.env.PROGRAMS ?? 12);
+const PROGRAMS = Number(process.env.PROGRAMS ?? 5);
 const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 1e6));
 const OPTIMISE_SOON = ["--wasm-sync-tier-up", "--wasm-tiering-budget=500"];
 const INLINE = ["--wasm-inlining-factor=12", "--wasm-inlining-min-budget=500", "--wasm-inlining-max-size=2000"];

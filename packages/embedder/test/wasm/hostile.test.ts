@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { instrument, validateModule } from "../../src/wasm/index.ts";
 import { Writer } from "../../src/wasm/writer.ts";
 import { generate } from "../fuzz/generator.ts";
-import { COUNTER, motokoModule } from "./motoko-module.ts";
+import { motokoCounter } from "./motoko-module.ts";
 
 const SECOND_MS = 1000;
 
@@ -34,8 +34,8 @@ test("cut at every byte", () => {
   assert.ok(survives(PROGRAM));
 });
 
-test("random changes of some bytes", () => {
-  const canister = motokoModule(COUNTER, true);
+test("random changes of some bytes", async () => {
+  const canister = await motokoCounter(true);
   const change = (bytes: Uint8Array, numRuns: number): void => {
     fc.assert(
       fc.property(

@@ -2,7 +2,7 @@
 // counts, system calls and heaps as under the simple oracle.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { COUNTER, motokoModule } from "./motoko-module.ts";
+import { motokoCounter } from "./motoko-module.ts";
 import { naivelyMetered } from "./naive-meter.ts";
 import { accepted, type Exports, LIMIT, run, runRaw, type SystemImports } from "./running.ts";
 
@@ -38,8 +38,8 @@ function systemApi(
 const MESSAGES = ["canister_init", "canister_update work", "canister_update work", "canister_query get"];
 
 for (const memory64 of [true, false]) {
-  test(`a Motoko canister of ${memory64 ? 64 : 32} bits`, () => {
-    const bytes = motokoModule(COUNTER, memory64);
+  test(`a Motoko canister of ${memory64 ? 64 : 32} bits`, async () => {
+    const bytes = await motokoCounter(memory64);
     const info = accepted(bytes);
     assert.equal(info.memory64, memory64);
     assert.equal(info.table?.is64, memory64);
