@@ -38,6 +38,8 @@ export class AgreedCheckpoints {
   /** The hashing that is under way. */
   #hashing: Generator<void, Manifest> | undefined;
   #fetch: StateFetch | undefined;
+  /** Checkpoints of its own since the start. */
+  #commits = 0;
   onStateHash: ((height: Height, stateHash: Uint8Array) => void) | undefined;
 
   /** `store` has a checkpoint. Call `hashSome` until it is done. */
@@ -45,7 +47,7 @@ export class AgreedCheckpoints {
     this.#store = store;
     this.#ports = ports;
     this.#keeper = new ManifestKeeper(ports.sha256);
-    this.#fetched = new FetchedChunks(ports.storage);
+    this.#fetched = new FetchedChunks(ports.storage, ports.sha256);
   }
 
   /** The hashes of the checkpoint that is there: as they were kept, or all of it hashed again. */
@@ -62,6 +64,8 @@ export class AgreedCheckpoints {
   /** A checkpoint was committed: its manifest is due. */
   committed(): void {
     invariant(this.#hashing === undefined, "the manifest of one checkpoint is made before the next one comes");
+    // Chunks that the process before has left wait for as long as this node may have to fetch a state.
+    if (++this.#commits > 1 && this.#fetch === undefined) this.#fetched.clear();
     const previous = this.#store.previous()?.height;
     for (const height of this.#manifests.keys()) if (height !== previous) this.#manifests.delete(height);
     this.#hashing = this.#keeper.manifest(this.#view(), this.#store.takeTouched());
@@ -104,6 +108,7 @@ export class AgreedCheckpoints {
       return NOTHING;
     }
     this.hashAll();
+    this.#fetched.open();
     if (step.kind === "begin") return this.#begin(step.height, step.hash).begin(step.room);
     return this.#fetch?.height === step.height ? this.#fetch.answer(step.id, step.bytes, step.room) : NOTHING;
   }

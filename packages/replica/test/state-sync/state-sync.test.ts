@@ -9,6 +9,7 @@ import fc from "fast-check";
 import * as u from "../../../execution/test/canisters/universal.ts";
 import { decodeChunks, decodeRequest, encodeChunks, encodeRequest } from "../../src/state-sync/messages.ts";
 import { IDS, ingress } from "../subnet.ts";
+import { bulkyBatches, MIB } from "./bulky-batches.ts";
 import { type Answer, agreedBatches, fetching, honest, peersOf, syncTo, TestNode } from "./nodes.ts";
 
 const HEIGHT = 12;
@@ -115,24 +116,6 @@ test("whoever is wrong once in a while is forgiven when nobody else is left", as
   await syncTo(node, HEIGHT, hash(), peers);
   assert.equal(node.height, HEIGHT);
 });
-
-const MIB = 1024 * 1024;
-
-/** Heights with checkpoints at 6, 12, ...: the third block writes 8 MiB, and one block of each later interval some of it. */
-function bulkyBatches(): Batch[] {
-  const [id] = IDS as [(typeof IDS)[0]];
-  const write = (region: number, byte: number): u.Code => u.stableWrite(region * MIB, u.repeated(byte, u.int(MIB)));
-  return agreedBatches(4, 24, 6).map((batch) => {
-    if (batch.height <= 2) return batch;
-    const programs: Record<number, u.Code> = {
-      3: u.seq(u.stableGrow(128), ...Array.from({ length: 8 }, (_, i) => write(i, i + 1)), u.reply()),
-      8: u.seq(write(5, 99), u.reply()),
-      14: u.seq(write(6, 98), u.reply()),
-    };
-    const program = programs[batch.height];
-    return { ...batch, ingress: program === undefined ? [] : [ingress(batch.time, id, "update", program)] };
-  });
-}
 
 test("only what differs is fetched", async () => {
   const bulky = bulkyBatches();

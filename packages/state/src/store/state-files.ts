@@ -21,7 +21,7 @@ export function hashesFileHeight(name: string): number | undefined {
   return digits === undefined ? undefined : Number(digits);
 }
 
-/** Chunks of a state that is being fetched. */
+/** Chunks of a state that is being fetched, perhaps by the process before. */
 export function fetchedFileName(number: number): string {
   return `fetched-${String(number).padStart(8, "0")}.chunks`;
 }
