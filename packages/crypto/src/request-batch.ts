@@ -19,15 +19,15 @@ interface Candidate {
 const MAX_TOGETHER = 64;
 /** So few cost as much together as they do singly. */
 const MIN_TOGETHER = 3;
-/** Batches of a source that are not tried after one with several wrong signatures. */
-const PAUSE = 16;
+/** Batches of a source that are not tried after one with several wrong signatures: twice as many each time, up to these. */
+const LONGEST_PAUSE = 16;
 
 export class RequestBatches {
   readonly #crypto: CryptoPort;
   /** For as long as the very objects live. */
   readonly #verified = new WeakSet<SignedRequest>();
-  /** By source. */
-  readonly #pauses = new Map<string, number>();
+  /** By source, as long as its last batch had several wrong signatures. */
+  readonly #pauses = new Map<string, { readonly length: number; left: number }>();
 
   constructor(crypto: CryptoPort) {
     this.#crypto = crypto;
@@ -52,9 +52,17 @@ export class RequestBatches {
   }
 
   #verifyFrom(source: string, batch: readonly Candidate[]): void {
-    const pause = this.#pauses.get(source) ?? 0;
-    if (pause > 0) this.#pauses.set(source, pause - 1);
-    else if (!this.#narrow(batch)) this.#pauses.set(source, PAUSE);
+    const pause = this.#pauses.get(source);
+    if (pause !== undefined && pause.left > 0) {
+      pause.left--;
+      return;
+    }
+    if (this.#narrow(batch)) {
+      this.#pauses.delete(source);
+      return;
+    }
+    const length = Math.min(LONGEST_PAUSE, 2 * (pause?.length ?? 0.5));
+    this.#pauses.set(source, { length, left: length });
   }
 
   /** One wrong signature is closed in on by halves. False: there are several, which go singly. */

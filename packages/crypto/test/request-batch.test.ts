@@ -104,20 +104,29 @@ test("one wrong signature among many is refused with its text, the others are go
   }
 });
 
-test("who sends several wrong ones has everything verified singly for a while; others have not", async () => {
+test("who sends several wrong ones has batches verified singly, more each time; others have not", async () => {
   const { batches, counts, verdict } = newBatches();
   const bad = (await requests(64)).map((body, i) => read(i % 30 === 0 ? wrong(body) : body));
-  batches.verify(bad, NOW, "a");
-  assert.ok(counts.together <= 2 * 64, `${counts.together}`);
+  const [good, more, last] = await Promise.all([8, 8, 8].map(async (count) => (await requests(count)).map(read)));
+  const tried = (list: readonly Envelope[], source = "a") => {
+    const before = counts.together;
+    batches.verify(list, NOW, source);
+    return counts.together - before;
+  };
+  let untried = 0;
+  for (const pause of [0, 1, 2, 4, 8, 16, 16]) {
+    for (let i = 0; i < pause; i++) untried += tried(good as Envelope[]);
+    const count = tried(bad);
+    assert.ok(count > 0 && count <= 2 * 64, `${count} after ${pause}`);
+  }
+  assert.equal(untried, 0);
   assert.equal(bad.filter((request) => verdict(request, true).ok).length, 61);
-  const before = counts.together;
-  const good = (await requests(8)).map(read);
-  for (let i = 0; i < 16; i++) batches.verify(good, NOW, "a");
-  assert.equal(counts.together, before);
-  batches.verify(good.slice(0, 4), NOW, "b");
-  assert.equal(counts.together, before + 4);
-  batches.verify(good, NOW, "a");
-  assert.equal(counts.together, before + 8);
+  assert.equal(tried(more as Envelope[], "b"), 8);
+  for (let i = 0; i < 16; i++) assert.equal(tried(good as Envelope[]), 0);
+  assert.equal(tried(good as Envelope[]), 8);
+  assert.ok(tried(bad) > 0, "it is forgotten");
+  assert.equal(tried(last as Envelope[]), 0);
+  assert.equal(tried(last as Envelope[]), 8);
 });
 
 test("what would be refused before its signature is looked at, or is signed in another way, is not tried", async () => {

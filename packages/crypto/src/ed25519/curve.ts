@@ -29,6 +29,24 @@ const [ONE, COEFFICIENT, ROOT] = [field(0), field(1), field(2)];
 /** Intermediate results. */
 const [U, V, V3, POWER, X, CHECK] = [field(3), field(4), field(5), field(6), field(7), field(8)];
 const [P, Q, R] = [field(9), field(10), field(11)];
+/** From POWER to P, to the power (p - 5) / 8 = 2^252 - 3 by way of 2^n - 1, n = 2, 4, 5, 10, 20, 40, 50, 100, 200, 250. */
+const TO_THE_POWER: readonly (readonly [to: number, from: number, squares: number, by: number])[] = [
+  ...([
+    [P, POWER, 1, POWER],
+    [Q, P, 2, P],
+    [P, Q, 1, POWER],
+    [Q, P, 5, P],
+    [P, Q, 10, Q],
+    [R, P, 20, P],
+  ] as const),
+  ...([
+    [P, R, 10, Q],
+    [Q, P, 50, P],
+    [R, Q, 100, Q],
+    [Q, R, 50, P],
+    [P, Q, 2, POWER],
+  ] as const),
+];
 const POINT = field(12);
 const [POINT_Y, POINT_Z, POINT_T] = [field(13), field(14), field(15)];
 const TWICE = POINT + POINT_BYTES;
@@ -49,6 +67,7 @@ export class Curve {
   readonly #firstOf = new Int32Array(SCALAR_BITS);
   /** In twos: the point to add, negative to subtract, and the place of the next digit at the same bit. */
   #digits = new Int32Array(0);
+  readonly #reduced = new Int32Array(LIMB_COUNT);
   readonly #scalar = new DataView(new ArrayBuffer(SCALAR_BITS / 8 + 4));
 
   /** With tables for so many points. */
@@ -149,7 +168,11 @@ export class Curve {
     square(POWER, V3, 1);
     multiply(POWER, POWER, V);
     multiply(POWER, POWER, U);
-    multiply(X, this.#raise(POWER), V3);
+    for (const [to, from, times, by] of TO_THE_POWER) {
+      square(to, from, times);
+      multiply(to, to, by);
+    }
+    multiply(X, P, V3);
     multiply(X, X, U);
     if (!this.#isRoot()) {
       multiply(X, X, ROOT);
@@ -173,20 +196,6 @@ export class Curve {
     return this.#isSame(CHECK, U);
   }
 
-  /** The power (p - 5) / 8 = 2^252 - 3, by way of 2^n - 1 for n = 2, 4, 5, 10, 20, 40, 50, 100, 200, 250; says where. */
-  #raise(at: number): number {
-    const { multiply, square } = this.#code;
-    for (const [to, from, times, by] of [
-      ...[[P, at, 1, at] as const, [Q, P, 2, P] as const, [P, Q, 1, at] as const, [Q, P, 5, P] as const],
-      ...[[P, Q, 10, Q] as const, [R, P, 20, P] as const, [P, R, 10, Q] as const, [Q, P, 50, P] as const],
-      ...[[R, Q, 100, Q] as const, [Q, R, 50, P] as const, [P, Q, 2, at] as const],
-    ]) {
-      square(to, from, times);
-      multiply(to, to, by);
-    }
-    return P;
-  }
-
   #setNeutral(point: number): void {
     this.#limbs.fill(0, point / 4, (point + POINT_BYTES) / 4);
     this.#copy(point + FIELD_BYTES, ONE);
@@ -202,17 +211,20 @@ export class Curve {
       this.#limbs[P / 4 + i] = (this.#limbs[a / 4 + i] as number) - (this.#limbs[b / 4 + i] as number);
     }
     this.#code.multiply(P, P, ONE);
-    return this.#canonical(P).every((limb) => limb === 0);
+    const limbs = this.#canonical(P);
+    for (let i = 0; i < LIMB_COUNT; i++) if (limbs[i] !== 0) return false;
+    return true;
   }
 
-  /** The limbs from 0 to the prime of what a multiplication gave, which is from -prime to twice the prime. */
+  /** The limbs from 0 to the prime of what a multiplication gave, which is from -prime to twice the prime; until the next call. */
   #canonical(at: number): Int32Array {
-    const limbs = this.#limbs.slice(at / 4, at / 4 + LIMB_COUNT);
+    const from = this.#limbs;
+    const limbs = this.#reduced;
     let over = 19;
-    for (let i = 0; i < LIMB_COUNT; i++) over = ((limbs[i] as number) + over) >> limbBits(i);
+    for (let i = 0; i < LIMB_COUNT; i++) over = ((from[at / 4 + i] as number) + over) >> limbBits(i);
     over *= 19;
     for (let i = 0; i < LIMB_COUNT; i++) {
-      const sum = (limbs[i] as number) + over;
+      const sum = (from[at / 4 + i] as number) + over;
       limbs[i] = sum & (2 ** limbBits(i) - 1);
       over = sum >> limbBits(i);
     }
