@@ -72,6 +72,14 @@ for (const width of [32, 64] as const) {
       const missing = await outcome(Principal.fromText("uxrrr-q7777-77774-qaaaq-cai"), "echo", "");
       assert.ok("err" in missing);
       assert.match(missing.err[1], /not found/);
+      const code = await update<string>(
+        agent,
+        a,
+        "codeOf",
+        [[IDL.Principal], [Principal.fromText("uxrrr-q7777-77774-qaaaq-cai")]],
+        [IDL.Text],
+      );
+      assert.equal(code, "#destination_invalid");
     });
 
     test("cycles: what the callee does not accept comes back", async () => {

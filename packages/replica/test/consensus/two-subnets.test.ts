@@ -73,15 +73,17 @@ describe("two subnets of four nodes", { concurrency: false }, () => {
     assert.notEqual(root.subnetId, other.subnetId);
     assert.deepEqual(root.rootKey, other.rootKey);
     const nobody = Principal.fromUint8Array(principalToBytes(other.range[1]));
-    const [one, two, rejected, missed] = await Promise.all([
+    const [one, two, rejected, missed, code] = await Promise.all([
       call(root, "echo"),
       call(other, "echo"),
       call(root, "fail"),
       call(root, "echo", nobody),
+      update(await root.node(0).agent(), canisters[0] as Principal, "codeOf", [[IDL.Principal], [nobody]], [IDL.Text]),
     ]);
     assert.deepEqual([one, two], [echoed, echoed]);
     assert.deepEqual(rejected, { err: ["#canister_reject", "so be it"] });
     assert.match(JSON.stringify(missed), /not found/);
+    assert.equal(code, "#destination_invalid");
   });
 
   test("nodes that alter slices, or give none, or are down hold nothing up", async () => {

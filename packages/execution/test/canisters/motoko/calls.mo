@@ -48,6 +48,12 @@ persistent actor class Calls() = self {
     await InternetComputer.call(callee, method, argument)
   };
 
+  /// The code of a call by an actor's type. In `call` the library's function is a call to this canister itself, which passes every
+  /// failure on as a reject of its own.
+  public func codeOf(callee : Principal) : async Text {
+    try await (actor (Principal.toText(callee)) : Callee).echo("") catch (e) debug_show (Error.code(e))
+  };
+
   /// Sends `amount` cycles, the callee accepts `limit`: (accepted, refunded).
   public func sendCycles(callee : Principal, amount : Nat, limit : Nat) : async (Nat, Nat) {
     let target = actor (Principal.toText(callee)) : actor { accept : shared Nat -> async Nat };
