@@ -5,7 +5,7 @@ import { equalBytes } from "@atoll/crypto";
 import { type Height, toHex } from "@atoll/types";
 import type { ArtifactId, Certification, CertificationContent, CertificationShare } from "./artifacts.ts";
 import { combineThenVerify } from "./combine-then-verify.ts";
-import { dkgKey } from "./dkg/dkg-keys.ts";
+import { isSameDkg } from "./dkg/dkg-keys.ts";
 import { activeTranscript } from "./dkg/registry-version.ts";
 import type { DkgTranscript } from "./dkg-types.ts";
 import { catchUpPackage } from "./finalized-chain.ts";
@@ -165,10 +165,9 @@ function aggregate(context: RoleContext): Change[] {
 
 /** Shares that can be part of no certification. */
 function strangers({ pool, protocolVersion }: RoleContext, transcript: DkgTranscript, height: Height): Change[] {
-  const key = dkgKey(transcript.dkgId);
   return pool.unvalidated.at("certification-share", height).flatMap(({ id, artifact }): Change[] => {
     const { signer, dkgId } = artifact;
-    const fits = transcript.receivers.includes(signer) && dkgKey(dkgId) === key;
+    const fits = transcript.receivers.includes(signer) && isSameDkg(dkgId, transcript.dkgId);
     if (fits && artifact.protocolVersion === protocolVersion) return [];
     return [{ kind: "invalid", id, why: "a share of a key that does not certify this height" }];
   });
@@ -189,7 +188,7 @@ function groups(
   for (const section of ["validated", "unvalidated"] as const)
     for (const entry of pool[section].at("certification-share", height)) {
       const { artifact } = entry;
-      if (!receivers.includes(artifact.signer) || dkgKey(artifact.dkgId) !== dkgKey(dkgId)) continue;
+      if (!receivers.includes(artifact.signer) || !isSameDkg(artifact.dkgId, dkgId)) continue;
       if (artifact.protocolVersion !== protocolVersion) continue;
       const name = `${toHex(artifact.rootHash)}/${toHex(artifact.witness)}`;
       const group = byContent.get(name) ?? { content: artifact, shares: [] };

@@ -38,12 +38,13 @@ export function membershipAt(context: MembershipContext, height: Height): Member
   const seed = beaconHash(beacon);
   const order = (purpose: "block-maker-ranking" | "notarization-committee", count: number) =>
     shuffle(ids, purpose, seed, context.crypto.sha256).slice(0, count);
+  const committee = committeeSize(ids.length);
   const membership: Membership = {
     registryVersion,
     settings: record.settings,
     nodes: new Map(record.nodes.map((node) => [node.nodeId, node])),
     blockMakers: order("block-maker-ranking", faultsTolerated(ids.length) + 1),
-    notaries: new Set(order("notarization-committee", committeeSize(ids.length))),
+    notaries: new Set(committee === ids.length ? ids : order("notarization-committee", committee)),
     threshold: highThreshold(ids.length),
   };
   cache.set(height, membership);

@@ -34,7 +34,7 @@ import type { Change, Instant } from "./pool.ts";
 import { PoolAlarm } from "./pool-alarm.ts";
 import { intactArtifacts } from "./pool-repair.ts";
 import { type PoolEntry, parseArtifactId } from "./pool-section.ts";
-import { PoolStorage, type StoredPool } from "./pool-storage.ts";
+import { PoolStorage, type StoredPool, type WrittenArtifact } from "./pool-storage.ts";
 import type { ConsensusPorts } from "./ports.ts";
 import { purgeHeight } from "./purger.ts";
 import type { ConsensusEvent, RoleContext } from "./role-context.ts";
@@ -97,8 +97,8 @@ class Consensus implements ConsensusNode {
       this.#loop.run(context, looksBeyond, (made) => this.#permitted(made)),
     );
     this.#hasReceived = false;
-    const { added, removed } = netChanges(changes);
-    this.#orTakenBack(() => this.#write(changes.filter(({ kind }) => kind === "validated").map(({ entry }) => entry)));
+    const { added, removed } = changes.length === 0 ? NO_CHANGES : netChanges(changes);
+    this.#orTakenBack(() => this.#write(changes));
     this.#pool.commit();
     const executed = this.#ports.state.executedHeight();
     this.#batches.release();
@@ -200,9 +200,14 @@ class Consensus implements ConsensusNode {
   }
 
   /** Also what is gone from the pool again: a signature that was of use in one step must be remembered all the same. */
-  #write(validated: readonly PoolEntry[]): void {
-    const kept = validated.filter(({ artifact }) => artifact.kind !== "dkg-dealing");
-    this.#storage.write(kept.map((entry) => ({ ...entry, isVote: this.#isOwnVote(entry.artifact) })));
+  #write(changes: readonly PoolEvent[]): void {
+    const kept: WrittenArtifact[] = [];
+    for (const { kind, entry } of changes)
+      if (kind === "validated" && entry.artifact.kind !== "dkg-dealing") {
+        const { artifact, bytes, hash } = entry;
+        kept.push({ artifact, bytes, hash, isVote: this.#isOwnVote(entry.artifact) });
+      }
+    this.#storage.write(kept);
   }
 
   #tellDamage({ damages, abstainUpTo }: StoredPool): void {
@@ -285,6 +290,8 @@ class Consensus implements ConsensusNode {
 }
 
 const VOTES: ReadonlySet<ArtifactKind> = new Set(["block-proposal", "notarization-share", "finalization-share"]);
+const NO_CHANGES: ReturnType<typeof netChanges> = { added: [], removed: [] };
+
 /** What came and stayed, and what was there before and went. */
 function netChanges(events: readonly PoolEvent[]): { added: PoolEntry[]; removed: PoolEntry[] } {
   const added = new Map<ArtifactId, PoolEntry>();

@@ -42,12 +42,17 @@ export function recordHeader(head: RecordHead, length: number, hash: Uint8Array)
   bytes[1] = head.type;
   view.setUint32(2, length);
   view.setUint32(6, head.synced);
-  view.setBigUint64(10, BigInt(head.votesBefore));
-  view.setBigUint64(18, BigInt(head.votes));
-  view.setBigUint64(26, BigInt(head.voted));
+  setUint64(view, 10, head.votesBefore);
+  setUint64(view, 18, head.votes);
+  setUint64(view, 26, head.voted);
   view.setUint32(34, crc32(bytes.subarray(0, 34)));
   bytes.set(hash.subarray(0, 16), HEAD_BYTES);
   return bytes;
+}
+
+function setUint64(view: DataView, at: number, value: number): void {
+  view.setUint32(at, Math.floor(value / 2 ** 32));
+  view.setUint32(at + 4, value % 2 ** 32);
 }
 
 /** All records that are whole, and where those that are not begin. */

@@ -42,9 +42,18 @@ const OWN_CHAIN: readonly ArtifactKind[] = [
   "catch-up-package-share",
 ];
 
-function oldArtifacts(context: RoleContext): Change[] {
+const NONE: readonly never[] = [];
+
+function oldArtifacts(context: RoleContext): readonly Change[] {
   return drop(context.pool, "validated", purgeHeight(context), OWN_CHAIN);
 }
+
+const SHARES: readonly ArtifactKind[] = ["notarization-share", "finalization-share", "equivocation-proof"];
+const OF_BLOCKS: readonly ArtifactKind[] = [...SHARES, "block-proposal", "notarization", "finalization"];
+const BEACON: readonly ArtifactKind[] = ["random-beacon", "random-beacon-share"];
+const TAPE: readonly ArtifactKind[] = ["random-tape", "random-tape-share"];
+const PACKAGE_SHARE: readonly ArtifactKind[] = ["catch-up-package-share"];
+const PACKAGE: readonly ArtifactKind[] = ["catch-up-package", ...PACKAGE_SHARE];
 
 /** What is settled by a whole signature or by finality. */
 function superseded({ pool, batches }: RoleContext): Change[] {
@@ -53,14 +62,13 @@ function superseded({ pool, batches }: RoleContext): Change[] {
   const catchUp = catchUpPackage(pool).height;
   // Right after a state was taken over, execution is ahead of the chain: what peers send for the way there is still of use.
   const isAhead = expected > finalized + 1;
-  const shares: ArtifactKind[] = ["notarization-share", "finalization-share", "equivocation-proof"];
   return [
-    ...drop(pool, "validated", finalized + 1, shares),
-    ...drop(pool, "validated", catchUp + 1, ["catch-up-package-share"]),
-    ...drop(pool, "unvalidated", finalized + 1, [...shares, "block-proposal", "notarization", "finalization"]),
-    ...drop(pool, "unvalidated", beaconHeight(pool) + 1, ["random-beacon", "random-beacon-share"]),
-    ...drop(pool, "unvalidated", isAhead ? catchUp + 1 : expected - 1, ["random-tape", "random-tape-share"]),
-    ...drop(pool, "unvalidated", catchUp + 1, ["catch-up-package", "catch-up-package-share"]),
+    ...drop(pool, "validated", finalized + 1, SHARES),
+    ...drop(pool, "validated", catchUp + 1, PACKAGE_SHARE),
+    ...drop(pool, "unvalidated", finalized + 1, OF_BLOCKS),
+    ...drop(pool, "unvalidated", beaconHeight(pool) + 1, BEACON),
+    ...drop(pool, "unvalidated", isAhead ? catchUp + 1 : expected - 1, TAPE),
+    ...drop(pool, "unvalidated", catchUp + 1, PACKAGE),
   ];
 }
 
@@ -85,7 +93,7 @@ function drop(
   section: "validated" | "unvalidated",
   below: Height,
   kinds: readonly ArtifactKind[],
-): Change[] {
-  const due = kinds.filter((kind) => (pool[section].range(kind)?.min ?? below) < below);
-  return due.length === 0 ? [] : [{ kind: "purge", section, below, kinds: due }];
+): readonly Change[] {
+  const isDue = (kind: ArtifactKind): boolean => (pool[section].range(kind)?.min ?? below) < below;
+  return kinds.some(isDue) ? [{ kind: "purge", section, below, kinds: kinds.filter(isDue) }] : NONE;
 }

@@ -74,6 +74,17 @@ const GUARD_LIMIT = 10;
 
 /** More than 10 of the last 30 blocks have not been of rank 0: somebody may be pushing blocks of higher rank through. */
 function isPushedAside(pool: Pool, parent: Block): boolean {
+  const known = pushedAside.get(pool);
+  if (known?.parent === parent) return known.isIt;
+  const isIt = countsAside(pool, parent);
+  pushedAside.set(pool, { parent, isIt });
+  return isIt;
+}
+
+/** It is asked again and again until a delay has passed. */
+const pushedAside = new WeakMap<Pool, { readonly parent: Block; readonly isIt: boolean }>();
+
+function countsAside(pool: Pool, parent: Block): boolean {
   let higher = 0;
   let block: Block | undefined = parent;
   for (let i = 0; i < GUARD_BLOCKS && block !== undefined; i++) {

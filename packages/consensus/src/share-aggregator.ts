@@ -7,7 +7,7 @@ import { equalBytes } from "@atoll/crypto/domain";
 import type { Height, NodeRecord } from "@atoll/types";
 import type { Artifact, ArtifactOf, BlockReference, Share } from "./artifacts.ts";
 import { combineForLater, combineThenVerify } from "./combine-then-verify.ts";
-import { dkgKey } from "./dkg/dkg-keys.ts";
+import { isSameDkg } from "./dkg/dkg-keys.ts";
 import { activeTranscript } from "./dkg/registry-version.ts";
 import type { DkgId } from "./dkg-types.ts";
 import { finalizedHeight } from "./finalized-chain.ts";
@@ -26,11 +26,9 @@ export function beaconAggregator(): Role {
   return (context) => {
     const { pool } = context;
     const tip = beaconHeight(pool);
-    const looked = [
-      ...looksAt(context, "random-beacon-share", tip + 1),
-      beaconAt(pool, tip),
-      isBeaconDue(context, tip + 1),
-    ];
+    const looked = looksAt(context, "random-beacon-share", tip + 1, isBeaconDue(context, tip + 1));
+    if (looked === undefined) return [];
+    looked.push(beaconAt(pool, tip));
     return inVain.unlessSame(tip + 1, looked, () => aggregateBeacon(context));
   };
 }
@@ -43,7 +41,7 @@ function aggregateBeacon(context: RoleContext): Change[] {
   const fits = ({ artifact }: Entry<ArtifactOf<"random-beacon-share">>) =>
     artifact.protocolVersion === content.protocolVersion &&
     equalBytes(artifact.parent, content.parent) &&
-    dkgKey(artifact.dkgId) === dkgKey(content.dkgId);
+    isSameDkg(artifact.dkgId, content.dkgId);
   const act = isBeaconDue(context, content.height) ? combineThenVerify : combineForLater;
   return combineThreshold(context, content, entries, { fits, act }, beaconBytes(content), (signature) => ({
     kind: "random-beacon",
@@ -60,7 +58,8 @@ export function tapeAggregator(): Role {
     const changes: Change[] = [];
     for (let height = from; height <= to; height++) {
       if (context.pool.validated.at("random-tape", height).length > 0) continue;
-      const looked = [...looksAt(context, "random-tape-share", height), isTapeDue(context, height)];
+      const looked = looksAt(context, "random-tape-share", height, isTapeDue(context, height));
+      if (looked === undefined) continue;
       changes.push(...inVain.unlessSame(height, looked, () => aggregateTape(context, height)));
     }
     return changes;
@@ -72,7 +71,7 @@ function aggregateTape(context: RoleContext, height: Height): Change[] {
   const content = entries.length === 0 ? undefined : tapeContent(context, height);
   if (content === undefined) return [];
   const fits = ({ artifact }: Entry<ArtifactOf<"random-tape-share">>) =>
-    artifact.protocolVersion === content.protocolVersion && dkgKey(artifact.dkgId) === dkgKey(content.dkgId);
+    artifact.protocolVersion === content.protocolVersion && isSameDkg(artifact.dkgId, content.dkgId);
   const act = isTapeDue(context, height) ? combineThenVerify : combineForLater;
   return combineThreshold(context, content, entries, { fits, act }, tapeBytes(content), (signature) => ({
     kind: "random-tape",
@@ -81,13 +80,23 @@ function aggregateTape(context: RoleContext, height: Height): Change[] {
   }));
 }
 
-/** All that shares of a threshold signature can be combined of: lists of the pool are new ones when anything in them is. */
+/**
+ * All that a threshold signature can be combined of, and undefined for nothing: lists of the pool are new ones when anything in
+ * them is. Before the signature is due, it only matters whether there are enough shares of it.
+ */
 function looksAt(
   { pool }: RoleContext,
   kind: "random-beacon-share" | "random-tape-share",
   height: Height,
-): readonly unknown[] {
-  return [pool.validated.at(kind, height), pool.unvalidated.at(kind, height), activeTranscript(pool, "low", height)];
+  isDue: boolean,
+): unknown[] | undefined {
+  const own = pool.validated.at(kind, height);
+  const others = pool.unvalidated.at(kind, height);
+  if (own.length + others.length === 0) return undefined;
+  const transcript = activeTranscript(pool, "low", height);
+  if (transcript === undefined) return undefined;
+  if (isDue) return [transcript, own, others];
+  return own.length + others.length < transcript.threshold ? undefined : [transcript];
 }
 
 export function aggregateNotarizations(context: RoleContext): Change[] {
@@ -150,7 +159,7 @@ function combineThreshold<A extends Artifact & Share>(
 ): Change[] {
   const { pool, crypto } = context;
   const transcript = activeTranscript(pool, "low", height);
-  if (transcript === undefined || dkgKey(transcript.dkgId) !== dkgKey(dkgId)) return [];
+  if (transcript === undefined || !isSameDkg(transcript.dkgId, dkgId)) return [];
   const [good, bad] = split(entries, (entry) => fits(entry) && transcript.receivers.includes(entry.artifact.signer));
   const changes: Change[] = bad.map(({ id }) => ({ kind: "invalid", id, why: "a share of something else" }));
   const shares = good.map(({ id, artifact }) => ({

@@ -107,8 +107,8 @@ export class Answers {
   /** The chunk that has to go out next; the same again until `sent`. */
   next(peer: PrincipalId): Chunk | undefined {
     const served = this.#served.get(peer);
-    const [request] = served?.due ?? [];
-    if (served === undefined || request === undefined) return undefined;
+    if (served === undefined || served.due.size === 0) return undefined;
+    const request = served.due.values().next().value as number;
     const answer = served.answers.get(request);
     const [place] = answer?.due ?? [];
     if (answer?.bytes === undefined || place === undefined) return undefined;

@@ -60,7 +60,7 @@ const MS = NS_PER_SECOND / 1000n;
 export const DEFAULT_GOSSIP_LIMITS: GossipLimits = {
   minRetry: 250n * MS,
   maxRetry: 60n * NS_PER_SECOND,
-  ackDelay: 20n * MS,
+  ackDelay: 50n * MS,
   relayDelay: 100n * MS,
   emptyDelay: NS_PER_SECOND,
   reconsider: 250n * MS,

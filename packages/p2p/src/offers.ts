@@ -6,6 +6,7 @@ import type { ActiveSet, Slot } from "./active-set.ts";
 import { type GossipLimits, MAX_INLINE_BYTES } from "./limits.ts";
 import { type SlotUpdate, updateSize } from "./messages.ts";
 
+const NOTHING: readonly never[] = [];
 /** In one frame. */
 const MAX_UPDATES = 2000;
 
@@ -78,9 +79,10 @@ export class Offers {
   }
 
   /** Updates of about `maxBytes` that are due and for which there is room in flight. `peerHas`: it offers the artifact itself. */
-  take(active: ActiveSet, now: Time, maxBytes: number, peerHas: (id: string) => boolean): SlotUpdate[] {
+  take(active: ActiveSet, now: Time, maxBytes: number, peerHas: (id: string) => boolean): readonly SlotUpdate[] {
     this.#due(this.#relayed, now);
     this.#due(this.#emptied, now);
+    if (this.#now.size === 0) return NOTHING;
     const updates: SlotUpdate[] = [];
     let bytes = 0;
     for (const place of this.#now) {
@@ -105,6 +107,7 @@ export class Offers {
   }
 
   #due(later: Map<number, Time>, now: Time): void {
+    if (later.size === 0) return;
     for (const [place, due] of later) {
       if (due > now) return;
       later.delete(place);
@@ -147,6 +150,7 @@ export class Offers {
 
   /** Lets what has waited long enough for its acknowledgement be sent again: how many. */
   retry(now: Time): number {
+    if (this.#inFlight.size === 0) return 0;
     let count = 0;
     for (const [commit, { place, at }] of this.#inFlight) {
       if (at + this.#wait > now) break;
@@ -174,10 +178,8 @@ export class Offers {
 
   /** When something is due that was not before. */
   nextTime(): Time | undefined {
-    const [oldest] = this.#inFlight.values();
-    const [relayed] = this.#relayed.values();
-    const [emptied] = this.#emptied.values();
-    return earliest(oldest && oldest.at + this.#wait, relayed, emptied);
+    const oldest = firstOf(this.#inFlight);
+    return earliest(oldest && oldest.at + this.#wait, firstOf(this.#relayed), firstOf(this.#emptied));
   }
 
   /** Slots that this peer has to be told of. */
@@ -192,6 +194,10 @@ function updateOf(slot: number, { commit, content }: Slot, isKnown: boolean): Sl
   return artifact.length > MAX_INLINE_BYTES || isRelayed || isKnown
     ? { kind: "advert", slot, commit, id, size: artifact.length }
     : { kind: "inline", slot, commit, artifact };
+}
+
+function firstOf<T>(map: ReadonlyMap<number, T>): T | undefined {
+  return map.size === 0 ? undefined : map.values().next().value;
 }
 
 export function earliest(...times: readonly (Time | undefined)[]): Time | undefined {

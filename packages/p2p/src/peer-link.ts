@@ -12,6 +12,7 @@ import {
   encodeChunk,
   type Frame,
   MAX_ACKS,
+  type Message,
   type SlotUpdate,
 } from "./messages.ts";
 import { earliest, Offers } from "./offers.ts";
@@ -45,6 +46,7 @@ const SMALL_ANSWER_BYTES = 16 * 1024;
 /** Messages waiting for the peer to read, beyond what a node that keeps to its limits causes. */
 const MAX_OUTBOX = 4096;
 const MAX_POSTS = 1000;
+const NOTHING: readonly never[] = [];
 
 export interface LinkPorts {
   readonly active: ActiveSet;
@@ -137,14 +139,12 @@ export class PeerLink {
   refill(now: Time): void {
     this.updateQuota.refill(now);
     this.questionQuota.refill(now);
-    this.#servedBytes.refill(now);
   }
 
   /** Sends what is due and what the transport takes. */
   flush(now: Time): void {
     if (!this.isConnected) return;
     this.statistics.retries += this.offers.retry(now);
-    this.refill(now);
     if (isOver(this.#controlBlocked, now)) {
       this.#controlBlocked = undefined;
       while (this.#sendControl(now));
@@ -164,14 +164,16 @@ export class PeerLink {
     const isWorth = posts.length + answers.length + updates.length > 0;
     const ack = isWorth || (this.#ackAt !== undefined && this.#ackAt <= now) ? this.#takeAck(now) : undefined;
     if (!isWorth && ack === undefined) return false;
-    const messages = [...(ack === undefined ? [] : [ack]), ...posts, ...answers, ...updates];
+    const messages: Message[] = ack === undefined ? [] : [ack];
+    messages.push(...posts, ...answers, ...updates);
     if (this.#send(this.#ports.encode({ session: this.session, messages }))) return true;
     this.#controlBlocked = now + this.#limits.minRetry;
     this.#giveBack(posts, updates, ack, now);
     return false;
   }
 
-  #takePosts(): (Asking | Answering)[] {
+  #takePosts(): readonly (Asking | Answering)[] {
+    if (this.#outbox.length === 0) return NOTHING;
     let bytes = 0;
     let count = 0;
     for (const message of this.#outbox) {
@@ -183,7 +185,8 @@ export class PeerLink {
   }
 
   /** Those that are lost with a frame that the transport did not take are asked for again. */
-  #takeSmallAnswers(now: Time): Answering[] {
+  #takeSmallAnswers(now: Time): readonly Answering[] {
+    if (this.#ports.answers.next(this.peer) === undefined) return NOTHING;
     const taken: Answering[] = [];
     for (let bytes = 0; bytes < MAX_CONTROL_FRAME_BYTES / 2 && taken.length < MAX_POSTS; ) {
       const chunk = this.#ports.answers.next(this.peer);
@@ -199,8 +202,10 @@ export class PeerLink {
   #takeAck(now: Time): Acknowledgement | undefined {
     this.#ackAt = undefined;
     if (this.peerSession === undefined) return undefined;
-    const commits = [...this.#acks].slice(0, MAX_ACKS);
-    for (const commit of commits) this.#acks.delete(commit);
+    const all = [...this.#acks];
+    const commits = all.length <= MAX_ACKS ? all : all.slice(0, MAX_ACKS);
+    if (commits === all) this.#acks.clear();
+    else for (const commit of commits) this.#acks.delete(commit);
     if (this.#acks.size > 0) this.#ackAt = now;
     return { kind: "ack", session: this.peerSession, generation: this.generation, commits };
   }
@@ -229,6 +234,7 @@ export class PeerLink {
   }
 
   #mayServe(bytes: number, now: Time): boolean {
+    this.#servedBytes.refill(now);
     const may = this.#servedBytes.take(bytes);
     this.#servedAgainAt = may ? undefined : now + this.#servedBytes.wait(bytes);
     return may;

@@ -63,6 +63,8 @@ class CountingCore implements NodeCore, StatePort {
   readonly #roots = new Map<Height, StateToCertify>();
   readonly #ahead = new Map<Height, Certification>();
   readonly #checkpoints = new Map<Height, Uint8Array>();
+  /** Of checkpoints. */
+  readonly #hashes = new WeakMap<Uint8Array, Hash>();
   #fetching: Height | undefined;
 
   constructor(parts: CoreParts, ports: CountingPorts) {
@@ -191,12 +193,19 @@ class CountingCore implements NodeCore, StatePort {
       return;
     }
     this.#certified = Math.max(this.#certified, height);
-    for (const old of this.#roots.keys()) if (old < this.#certified - KEPT) this.#roots.delete(old);
+    // In the order of heights.
+    for (const old of this.#roots.keys()) {
+      if (old >= this.#certified - KEPT) break;
+      this.#roots.delete(old);
+    }
   }
 
   stateHash(height: Height): Hash | undefined {
     const bytes = this.#checkpoints.get(height);
-    return bytes && this.#ports.sha256(bytes);
+    if (bytes === undefined) return undefined;
+    const hash = this.#hashes.get(bytes) ?? this.#ports.sha256(bytes);
+    this.#hashes.set(bytes, hash);
+    return hash;
   }
 
   /** They come with the heights. */

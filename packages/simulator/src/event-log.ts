@@ -8,7 +8,7 @@ export class EventLog {
   #a = 0x9e3779b9;
   #b = 0x243f6a88;
   #count = 0;
-  readonly #lines: string[] = [];
+  readonly #kept: { readonly timeNs: number; readonly what: string }[] = [];
   readonly #tell: ((line: string) => void) | undefined;
 
   /** `tell`: is given each line as it comes. */
@@ -18,10 +18,9 @@ export class EventLog {
 
   /** `timeNs`: virtual time since the start. */
   add(timeNs: number, what: string): void {
-    const line = `${(timeNs / 1e6).toFixed(3)} ${what}`;
-    this.#mix(line);
-    this.#lines[this.#count++ % KEPT_LINES] = line;
-    this.#tell?.(line);
+    this.#mix(timeNs, what);
+    this.#kept[this.#count++ % KEPT_LINES] = { timeNs, what };
+    this.#tell?.(lineOf({ timeNs, what }));
   }
 
   get count(): number {
@@ -36,13 +35,17 @@ export class EventLog {
   /** The last lines, oldest first. */
   last(count: number): string[] {
     const from = Math.max(0, this.#count - Math.min(count, KEPT_LINES));
-    return Array.from({ length: this.#count - from }, (_, i) => this.#lines[(from + i) % KEPT_LINES] as string);
+    return Array.from({ length: this.#count - from }, (_, i) => {
+      const kept = this.#kept[(from + i) % KEPT_LINES];
+      return kept === undefined ? "" : lineOf(kept);
+    });
   }
 
-  #mix(line: string): void {
-    let [a, b] = [this.#a ^ line.length, this.#b];
-    for (let i = 0; i < line.length; i++) {
-      const code = line.charCodeAt(i);
+  #mix(timeNs: number, what: string): void {
+    let a = this.#a ^ what.length ^ Math.imul(timeNs | 0, 597399067);
+    let b = this.#b ^ (timeNs / 2 ** 32);
+    for (let i = 0; i < what.length; i++) {
+      const code = what.charCodeAt(i);
       a = Math.imul(a ^ code, 2654435761);
       b = Math.imul(b ^ code, 1597334677);
       a ^= b >>> 13;
@@ -52,9 +55,20 @@ export class EventLog {
   }
 }
 
+function lineOf({ timeNs, what }: { readonly timeNs: number; readonly what: string }): string {
+  return `${(timeNs / 1e6).toFixed(3)} ${what}`;
+}
+
 /** Short mark of bytes, to tell frames apart in the log. */
 export function markOf(bytes: Uint8Array): string {
   let hash = bytes.length;
-  for (let i = 0; i < bytes.length; i++) hash = Math.imul(hash ^ (bytes[i] as number), 2654435761) ^ (hash >>> 15);
+  const whole = bytes.length & ~3;
+  for (let i = 0; i < whole; i += 4) {
+    const low = (bytes[i] as number) | ((bytes[i + 1] as number) << 8);
+    const high = (bytes[i + 2] as number) | ((bytes[i + 3] as number) << 8);
+    hash = Math.imul(hash ^ low ^ (high << 16), 2654435761);
+    hash ^= hash >>> 15;
+  }
+  for (let i = whole; i < bytes.length; i++) hash = Math.imul(hash ^ (bytes[i] as number), 2654435761) ^ (hash >>> 15);
   return (hash >>> 0).toString(16);
 }

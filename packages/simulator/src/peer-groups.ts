@@ -29,7 +29,7 @@ export function peerGroups(
 ): PeerGroups {
   const wanted: (readonly PrincipalId[])[] = Array.from({ length: count }, () => []);
   const gossips: Gossip[] = [];
-  const of = (peer: PrincipalId): Gossip => gossips[groups(peer)] as Gossip;
+  const of = (peer: PrincipalId): Gossip => gossips[count === 1 ? 0 : groups(peer)] as Gossip;
   const transport = ports.attach({
     onConnected: (peer) => of(peer).onConnected(peer),
     onDisconnected: (peer) => of(peer).onDisconnected(peer),

@@ -97,7 +97,11 @@ export class Scheduler {
   async run(until: VirtualTime): Promise<void> {
     this.#isStopped = false;
     while (!this.#isStopped) {
-      if (this.#mustSettle || this.#running.size > 0) await this.#settled();
+      while (this.#mustSettle || this.#running.size > 0) {
+        this.#mustSettle = false;
+        while (this.#running.size > 0) await Promise.allSettled([...this.#running]);
+        await this.#settle();
+      }
       const event = this.#heap[0];
       if (event === undefined || event.time > until) break;
       pop(this.#heap);
@@ -106,14 +110,6 @@ export class Scheduler {
       event.act();
     }
     if (!this.#isStopped) this.#now = Math.max(this.#now, until);
-  }
-
-  async #settled(): Promise<void> {
-    do {
-      this.#mustSettle = false;
-      while (this.#running.size > 0) await Promise.allSettled([...this.#running]);
-      await this.#settle();
-    } while (this.#mustSettle || this.#running.size > 0);
   }
 }
 

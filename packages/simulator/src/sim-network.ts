@@ -70,8 +70,10 @@ export class SimNetwork {
   readonly #random: Random;
   readonly #nodes: readonly PrincipalId[];
   readonly #endpoints = new Map<PrincipalId, Endpoint>();
-  readonly #connections = new Map<string, Connection>();
-  readonly #links = new Map<string, LinkQuality>();
+  /** Of two nodes, the lower one first. */
+  readonly #connections = new PairMap<Connection>();
+  /** From one node to another. */
+  readonly #links = new PairMap<LinkQuality>();
   /** Of a link that nothing is wrong with. */
   readonly usual: LinkQuality;
   /** How the nodes write and read what they send. */
@@ -117,12 +119,12 @@ export class SimNetwork {
   }
 
   link(from: PrincipalId, to: PrincipalId): LinkQuality {
-    return this.#links.get(`${from}>${to}`) ?? this.usual;
+    return this.#links.get(from, to) ?? this.usual;
   }
 
   setLink(from: PrincipalId, to: PrincipalId, quality: LinkQuality): void {
     const before = this.link(from, to);
-    this.#links.set(`${from}>${to}`, quality);
+    this.#links.set(from, to, quality);
     if (quality.isCut && !before.isCut) this.#giveUpLater(from, to);
     if (!quality.isCut && before.isCut) {
       this.#release(from, to);
@@ -137,27 +139,31 @@ export class SimNetwork {
   }
 
   #connectedTo(node: PrincipalId): PrincipalId[] {
-    return this.#nodes.filter((other) => this.#connections.get(pairOf(node, other))?.isOpen === true).sort();
+    return this.#nodes.filter((other) => this.#connection(node, other)?.isOpen === true).sort();
+  }
+
+  #connection(a: PrincipalId, b: PrincipalId): Connection | undefined {
+    return a < b ? this.#connections.get(a, b) : this.#connections.get(b, a);
   }
 
   /** Opens or closes the connection of two nodes, as they want and can. */
   #review(a: PrincipalId, b: PrincipalId): void {
     const wants = (one: PrincipalId, other: PrincipalId): boolean =>
       this.#endpoints.get(one)?.peers?.has(other) === true;
-    const isOpen = this.#connections.get(pairOf(a, b))?.isOpen === true;
+    const isOpen = this.#connection(a, b)?.isOpen === true;
     if (a === b || !wants(a, b) || !wants(b, a)) {
       if (isOpen) this.#close(a, b);
       return;
     }
     if (isOpen || this.link(a, b).isCut || this.link(b, a).isCut) return;
     const connection = { isOpen: false, streams: new Map([a, b].map((node) => [node, newStream()])) };
-    this.#connections.set(pairOf(a, b), connection);
+    this.#connections.set(...pairOf(a, b), connection);
     this.#scheduler.after(2 * (this.link(a, b).delayNs + this.link(b, a).delayNs), () => this.#open(a, b, connection));
   }
 
   #open(a: PrincipalId, b: PrincipalId, connection: Connection): void {
     const [first, second] = [this.#endpoints.get(a), this.#endpoints.get(b)];
-    if (this.#connections.get(pairOf(a, b)) !== connection || first === undefined || second === undefined) return;
+    if (this.#connection(a, b) !== connection || first === undefined || second === undefined) return;
     connection.isOpen = true;
     this.#scheduler.settleSoon();
     first.handler.onConnected(b);
@@ -165,9 +171,9 @@ export class SimNetwork {
   }
 
   #close(a: PrincipalId, b: PrincipalId): void {
-    const connection = this.#connections.get(pairOf(a, b));
+    const connection = this.#connection(a, b);
     if (connection === undefined) return;
-    this.#connections.delete(pairOf(a, b));
+    this.#connections.delete(...pairOf(a, b));
     if (!connection.isOpen) return;
     connection.isOpen = false;
     this.#tellDisconnected(a, b);
@@ -185,15 +191,15 @@ export class SimNetwork {
   }
 
   #giveUpLater(from: PrincipalId, to: PrincipalId): void {
-    const connection = this.#connections.get(pairOf(from, to));
+    const connection = this.#connection(from, to);
     this.#scheduler.after(IDLE_NS, () => {
-      const isSame = connection !== undefined && this.#connections.get(pairOf(from, to)) === connection;
+      const isSame = connection !== undefined && this.#connection(from, to) === connection;
       if (isSame && (this.link(from, to).isCut || this.link(to, from).isCut)) this.#close(from, to);
     });
   }
 
   #send(from: PrincipalId, to: PrincipalId, frame: Uint8Array): boolean {
-    const connection = this.#connections.get(pairOf(from, to));
+    const connection = this.#connection(from, to);
     const stream = connection?.streams.get(from);
     if (connection?.isOpen !== true || stream === undefined) return false;
     if (stream.bytes >= ROOM_BYTES) {
@@ -207,7 +213,7 @@ export class SimNetwork {
   }
 
   #release(from: PrincipalId, to: PrincipalId): void {
-    const connection = this.#connections.get(pairOf(from, to));
+    const connection = this.#connection(from, to);
     const stream = connection?.streams.get(from);
     if (connection === undefined || stream === undefined) return;
     for (const frame of stream.held.splice(0)) this.#carry(from, to, { connection, stream, frame });
@@ -266,6 +272,25 @@ function newStream(): Stream {
   return { freeAt: 0, lastArrival: 0, bytes: 0, isFull: false, held: [] };
 }
 
-function pairOf(a: PrincipalId, b: PrincipalId): string {
-  return a < b ? `${a} ${b}` : `${b} ${a}`;
+function pairOf(a: PrincipalId, b: PrincipalId): [PrincipalId, PrincipalId] {
+  return a < b ? [a, b] : [b, a];
+}
+
+/** By two names, without making one of them for each look. */
+class PairMap<T> {
+  readonly #entries = new Map<PrincipalId, Map<PrincipalId, T>>();
+
+  get(a: PrincipalId, b: PrincipalId): T | undefined {
+    return this.#entries.get(a)?.get(b);
+  }
+
+  set(a: PrincipalId, b: PrincipalId, value: T): void {
+    const ofA = this.#entries.get(a) ?? new Map<PrincipalId, T>();
+    this.#entries.set(a, ofA);
+    ofA.set(b, value);
+  }
+
+  delete(a: PrincipalId, b: PrincipalId): void {
+    this.#entries.get(a)?.delete(b);
+  }
 }

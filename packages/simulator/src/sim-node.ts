@@ -424,8 +424,8 @@ export class SimNode {
     life.timer = undefined;
     life.workedAt = scheduler.now;
     try {
-      const times = [life.core.step(), life.peers.step()];
-      const delay = Math.min(...times.map((time) => this.clock.delayUntil(time)));
+      const coreAt = life.core.step();
+      const delay = Math.min(this.clock.delayUntil(coreAt), this.clock.delayUntil(life.peers.step()));
       if (!this.#checkDisk()) return;
       if (life.timer === undefined) this.#workAt(life, scheduler.now + Math.max(delay, MS / 10));
     } catch (error) {

@@ -304,7 +304,7 @@ class Run {
       if (block.height >= (this.#lastMaker?.height ?? 0)) this.#lastMaker = { height: block.height, node: signer };
     }
     try {
-      for (const check of this.#checkers) check(observation);
+      for (let i = 0; i < this.#checkers.length; i++) this.#checkers[i]?.(observation);
     } catch (error) {
       this.#fail(error);
     }

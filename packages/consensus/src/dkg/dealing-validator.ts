@@ -18,9 +18,11 @@ export function dealingValidator(pace: Pace): Role {
   return (context) => {
     const { summary } = latestFinalizedSummary(context.pool).payload;
     const changes: Change[] = purged(context, summary.height);
+    const entries = context.pool.unvalidated.at("dkg-dealing", summary.height);
+    if (entries.length === 0) return changes;
     const configs = new Map(summary.configs.map((config) => [dkgKey(config.dkgId), config]));
     const missing = lacking(context, configs);
-    for (const entry of context.pool.unvalidated.at("dkg-dealing", summary.height)) {
+    for (const entry of entries) {
       const key = dkgKey(entry.artifact.dkgId);
       const config = configs.get(key);
       if (config === undefined || !config.dealers.includes(entry.artifact.dealer)) {

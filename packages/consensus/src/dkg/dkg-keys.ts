@@ -1,5 +1,6 @@
 // Names and keys of a key generation: ids as text, to look things up by, and the registry's keys of those who take part in
 // it. Sections 3 and 12.2.
+import { equalBytes } from "@atoll/crypto/domain";
 import { type NodeRecord, type PrincipalId, type RegistryPort, type RegistryRecord, toHex } from "@atoll/types";
 import type { KeysOf } from "../consensus-crypto.ts";
 import type { DkgConfig, DkgId } from "../dkg-types.ts";
@@ -7,6 +8,13 @@ import type { DkgConfig, DkgId } from "../dkg-types.ts";
 /** The id as text: equal texts, equal ids. */
 export function dkgKey(id: DkgId): string {
   return `${id.startHeight}/${generationKey(id)}`;
+}
+
+export function isSameDkg(a: DkgId, b: DkgId): boolean {
+  if (a === b) return true;
+  if (a.startHeight !== b.startHeight || a.dealerSubnet !== b.dealerSubnet || a.tag !== b.tag) return false;
+  if (a.target === undefined || b.target === undefined) return a.target === b.target;
+  return equalBytes(a.target, b.target);
 }
 
 /** The id but for where it started: what is asked for again and again until it succeeds. */

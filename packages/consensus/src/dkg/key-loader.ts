@@ -14,14 +14,13 @@ const LAST_RETRY = 60_000_000_000n;
 export function keyLoader(pace: Pace): Role {
   const loaded = new Set<string>();
   const failed = new Map<string, { readonly next: bigint; readonly delay: bigint }>();
-  let wanted = "";
+  let wanted: readonly DkgTranscript[] = [];
   const watch = failureWatch();
   return (context) => {
     watch(context);
     const { current, next, named } = transcripts(context);
-    const names = named.map(({ dkgId }) => dkgKey(dkgId)).join();
-    if (names !== wanted) {
-      wanted = names;
+    if (named.length !== wanted.length || named.some((transcript, i) => transcript !== wanted[i])) {
+      wanted = named;
       context.crypto.retainTranscripts(named.map(({ dkgId }) => dkgId));
       forget(loaded, failed, named);
     }

@@ -42,19 +42,24 @@ export function latestFinalizedSummary(pool: Pool): SummaryBlock {
 
 /** Undefined: neither the catch-up package nor a final summary after it reaches that height. */
 export function registryVersionAt(pool: Pool, height: Height): number | undefined {
-  return atHeight(pool, height, {
-    current: (block) => block.payload.summary.registryVersion,
-    next: (block) => block.context.registryVersion,
-  });
+  return atHeight(pool, height, REGISTRY_VERSION);
 }
+
+const REGISTRY_VERSION: Answers<number> = {
+  current: (block) => block.payload.summary.registryVersion,
+  next: (block) => block.context.registryVersion,
+};
 
 /** The transcript whose shares sign at `height`; undefined: as for `registryVersionAt`. */
 export function activeTranscript(pool: Pool, tag: DkgTag, height: Height): DkgTranscript | undefined {
-  return atHeight(pool, height, {
-    current: ({ payload: { summary } }) => transcriptOf(summary.current, tag),
-    next: ({ payload: { summary } }) => transcriptOf(summary.next, tag) ?? transcriptOf(summary.current, tag),
-  });
+  return atHeight(pool, height, TRANSCRIPT[tag]);
 }
+
+const transcriptAnswers = (tag: DkgTag): Answers<DkgTranscript | undefined> => ({
+  current: ({ payload: { summary } }) => transcriptOf(summary.current, tag),
+  next: ({ payload: { summary } }) => transcriptOf(summary.next, tag) ?? transcriptOf(summary.current, tag),
+});
+const TRANSCRIPT = { low: transcriptAnswers("low"), high: transcriptAnswers("high") };
 
 /** The interval around `height`: its first height and how many blocks follow that in it. */
 export function intervalAt(
