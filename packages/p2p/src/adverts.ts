@@ -10,7 +10,7 @@ export interface Advert {
   state: "open" | "fetching" | "settled";
   /** Fetches that came to nothing, who was asked, and when the next one may begin. */
   attempts: number;
-  readonly asked: Set<PrincipalId>;
+  asked: readonly PrincipalId[];
   notBefore: Time;
 }
 
@@ -70,7 +70,7 @@ export class Adverts {
   #release(peer: PrincipalId, id: string): void {
     const advert = this.#byId.get(id);
     if (advert?.holders.delete(peer) !== true) return;
-    advert.asked.delete(peer);
+    if (advert.asked.length > 0) advert.asked = advert.asked.filter((other) => other !== peer);
     this.#tables.get(peer)?.open.delete(id);
     if (advert.holders.size === 0) this.#byId.delete(id);
   }
@@ -117,6 +117,8 @@ export class Adverts {
   }
 }
 
+const NOBODY: readonly PrincipalId[] = [];
+
 function newAdvert(id: string): Advert {
-  return { id, holders: new Map(), state: "open", attempts: 0, asked: new Set(), notBefore: 0n };
+  return { id, holders: new Map(), state: "open", attempts: 0, asked: NOBODY, notBefore: 0n };
 }

@@ -69,7 +69,7 @@ export class Fetches {
     const size = peer === undefined ? undefined : advert.holders.get(peer);
     if (peer === undefined || size === undefined) return;
     advert.state = "fetching";
-    advert.asked.add(peer);
+    if (!advert.asked.includes(peer)) advert.asked = [...advert.asked, peer];
     const { id } = advert;
     const longest = this.#limits.minFetch << BigInt(Math.min(advert.attempts, 16));
     const timeout = longest < this.#limits.maxFetch ? longest : this.#limits.maxFetch;
@@ -80,7 +80,7 @@ export class Fetches {
   /** A random one of those who can be asked; first of those who were not asked yet. */
   #choose(advert: Advert): PrincipalId | undefined {
     const able = [...advert.holders].filter(([peer, size]) => this.#isAble(peer, size)).map(([peer]) => peer);
-    const fresh = able.filter((peer) => !advert.asked.has(peer));
+    const fresh = able.filter((peer) => !advert.asked.includes(peer));
     const choice = fresh.length > 0 ? fresh : able;
     if (choice.length < 2) return choice[0];
     const [a = 0, b = 0] = this.#ports.entropy.randomBytes(2);
@@ -108,9 +108,9 @@ export class Fetches {
   /** Another holder may be asked at once. When all were asked in vain, or it was not taken, it has to wait. */
   #postpone(advert: Advert, { kind }: Outcome): void {
     if (kind !== "answer") advert.attempts++;
-    const others = [...advert.holders.keys()].some((peer) => !advert.asked.has(peer));
+    const others = [...advert.holders.keys()].some((peer) => !advert.asked.includes(peer));
     if (others && kind !== "answer") return;
-    advert.asked.clear();
+    advert.asked = [];
     // Whoever offers what it then refuses is asked less and less.
     const longer = kind === "refused" ? BigInt(Math.min(advert.attempts, 7)) : 0n;
     advert.notBefore = this.#ports.now() + (this.#limits.reconsider << longer);
