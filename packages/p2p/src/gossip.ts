@@ -271,13 +271,16 @@ export class Gossip implements PeerNetwork, TransportHandler {
   #prepare(link: PeerLink, messages: readonly Message[], handler: PeerHandler): void {
     if (handler.prepare === undefined || messages.length < 2) return;
     const artifacts: Uint8Array[] = [];
+    const newest = new Map<number, number>();
     let updates = 0;
     for (const message of messages) {
       if (message.kind !== "inline" && message.kind !== "advert" && message.kind !== "empty") continue;
       if (!link.updateQuota.has(++updates)) break;
-      if (message.kind === "inline" && !this.#adverts.isDone(link.peer, message.slot, message.commit)) {
-        artifacts.push(message.artifact);
-      }
+      const { slot, commit } = message;
+      // What is older than what came before it is not received, so nobody would be blamed for it.
+      if (commit <= (newest.get(slot) ?? -1)) continue;
+      newest.set(slot, commit);
+      if (message.kind === "inline" && !this.#adverts.isDone(link.peer, slot, commit)) artifacts.push(message.artifact);
     }
     if (artifacts.length > 1) handler.prepare(link.peer, artifacts);
   }

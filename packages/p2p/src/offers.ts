@@ -144,8 +144,9 @@ export class Offers {
     // A busy peer is now quick, now slow: the slow times count at once, and are forgotten slowly.
     const took = now - first.at;
     this.#roundTrip = took > this.#roundTrip ? took : (15n * this.#roundTrip + took) / 16n;
+    const { minRetry, maxRetry } = this.#limits;
     const usual = 2n * this.#roundTrip;
-    this.#wait = usual > this.#limits.minRetry ? usual : this.#limits.minRetry;
+    this.#wait = usual < minRetry ? minRetry : usual < maxRetry ? usual : maxRetry;
   }
 
   /** Lets what has waited long enough for its acknowledgement be sent again: how many. */

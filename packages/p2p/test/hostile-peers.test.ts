@@ -63,6 +63,23 @@ test("the artifacts of a frame are shown together first: no more than the peer m
   assert.equal(node.taken.size, 7);
 });
 
+test("of the artifacts of a slot in one frame those that are not going to be received are not shown", () => {
+  const { net, hostile } = withHostile();
+  const node = net.node(0);
+  const inline = (commit: number): Message => ({ kind: "inline", slot: 1, commit, artifact: artifact(50, commit) });
+  const other: Message = { kind: "inline", slot: 2, commit: 1, artifact: artifact(50, 100) };
+  hostile.send(node, [9, 8, 7, 6, 9, 5].map(inline).concat(other));
+  net.run(10n * MS);
+  assert.deepEqual(node.prepared, [2]);
+  assert.equal(node.taken.size, 2);
+  hostile.send(node, [10, 11, 12].map(inline));
+  net.run(10n * MS);
+  assert.deepEqual(node.prepared, [2, 3], "each is newer than the one before");
+  hostile.send(node, [{ kind: "empty", slot: 1, commit: 20 }, inline(19), inline(18), { ...other, slot: 3 }]);
+  net.run(10n * MS);
+  assert.deepEqual(node.prepared, [2, 3], "one alone is not shown");
+});
+
 test("whatever the bytes of a frame are, they are a frame or they are none", () => {
   const random = seeded(5);
   const whole = encodeFrame({ session, messages: SAMPLES });
