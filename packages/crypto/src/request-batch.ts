@@ -52,6 +52,8 @@ export class RequestBatches {
   }
 
   #verifyFrom(source: string, batch: readonly Candidate[]): void {
+    // It would say nothing about the source.
+    if (batch.length < MIN_TOGETHER) return;
     const pause = this.#pauses.get(source);
     if (pause !== undefined && pause.left > 0) {
       pause.left--;

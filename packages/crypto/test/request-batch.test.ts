@@ -129,6 +129,24 @@ test("who sends several wrong ones has batches verified singly, more each time; 
   assert.equal(tried(last as Envelope[]), 8);
 });
 
+test("too few to be tried together neither use up the pause of their source nor end it", async () => {
+  const { batches, counts } = newBatches();
+  const bad = (await requests(64)).map((body, i) => read(i % 30 === 0 ? wrong(body) : body));
+  const good = (await requests(8)).map(read);
+  const unsigned = read({ content: (await requests(1))[0]?.content } as Body);
+  const tried = async (list: readonly Envelope[]) => {
+    batches.verify([unsigned, unsigned, ...(await requests(1)).map(read)], NOW, "a");
+    const before = counts.together;
+    batches.verify(list, NOW, "a");
+    return counts.together - before;
+  };
+  assert.ok((await tried(bad)) > 0);
+  assert.equal(await tried(good), 0);
+  assert.ok((await tried(bad)) > 0);
+  for (let i = 0; i < 2; i++) assert.equal(await tried(good), 0, `${i}`);
+  assert.equal(await tried(good), 8);
+});
+
 test("what would be refused before its signature is looked at, or is signed in another way, is not tried", async () => {
   const { batches, counts, verdict } = newBatches();
   const [body] = (await requests(1)) as [Body];
