@@ -108,15 +108,21 @@ export class FetchedChunks {
   /** The chunks of a file that are whole, up to where nothing says how long the next one is; false: there is none. */
   #takeIn(file: string): boolean {
     let hasChunks = false;
-    for (let at = 0; ; ) {
-      const head = readHead(this.#storage.read(file, at, HEAD_BYTES));
-      if (head === undefined) return hasChunks;
-      const bytes = this.#storage.read(file, at + HEAD_BYTES, head.size);
-      if (bytes.length === head.size && hashKey(chunkHash(this.#sha256, bytes)) === head.key) {
-        this.#places.set(head.key, { file, offset: at + HEAD_BYTES, size: head.size });
-        hasChunks = true;
+    try {
+      for (let at = 0; ; ) {
+        const head = readHead(this.#storage.read(file, at, HEAD_BYTES));
+        if (head === undefined) return hasChunks;
+        const bytes = this.#storage.read(file, at + HEAD_BYTES, head.size);
+        if (bytes.length === head.size && hashKey(chunkHash(this.#sha256, bytes)) === head.key) {
+          this.#places.set(head.key, { file, offset: at + HEAD_BYTES, size: head.size });
+          hasChunks = true;
+        }
+        at += HEAD_BYTES + head.size;
       }
-      at += HEAD_BYTES + head.size;
+    } catch (error) {
+      // A file that the disk does not give must not keep this node from ever fetching a state.
+      if (!(error instanceof EnvironmentError)) throw error;
+      return hasChunks;
     }
   }
 }

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { MachineStopped, type MemoryStorage } from "@atoll/state/store/memory-storage";
-import type { Batch } from "@atoll/types";
+import { type Batch, EnvironmentError } from "@atoll/types";
 import { decodeChunks, decodeRequest, encodeChunks } from "../../src/state-sync/messages.ts";
 import { randomFrom } from "../subnet.ts";
 import { bulkyBatches, MIB } from "./bulky-batches.ts";
@@ -98,6 +98,21 @@ test("files of which nothing is to be read are of no use and do no harm", async 
     node.storage.replace(`fetched-0000000${i}.chunks`, bytes);
   await node.restart("kill");
   await finish(node, 6, counting().answer);
+});
+
+test("a file that the disk does not give back keeps no state from being fetched", async () => {
+  const { node, bytes } = await interrupted();
+  await node.restart("kill");
+  const [name = ""] = left(node.storage);
+  const { storage } = node;
+  const read = storage.read.bind(storage);
+  storage.read = (file, offset, length) => {
+    if (file === name && offset > MIB) throw new EnvironmentError("EIO", "The disk does not give it.");
+    return read(file, offset, length);
+  };
+  const second = counting();
+  await finish(node, 6, second.answer);
+  assert.ok(second.bytes() < whole && second.bytes() > whole - bytes(), `${second.bytes()} of ${whole}`);
 });
 
 test("what was fetched of a state that nobody has any more serves the next one", async () => {
