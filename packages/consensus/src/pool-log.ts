@@ -44,9 +44,9 @@ export class FoundLog {
     const damaged = gaps.filter((gap) => gap < synced);
     this.damages += damaged.length;
     const last = records.findLast(({ at }) => at < cut);
-    // A log that was repaired says at both ends how many votes it has.
+    // A log that was repaired says at both ends how many votes it has, unless there was, or may have been, more behind it.
     const counted = records.reduce((most, { type, synced: at }) => (type === ABSTAIN ? Math.max(most, at) : most), 0);
-    if (last !== undefined) this.#isEndless = damaged.some((gap) => gap > last.at && gap >= counted);
+    if (last !== undefined) this.#isEndless = bytes.length !== counted && damaged.some((gap) => gap > last.at);
     else if (damaged.length > 0) this.#isEndless = true;
     if (this.#isEndless && this.#records.length === 0 && last === undefined) this.#isHeadless = true;
     let highest = 0;

@@ -1,4 +1,4 @@
-// A node's pool, in memory and on the disk, is as large after two thousand rounds as after two hundred; and peers cannot make it
+// A node's pool, in memory and on the disk, is as large after eight hundred rounds as after three hundred; and peers cannot make it
 // larger. Sections 7 and 21.2.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";

@@ -265,6 +265,19 @@ describe("the pool's log", () => {
     }
   });
 
+  it("forgets no vote that came after a repair when damage reaches from before it to the end of the log", () => {
+    const repaired = withLostVote();
+    const [name = ""] = logs(repaired);
+    const size = repaired.size(name) as number;
+    reopened(repaired).pool.write([vote(40)]);
+    for (const before of [1, 60, 200]) {
+      const { stored } = reopened(damaged(repaired, name, size - before, repaired.size(name) as number));
+      assert.ok(stored.abstainUpTo >= 40, `${before} bytes before: ${stored.abstainUpTo}`);
+    }
+    repaired.truncate(name, size - 1);
+    assert.ok(reopened(repaired).stored.abstainUpTo >= 40, "cut off");
+  });
+
   it("takes damage to the end of a repaired log for damage, not for a write that never ended", () => {
     const storage = withLostVote();
     const [name = ""] = logs(storage);
