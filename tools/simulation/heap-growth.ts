@@ -28,8 +28,8 @@ interface LongRun {
 }
 
 const SAMPLES = 60;
-/** Virtual time of a round of a subnet to which nothing happens. */
-const ROUND_NS = 0.18 * SECOND;
+/** Virtual time of the run that says how long a round is. */
+const PACE_NS = 10 * SECOND;
 /** Of the heap: what one collection of a long run leaves more than another. */
 const NOISE = 0.05;
 
@@ -49,8 +49,11 @@ export async function measureHeap({ rounds, members, fleet, every: given, onSamp
     samples.push(sample);
     onSample?.(sample);
   };
-  const plan = drawPlan("memory", { members, hasFaults: false, safetyNs: Math.ceil(rounds * ROUND_NS) });
-  const { nodeRounds, failure } = await runPlan(plan, await nodeHost(fleet), { tell, heals: false });
+  const host = await nodeHost(fleet);
+  const planFor = (safetyNs: number) => drawPlan("memory", { members, hasFaults: false, safetyNs });
+  const { finalizedHeight } = await runPlan(planFor(PACE_NS), host, { heals: false });
+  const safetyNs = Math.ceil((rounds * PACE_NS) / Math.max(1, finalizedHeight));
+  const { nodeRounds, failure } = await runPlan(planFor(safetyNs), host, { tell, heals: false });
   return { nodeRounds, samples, failure: failure?.message };
 }
 

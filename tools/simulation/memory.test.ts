@@ -16,7 +16,7 @@ test("a heap that goes on growing is told from one that has grown", () => {
 });
 
 test("memory of a run stays flat", async () => {
-  const { samples, failure } = await measureHeap({ rounds: 250, members: 1, fleet: "counting", every: 20 });
+  const { samples, failure } = await measureHeap({ rounds: 600, members: 1, fleet: "counting", every: 20 });
   assert.equal(failure, undefined);
   const { middle, last, grows } = heapVerdict(samples, NOISE);
   assert.ok(!grows, `${middle} bytes in the middle third of the run, ${last} in the last one`);
