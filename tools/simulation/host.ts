@@ -1,6 +1,5 @@
 // Node as the host of simulated runs: its crypto, its way to get behind all promises that are settled, and what the nodes of a
 // run are made of. Nothing here decides what happens in a run.
-import { setFlagsFromString } from "node:v8";
 import { crc32 } from "node:zlib";
 import { openConsensus } from "@atoll/consensus";
 import { createNodeCrypto, sha256 } from "@atoll/host-node";
@@ -10,8 +9,6 @@ import { countingCores, type Settle, type SimHost, wholeCores } from "@atoll/sim
 export type Fleet = "whole" | "counting";
 
 export async function nodeHost(fleet: Fleet): Promise<SimHost> {
-  // A run has one thread, and other runs have the other processors.
-  setFlagsFromString("--no-parallel-scavenge");
   const crypto = await createNodeCrypto();
   // Where nobody executes anything there are no clients, nor what they would call.
   const module = fleet === "whole" ? (await import("./workload.ts")).workloadModule() : new Uint8Array();
