@@ -54,7 +54,7 @@ test("each node answers queries with its own signature", OPTIONS, async () => {
   assert.equal(signers.size, COUNT);
 });
 
-test("any node can be killed while updates run, and no user notices", OPTIONS, async (t) => {
+test("nodes can be killed while updates run, and no user notices", OPTIONS, async (t) => {
   const load = createLoad({ users: USERS, near: canister, far: other, blsVerify: await fastBlsVerify() });
   const running = load.run(network);
   let slowestMs = 0;
