@@ -31,21 +31,17 @@ const [U, V, V3, POWER, X, CHECK] = [field(3), field(4), field(5), field(6), fie
 const [P, Q, R] = [field(9), field(10), field(11)];
 /** From POWER to P, to the power (p - 5) / 8 = 2^252 - 3 by way of 2^n - 1, n = 2, 4, 5, 10, 20, 40, 50, 100, 200, 250. */
 const TO_THE_POWER: readonly (readonly [to: number, from: number, squares: number, by: number])[] = [
-  ...([
-    [P, POWER, 1, POWER],
-    [Q, P, 2, P],
-    [P, Q, 1, POWER],
-    [Q, P, 5, P],
-    [P, Q, 10, Q],
-    [R, P, 20, P],
-  ] as const),
-  ...([
-    [P, R, 10, Q],
-    [Q, P, 50, P],
-    [R, Q, 100, Q],
-    [Q, R, 50, P],
-    [P, Q, 2, POWER],
-  ] as const),
+  [P, POWER, 1, POWER],
+  [Q, P, 2, P],
+  [P, Q, 1, POWER],
+  [Q, P, 5, P],
+  [P, Q, 10, Q],
+  [R, P, 20, P],
+  [P, R, 10, Q],
+  [Q, P, 50, P],
+  [R, Q, 100, Q],
+  [Q, R, 50, P],
+  [P, Q, 2, POWER],
 ];
 const POINT = field(12);
 const [POINT_Y, POINT_Z, POINT_T] = [field(13), field(14), field(15)];
@@ -129,7 +125,7 @@ export class Curve {
   #split({ table, scalar }: Term, next: number): number {
     const first = TABLES + table * TABLE_BYTES;
     const words = this.#scalar;
-    for (let i = 0; i < 4; i++) words.setBigUint64(8 * i, BigInt.asUintN(64, scalar >> BigInt(64 * i)), true);
+    writeLittleEndian(words, scalar);
     let place = next;
     let carry = 0;
     for (let bit = 0; bit < SCALAR_BITS; ) {
@@ -220,9 +216,13 @@ export class Curve {
   #canonical(at: number): Int32Array {
     const from = this.#limbs;
     const limbs = this.#reduced;
-    let over = 19;
-    for (let i = 0; i < LIMB_COUNT; i++) over = ((from[at / 4 + i] as number) + over) >> limbBits(i);
-    over *= 19;
+    const carry = (start: number): number => {
+      let over = start;
+      for (let i = 0; i < LIMB_COUNT; i++) over = ((from[at / 4 + i] as number) + over) >> limbBits(i);
+      return over;
+    };
+    // Below zero a prime is missing; else one is too many as soon as 19 more fill all bits.
+    let over = 19 * (carry(0) < 0 ? -1 : carry(19));
     for (let i = 0; i < LIMB_COUNT; i++) {
       const sum = (from[at / 4 + i] as number) + over;
       limbs[i] = sum & (2 ** limbBits(i) - 1);
@@ -250,7 +250,10 @@ export class Curve {
 /** Little-endian. */
 function littleEndian(scalar: bigint): Uint8Array {
   const bytes = new Uint8Array(32);
-  const view = new DataView(bytes.buffer);
-  for (let i = 0; i < 4; i++) view.setBigUint64(8 * i, BigInt.asUintN(64, scalar >> BigInt(64 * i)), true);
+  writeLittleEndian(new DataView(bytes.buffer), scalar);
   return bytes;
+}
+
+function writeLittleEndian(view: DataView, scalar: bigint): void {
+  for (let i = 0; i < 4; i++) view.setBigUint64(8 * i, BigInt.asUintN(64, scalar >> BigInt(64 * i)), true);
 }
