@@ -194,6 +194,8 @@ function transact(store: CheckpointStore, model: Model, changes: readonly Change
       case "clone": {
         const source = model.memories.get(each.source);
         if (source === undefined || touched.has(each.source)) break;
+        // A memory of zeros alone is in no manifest, and a store that was made from the content does not know it.
+        if (!store.memories().includes(each.source)) break;
         if (model.memories.has(each.memory)) break;
         store.cloneMemory(each.memory, each.source);
         model.memories.set(each.memory, new Map(source));

@@ -42,6 +42,9 @@ before(async () => {
   await all(nodes, (height) => height > 2);
   rootKey = (await nodes[0]?.status())?.rootKey as Uint8Array<ArrayBuffer>;
   canister = await deploy(agent(0), await recorderWasm());
+  // A node that has not executed the installation yet refuses calls to the canister.
+  const installed = await heightOf(nodeAt(0));
+  await all(nodes, (height) => height >= installed);
 }, options);
 
 after(async () => {
