@@ -147,7 +147,11 @@ test(
     );
     for (const place of [1, 2]) {
       const gatewayUrl = network.nodes[place]?.url ?? "";
-      await until(async () => ((await statusOf(gatewayUrl))?.certifiedHeight ?? 0) > tip);
+      // It follows the chain of certificates while it still fetches the state, and answers nobody until it has it.
+      await until(async () => {
+        const status = await statusOf(gatewayUrl);
+        return status?.health === "healthy" && status.certifiedHeight > tip;
+      });
       const itself = agentOf({ ...network, gatewayUrl });
       assert.equal(await recorderActor(itself, canister).totalCount(), before);
     }
@@ -252,6 +256,7 @@ test("a first start that is killed leaves nothing that the next one stumbles ove
 });
 
 interface Status {
+  readonly health: string;
   readonly rootKey: Uint8Array;
   readonly certifiedHeight: number;
 }
@@ -260,10 +265,12 @@ interface Status {
 async function statusOf(url: string): Promise<Status | undefined> {
   try {
     const answer = await fetch(`${url}/api/v2/status`, { signal: AbortSignal.timeout(2_000) });
-    const { root_key: rootKey, certified_height: height } = Cbor.decode<Record<string, unknown>>(
-      new Uint8Array(await answer.arrayBuffer()),
-    );
-    return { rootKey: new Uint8Array(rootKey as Uint8Array), certifiedHeight: Number(height ?? 0) };
+    const status = Cbor.decode<Record<string, unknown>>(new Uint8Array(await answer.arrayBuffer()));
+    return {
+      health: String(status.replica_health_status),
+      rootKey: new Uint8Array(status.root_key as Uint8Array),
+      certifiedHeight: Number(status.certified_height ?? 0),
+    };
   } catch {
     return undefined;
   }
