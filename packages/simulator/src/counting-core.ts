@@ -13,7 +13,15 @@ import {
 } from "@atoll/consensus";
 import { concatBytes, equalBytes, reconstructRoot } from "@atoll/crypto";
 import { RegistryExchange } from "@atoll/replica/consensus/registry-exchange";
-import { encodeHashTree, encodeLeb128, type HashTree, type Height, type PeerHandler } from "@atoll/types";
+import {
+  encodeHashTree,
+  encodeLeb128,
+  type HashTree,
+  type Height,
+  type PeerHandler,
+  type PrincipalId,
+  toHex,
+} from "@atoll/types";
 import { decodeWire, encodeWire, fixedBytes, record, u64, uint } from "@atoll/types/wire";
 import type { CoreParts, MakeCore, NodeCore } from "./node-core.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -32,6 +40,11 @@ interface CountingPorts {
   sha256(data: Uint8Array): Uint8Array;
 }
 
+interface CorePorts extends CountingPorts {
+  /** What nodes sign of a state. */
+  certifiable(height: Height, content: Hash): StateToCertify;
+}
+
 /** First bytes of questions. */
 const ABOUT_REGISTRY = 0;
 const ABOUT_STATE = 1;
@@ -40,9 +53,12 @@ const QUEUE = 16;
 const KEPT = 200;
 const MAX_BATCH_BYTES = 64;
 const FETCH_NS = 100_000_000;
+/** States of which it is remembered what is signed of them. */
+const KEPT_STATES = 256;
 
 export function countingCores(ports: CountingPorts): MakeCore {
-  return (parts) => new CountingCore(parts, ports);
+  const certifiable = certifiableStates(ports.sha256);
+  return (parts) => new CountingCore(parts, { ...ports, certifiable });
 }
 
 class CountingCore implements NodeCore, StatePort {
@@ -50,7 +66,7 @@ class CountingCore implements NodeCore, StatePort {
   readonly peerHandler: PeerHandler;
   onWork: (() => void) | undefined;
   readonly #parts: CoreParts;
-  readonly #ports: CountingPorts;
+  readonly #ports: CorePorts;
   readonly #registry: RegistryExchange;
   #consensus: ConsensusNode | undefined;
   #state: CountingState = { height: 0, time: 0n, content: new Uint8Array(32) };
@@ -66,14 +82,16 @@ class CountingCore implements NodeCore, StatePort {
   /** Of checkpoints. */
   readonly #hashes = new WeakMap<Uint8Array, Hash>();
   #fetching: Height | undefined;
+  /** Questions to peers that are open: nothing else in here waits for a promise. */
+  #asked = 0;
 
-  constructor(parts: CoreParts, ports: CountingPorts) {
+  constructor(parts: CoreParts, ports: CorePorts) {
     this.#parts = parts;
     this.#ports = ports;
     const { registry, entropy, network, log } = parts;
     this.#registry = new RegistryExchange({
       ...{ registry, entropy, log, peers: () => network.peers() },
-      ask: (peer, question) => network.request(peer, Uint8Array.of(ABOUT_REGISTRY, ...question)),
+      ask: (peer, question) => this.#ask(peer, Uint8Array.of(ABOUT_REGISTRY, ...question)),
     });
     this.#registry.onVersion = () => this.#signal();
     this.peerHandler = {
@@ -147,6 +165,21 @@ class CountingCore implements NodeCore, StatePort {
     const asksAt = this.#registry.step(now.monotonic);
     this.#wakeAt = asksAt < result.wakeAt ? asksAt : result.wakeAt;
     return this.#wakeAt;
+  }
+
+  get mayWait(): boolean {
+    return this.#asked > 0;
+  }
+
+  #ask(peer: PrincipalId, question: Uint8Array): Promise<Uint8Array> {
+    const answer = this.#parts.network.request(peer, question);
+    this.#ports.scheduler.settleSoon();
+    this.#asked++;
+    const end = (): void => {
+      this.#asked--;
+    };
+    answer.then(end, end);
+    return answer;
   }
 
   #signal(): void {
@@ -239,7 +272,7 @@ class CountingCore implements NodeCore, StatePort {
       again();
       return;
     }
-    network.request(peer, Uint8Array.of(ABOUT_STATE, ...encodeWire(uint(), height))).then(
+    this.#ask(peer, Uint8Array.of(ABOUT_STATE, ...encodeWire(uint(), height))).then(
       (bytes) => {
         if (this.#fetching !== height || !execution.isAlive()) return;
         if (!equalBytes(this.#ports.sha256(bytes), stateHash)) return again();
@@ -317,19 +350,35 @@ class CountingCore implements NodeCore, StatePort {
 
   #note(): Hash {
     const { height, content } = this.#state;
-    const { sha256 } = this.#ports;
-    const tree = (rest: HashTree): HashTree => ({
-      kind: "fork",
-      left: labeled("metadata", labeled("height", { kind: "leaf", value: encodeLeb128(height) })),
-      right: rest,
-    });
-    const whole = tree(labeled("state", { kind: "leaf", value: content }));
-    const rootHash = reconstructRoot(whole, sha256);
-    const hidden = reconstructRoot(labeled("state", { kind: "leaf", value: content }), sha256);
-    const witness = encodeHashTree(tree({ kind: "pruned", hash: hidden }));
-    if (height > 0) this.#roots.set(height, { height, rootHash, witness });
-    return rootHash;
+    const state = this.#ports.certifiable(height, content);
+    if (height > 0) this.#roots.set(height, state);
+    return state.rootHash;
   }
+}
+
+/** What nodes sign of a state. All nodes of a run come to the same states, each at about the same time: it is made once. */
+function certifiableStates(sha256: CountingPorts["sha256"]): (height: Height, content: Hash) => StateToCertify {
+  const known = new Map<string, StateToCertify>();
+  return (height, content) => {
+    const name = `${height} ${toHex(content)}`;
+    let state = known.get(name);
+    if (state === undefined) {
+      state = certifiable(height, content, sha256);
+      if (known.size >= KEPT_STATES) known.clear();
+      known.set(name, state);
+    }
+    return state;
+  };
+}
+
+function certifiable(height: Height, content: Hash, sha256: CountingPorts["sha256"]): StateToCertify {
+  const hidden = reconstructRoot(labeled("state", { kind: "leaf", value: content }), sha256);
+  const tree: HashTree = {
+    kind: "fork",
+    left: labeled("metadata", labeled("height", { kind: "leaf", value: encodeLeb128(height) })),
+    right: { kind: "pruned", hash: hidden },
+  };
+  return { height, rootHash: reconstructRoot(tree, sha256), witness: encodeHashTree(tree) };
 }
 
 function labeled(label: string, child: HashTree): HashTree {

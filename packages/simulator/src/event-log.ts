@@ -1,14 +1,15 @@
 // What happened in a run, as one running hash: the same seed and the same commit give the same one, and two runs that
 // differ anywhere differ in it. The last lines are kept for whoever has to understand a failure. Section 22.
 
-/** Lines that are kept. */
-const KEPT_LINES = 4000;
+/** Lines that are kept: few enough to be forgotten while a collection of garbage still looks at young objects alone. */
+const KEPT_LINES = 256;
 
 export class EventLog {
   #a = 0x9e3779b9;
   #b = 0x243f6a88;
   #count = 0;
-  readonly #kept: { readonly timeNs: number; readonly what: string }[] = [];
+  readonly #kept: string[] = [];
+  readonly #keptTimes = new Float64Array(KEPT_LINES);
   readonly #tell: ((line: string) => void) | undefined;
 
   /** `tell`: is given each line as it comes. */
@@ -19,8 +20,10 @@ export class EventLog {
   /** `timeNs`: virtual time since the start. */
   add(timeNs: number, what: string): void {
     this.#mix(timeNs, what);
-    this.#kept[this.#count++ % KEPT_LINES] = { timeNs, what };
-    this.#tell?.(lineOf({ timeNs, what }));
+    const place = this.#count++ % KEPT_LINES;
+    this.#kept[place] = what;
+    this.#keptTimes[place] = timeNs;
+    this.#tell?.(lineOf(timeNs, what));
   }
 
   get count(): number {
@@ -36,8 +39,8 @@ export class EventLog {
   last(count: number): string[] {
     const from = Math.max(0, this.#count - Math.min(count, KEPT_LINES));
     return Array.from({ length: this.#count - from }, (_, i) => {
-      const kept = this.#kept[(from + i) % KEPT_LINES];
-      return kept === undefined ? "" : lineOf(kept);
+      const place = (from + i) % KEPT_LINES;
+      return lineOf(this.#keptTimes[place] as number, this.#kept[place] as string);
     });
   }
 
@@ -55,7 +58,7 @@ export class EventLog {
   }
 }
 
-function lineOf({ timeNs, what }: { readonly timeNs: number; readonly what: string }): string {
+function lineOf(timeNs: number, what: string): string {
   return `${(timeNs / 1e6).toFixed(3)} ${what}`;
 }
 
@@ -70,5 +73,12 @@ export function markOf(bytes: Uint8Array): string {
     hash ^= hash >>> 15;
   }
   for (let i = whole; i < bytes.length; i++) hash = Math.imul(hash ^ (bytes[i] as number), 2654435761) ^ (hash >>> 15);
+  return (hash >>> 0).toString(16);
+}
+
+/** The same of a text. */
+export function markOfText(text: string): string {
+  let hash = text.length;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 2654435761) ^ (hash >>> 15);
   return (hash >>> 0).toString(16);
 }

@@ -43,7 +43,7 @@ export function lightCrypto(world: LightWorld, nodeId: PrincipalId, entropy: Ent
   return {
     sha256: world.sha256,
     signBasic: (message) => tag(world, "basic", own.signingKey, message),
-    verifyBasic: (node, message, signature) => isSame(signature, tag(world, "basic", node.signingKey, message)),
+    verifyBasic: (node, message, signature) => isWide(world, TAG_BYTES, signature, "basic", node.signingKey, message),
     signMulti: (message) => tag(world, "multi", own.committeeKey, message),
     combineMulti: sum,
     verifyMulti(signers, message, signature) {
@@ -66,12 +66,12 @@ export function lightCrypto(world: LightWorld, nodeId: PrincipalId, entropy: Ent
     },
     verifyThresholdShare: (transcript, index, message, signature) =>
       index < transcript.receivers.length &&
-      isSame(signature, thresholdShare(world, transcript, index, nameOf(world, message))),
+      isThresholdShare(world, transcript, { index, signature }, nameOf(world, message)),
     combineThreshold: (transcript, shares) => combine(world, transcript, shares),
     // Nothing is cheaper together here.
     expectThreshold: () => {},
     verifyThreshold: (publicKey, message, signature) =>
-      isSame(signature, thresholdSignature(world, publicKey, nameOf(world, message))),
+      isWide(world, SIGNATURE_BYTES, signature, "threshold", publicKey, nameOf(world, message)),
     createDealing(config, keys) {
       if (config.resharing !== undefined && !loaded.has(dkgKey(config.resharing.dkgId))) return undefined;
       if (!config.dealers.includes(nodeId) || !hasKeys(config, keys)) return undefined;
@@ -115,7 +115,37 @@ function sum(signatures: readonly Uint8Array[]): Uint8Array | undefined {
 
 // A threshold share names its message by hash, because combining does not see the message: hash, then tag.
 function thresholdShare(world: LightWorld, transcript: DkgTranscript, index: number, messageHash: Uint8Array) {
-  return join(messageHash, tag(world, "share", fingerprint(world, transcript), Uint8Array.of(index), messageHash));
+  absorbShare(world, transcript, index, messageHash);
+  return join(messageHash, scratch.squeeze(TAG_BYTES));
+}
+
+function isThresholdShare(
+  world: LightWorld,
+  transcript: DkgTranscript,
+  { index, signature }: { readonly index: number; readonly signature: Uint8Array },
+  messageHash: Uint8Array,
+): boolean {
+  if (signature.length !== 2 * TAG_BYTES) return false;
+  for (let i = 0; i < TAG_BYTES; i++) if (signature[i] !== messageHash[i]) return false;
+  absorbShare(world, transcript, index, messageHash);
+  return scratch.isAt(signature, TAG_BYTES);
+}
+
+const indexBytes = new Uint8Array(1);
+
+function absorbShare(world: LightWorld, transcript: DkgTranscript, index: number, messageHash: Uint8Array): void {
+  const { shares } = beginningsOf(world);
+  let known = shares.get(transcript);
+  if (known === undefined) {
+    known = new Sponge();
+    known.begin(beginning(world, "share"));
+    known.absorb(fingerprint(world, transcript));
+    shares.set(transcript, known);
+  }
+  scratch.begin(known);
+  indexBytes[0] = index;
+  scratch.absorb(indexBytes);
+  scratch.absorb(messageHash);
 }
 
 function nameOf(world: LightWorld, message: Uint8Array): Uint8Array {
@@ -138,8 +168,7 @@ function combine(
   if (chosen.some(({ signature }) => signature.length !== 2 * TAG_BYTES)) return undefined;
   const messageHash = first.signature.subarray(0, TAG_BYTES);
   const isRight = (share: { index: number; signature: Uint8Array }) =>
-    share.index < transcript.receivers.length &&
-    isSame(share.signature, thresholdShare(world, transcript, share.index, messageHash));
+    share.index < transcript.receivers.length && isThresholdShare(world, transcript, share, messageHash);
   return isGenuine(world, transcript) && chosen.every(isRight)
     ? thresholdSignature(world, transcript.coefficients[0] as Uint8Array, messageHash)
     : wide(world, SIGNATURE_BYTES, "wrong", ...chosen.map(({ signature }) => signature));
@@ -256,18 +285,33 @@ function tag(world: LightWorld, purpose: string, ...parts: readonly Uint8Array[]
   return wide(world, TAG_BYTES, purpose, ...parts);
 }
 
-const beginnings = new WeakMap<LightWorld, Map<string, Sponge>>();
+/** Sponges that go on from there again and again. */
+interface Beginnings {
+  /** What has taken in the secret and the purpose. */
+  readonly purposes: Map<string, Sponge>;
+  /** The transcript of a share too. */
+  readonly shares: WeakMap<DkgTranscript, Sponge>;
+}
 
-/** What has taken in the secret and the purpose. */
+const beginnings = new WeakMap<LightWorld, Beginnings>();
+
+function beginningsOf(world: LightWorld): Beginnings {
+  let known = beginnings.get(world);
+  if (known === undefined) {
+    known = { purposes: new Map(), shares: new WeakMap() };
+    beginnings.set(world, known);
+  }
+  return known;
+}
+
 function beginning(world: LightWorld, purpose: string): Sponge {
-  const ofWorld = beginnings.get(world) ?? new Map<string, Sponge>();
-  beginnings.set(world, ofWorld);
-  let known = ofWorld.get(purpose);
+  const { purposes } = beginningsOf(world);
+  let known = purposes.get(purpose);
   if (known === undefined) {
     known = new Sponge();
     known.absorb(world.secret);
     known.absorb(new TextEncoder().encode(purpose));
-    ofWorld.set(purpose, known);
+    purposes.set(purpose, known);
   }
   return known;
 }
@@ -279,6 +323,20 @@ function wide(world: LightWorld, length: number, purpose: string, ...parts: read
   scratch.begin(beginning(world, purpose));
   for (const part of parts) scratch.absorb(part);
   return scratch.squeeze(length);
+}
+
+/** Whether that is what `wide` makes. */
+function isWide(
+  world: LightWorld,
+  length: number,
+  bytes: Uint8Array,
+  purpose: string,
+  ...parts: readonly Uint8Array[]
+): boolean {
+  if (bytes.length !== length) return false;
+  scratch.begin(beginning(world, purpose));
+  for (const part of parts) scratch.absorb(part);
+  return scratch.isAt(bytes, 0);
 }
 
 function join(...parts: readonly Uint8Array[]): Uint8Array {

@@ -13,6 +13,8 @@ export interface NodeCore {
   readonly peerHandler: PeerHandler;
   onWork: (() => void) | undefined;
   start(): Promise<void>;
+  /** Whether something in it may be waiting for a promise, or may have begun to. */
+  readonly mayWait: boolean;
   /** Gives the monotonic time of the next step at the latest. */
   step(): Time;
   /** Its process is gone: what it holds of the host is given back. */

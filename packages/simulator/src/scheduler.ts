@@ -8,15 +8,26 @@ export type VirtualTime = number;
 export const MS = 1_000_000;
 export const SECOND = 1_000_000_000;
 
-interface Event {
+export interface Timer {
+  cancel(): void;
+}
+
+/** Its own timer: there are dozens in a round of a node. */
+class Event implements Timer {
   readonly time: VirtualTime;
   readonly sequence: number;
   readonly act: () => void;
-  isCancelled: boolean;
-}
+  isCancelled = false;
 
-export interface Timer {
-  cancel(): void;
+  constructor(time: VirtualTime, sequence: number, act: () => void) {
+    this.time = time;
+    this.sequence = sequence;
+    this.act = act;
+  }
+
+  cancel(): void {
+    this.isCancelled = true;
+  }
 }
 
 /** Ends when everything has run that is ready to run: the host's way to get behind all promises that are settled. */
@@ -43,13 +54,9 @@ export class Scheduler {
   }
 
   at(time: VirtualTime, act: () => void): Timer {
-    const event: Event = { time: Math.max(time, this.#now), sequence: this.#sequence++, act, isCancelled: false };
+    const event = new Event(Math.max(time, this.#now), this.#sequence++, act);
     push(this.#heap, event);
-    return {
-      cancel: () => {
-        event.isCancelled = true;
-      },
-    };
+    return event;
   }
 
   after(delayNs: number, act: () => void): Timer {

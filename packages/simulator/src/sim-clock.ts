@@ -24,6 +24,10 @@ export class SimClock {
   readonly #scheduler: Scheduler;
   readonly #lines: Record<ClockName, Line>;
   #highestWall: Time = 0n;
+  /** What it shows, and the monotonic clock by itself, until time goes on or something happens to it: a node looks often. */
+  #shown: Instant | undefined;
+  #monotonic: Time | undefined;
+  #shownAt: VirtualTime = 0;
 
   constructor(scheduler: Scheduler) {
     this.#scheduler = scheduler;
@@ -32,13 +36,20 @@ export class SimClock {
   }
 
   now(): Instant {
+    const monotonic = this.monotonic();
+    if (this.#shown !== undefined) return this.#shown;
     const wall = WALL_START + BigInt(this.#read("wall"));
     if (wall > this.#highestWall) this.#highestWall = wall;
-    return { wall: this.#highestWall, monotonic: BigInt(this.#read("monotonic")) };
+    this.#shown = { wall: this.#highestWall, monotonic };
+    return this.#shown;
   }
 
   monotonic(): Time {
-    return BigInt(this.#read("monotonic"));
+    if (this.#monotonic !== undefined && this.#shownAt === this.#scheduler.now) return this.#monotonic;
+    this.#forget();
+    this.#shownAt = this.#scheduler.now;
+    this.#monotonic = BigInt(this.#read("monotonic"));
+    return this.#monotonic;
   }
 
   /** Virtual time until the monotonic clock shows `monotonic`, as far as can be told now. */
@@ -52,6 +63,7 @@ export class SimClock {
   /** 1: as time goes; 0: stands still. */
   setRate(clock: ClockName, rate: number): void {
     this.#lines[clock] = { since: this.#scheduler.now, value: this.#read(clock), rate };
+    this.#forget();
   }
 
   /** The monotonic clock never goes back. */
@@ -59,6 +71,7 @@ export class SimClock {
     if (clock === "monotonic" && byNs < 0) throw new RangeError("a monotonic clock does not go back");
     const { rate } = this.#lines[clock];
     this.#lines[clock] = { since: this.#scheduler.now, value: this.#read(clock) + byNs, rate };
+    this.#forget();
   }
 
   /** Both go as time goes from now on, and the wall clock shows the right time (once that is not going back). */
@@ -73,6 +86,12 @@ export class SimClock {
     const { rate } = this.#lines.monotonic;
     this.#lines.monotonic = { since: this.#scheduler.now, value: 0, rate };
     this.#highestWall = 0n;
+    this.#forget();
+  }
+
+  #forget(): void {
+    this.#shown = undefined;
+    this.#monotonic = undefined;
   }
 
   #read(clock: ClockName): number {

@@ -13,6 +13,9 @@ interface Damage {
 }
 
 const SECTOR_BYTES = 512;
+const SLASH = "/".charCodeAt(0);
+/** Names of files that a folder keeps with its own before them. */
+const MAX_PATHS = 100;
 
 export class SimDisk {
   /** Virtual time that one operation takes. */
@@ -36,7 +39,17 @@ export class SimDisk {
   folder(name: string): StoragePort {
     const prefix = `${name}/`;
     const starts = this.#starts;
-    const path = (file: string): string => prefix + file;
+    const paths = new Map<string, string>();
+    // Few files, and each is written to many times.
+    const path = (file: string): string => {
+      let known = paths.get(file);
+      if (known === undefined) {
+        if (paths.size >= MAX_PATHS) paths.clear();
+        known = prefix + file;
+        paths.set(file, known);
+      }
+      return known;
+    };
     const guard = <T>(operation: () => T): T => {
       if (starts !== this.#starts) throw new MachineStopped("the machine that this port was on is gone");
       return this.#guard(operation);
@@ -91,7 +104,9 @@ export class SimDisk {
 
   /** Whether a crash now could take back something that was written to the folder. */
   hasUnsynced(folder: string): boolean {
-    return [...this.#unsynced].some((name) => name.startsWith(`${folder}/`));
+    for (const name of this.#unsynced)
+      if (name.startsWith(folder) && name.charCodeAt(folder.length) === SLASH) return true;
+    return false;
   }
 
   /** The power comes back: what is there now is what the crash left. */

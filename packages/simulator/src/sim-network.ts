@@ -251,7 +251,6 @@ export class SimNetwork {
       }
       if (!isLost) {
         this.#scheduler.note(`frame ${this.#nodes.indexOf(from)}>${this.#nodes.indexOf(to)} ${markOf(frame)}`);
-        this.#scheduler.settleSoon();
         endpoint.handler.onFrame(from, frame);
       }
       if (!stream.isFull || stream.bytes >= ROOM_BYTES / 2 || !connection.isOpen) return;

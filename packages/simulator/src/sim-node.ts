@@ -56,9 +56,10 @@ interface Life {
   readonly peers: PeerGroups;
   readonly registry: RecordRegistry;
   readonly http: HttpHandler | undefined;
+  readonly work: () => void;
+  readonly supervise: () => void;
   timer: Timer | undefined;
   timerTime: VirtualTime;
-  workedAt: VirtualTime;
   isStarted: boolean;
 }
 
@@ -259,7 +260,14 @@ export class SimNode {
     const crypto = this.#dealing(identity.crypto(entropy));
     const groups = this.observed.isHonest ? 1 : 2;
     const peers = peerGroups(identity.id, (peer) => this.#placeOf(peer) % groups, groups, {
-      attach: (handler) => network.attach(identity.id, handler),
+      attach: (handler) =>
+        network.attach(identity.id, {
+          ...handler,
+          onFrame: (peer, frame) => {
+            handler.onFrame(peer, frame);
+            this.#settleSoon(life);
+          },
+        }),
       entropy,
       frames: network.frames,
       now: () => this.clock.monotonic(),
@@ -284,7 +292,8 @@ export class SimNode {
     const http = this.#serveHttp(core);
     const life: Life = {
       ...{ number, core, peers, registry: versions, http },
-      ...{ timer: undefined, timerTime: 0, workedAt: 0, isStarted: false },
+      ...{ work: () => this.#work(life), supervise: () => this.#supervise(life) },
+      ...{ timer: undefined, timerTime: 0, isStarted: false },
     };
     peers.onWork = () => this.#workSoon(life);
     core.onWork = () => this.#workSoon(life);
@@ -387,20 +396,22 @@ export class SimNode {
    * from the newest catch-up package on that it or a peer has (section 12.5).
    */
   #superviseLater(life: Life): void {
-    this.#ports.scheduler.after(SUPERVISION_NS, () => {
-      if (!this.#isCurrent(life)) return;
-      this.#setPeers(life);
-      const cup = newestOf([this.newestPackage, this.#options.packageOfPeer(this)]);
-      const version = cup && protocolVersionAt(cup, life.registry);
-      if (cup !== undefined && version !== undefined && version !== this.observed.protocolVersion) {
-        this.newestPackage = cup;
-        this.observed.protocolVersion = version;
-        this.#ports.scheduler.note(`node ${this.index} switches to ${version} at height ${cup.height}`);
-        this.crash("all", 100 * MS);
-        return;
-      }
-      this.#superviseLater(life);
-    });
+    this.#ports.scheduler.after(SUPERVISION_NS, life.supervise);
+  }
+
+  #supervise(life: Life): void {
+    if (!this.#isCurrent(life)) return;
+    this.#setPeers(life);
+    const cup = newestOf([this.newestPackage, this.#options.packageOfPeer(this)]);
+    const version = cup && protocolVersionAt(cup, life.registry);
+    if (cup !== undefined && version !== undefined && version !== this.observed.protocolVersion) {
+      this.newestPackage = cup;
+      this.observed.protocolVersion = version;
+      this.#ports.scheduler.note(`node ${this.index} switches to ${version} at height ${cup.height}`);
+      this.crash("all", 100 * MS);
+      return;
+    }
+    this.#superviseLater(life);
   }
 
   #workSoon(life: Life): void {
@@ -414,15 +425,13 @@ export class SimNode {
   #workAt(life: Life, time: VirtualTime): void {
     life.timer?.cancel();
     life.timerTime = Math.max(time, this.#busyUntil);
-    life.timer = this.#ports.scheduler.at(life.timerTime, () => this.#work(life));
+    life.timer = this.#ports.scheduler.at(life.timerTime, life.work);
   }
 
   #work(life: Life): void {
     if (!this.#isCurrent(life)) return;
     const { scheduler } = this.#ports;
-    scheduler.settleSoon();
     life.timer = undefined;
-    life.workedAt = scheduler.now;
     try {
       const coreAt = life.core.step();
       const delay = Math.min(this.clock.delayUntil(coreAt), this.clock.delayUntil(life.peers.step()));
@@ -430,9 +439,16 @@ export class SimNode {
       if (life.timer === undefined) this.#workAt(life, scheduler.now + Math.max(delay, MS / 10));
     } catch (error) {
       if (this.#checkDisk()) this.#failed(error, false);
+    } finally {
+      this.#settleSoon(life);
     }
     this.#hold(scheduler.now + this.disk.spentNs);
     this.disk.spentNs = 0;
+  }
+
+  /** A promise settles in what a node does only when it waits for one, or when it lies: liars answer later. */
+  #settleSoon({ core }: Life): void {
+    if (core.mayWait || !this.observed.isHonest) this.#ports.scheduler.settleSoon();
   }
 
   /** False: the machine has stopped in a change of its disk. */
@@ -514,6 +530,8 @@ function newestOf(packages: readonly (CatchUpPackage | undefined)[]): CatchUpPac
 }
 
 function textOf(event: ConsensusEvent): string {
-  const details = Object.entries(event).map(([name, value]) => (name === "hash" ? String(value).slice(0, 8) : value));
-  return details.join(" ");
+  let text = "";
+  for (const [name, value] of Object.entries(event))
+    text += `${text === "" ? "" : " "}${name === "hash" ? String(value).slice(0, 8) : String(value)}`;
+  return text;
 }

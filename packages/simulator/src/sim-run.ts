@@ -5,7 +5,7 @@ import { type Artifact, beaconHash, blockHash, type CatchUpPackage } from "@atol
 import type { CryptoPort, Height, PrincipalId } from "@atoll/types";
 import type { HttpResponse } from "@atoll/types/http";
 import { AcceptedMessages } from "./checkers/accepted-messages.ts";
-import { byVersion, type Checker, type Observation, type RunFacts, Violation } from "./checkers/checker.ts";
+import { byVersion, type Observation, observer, type RunFacts, Violation } from "./checkers/checker.ts";
 import { executionChecker } from "./checkers/execution.ts";
 import { finalityChecker } from "./checkers/finality.ts";
 import { keySuccessionChecker } from "./checkers/key-succession.ts";
@@ -86,7 +86,7 @@ class Run {
   readonly #registry: SimRegistry;
   readonly #network: SimNetwork;
   readonly #nodes: readonly SimNode[];
-  readonly #checkers: readonly Checker[];
+  readonly #check: (observation: Observation) => void;
   readonly #random: Random;
   readonly #peerChoice: Random;
   #failure: RunFailure | undefined;
@@ -138,7 +138,7 @@ class Run {
     );
     this.#workload = this.#makeWorkload(world, host);
     const facts = this.#facts(world);
-    this.#checkers = [
+    this.#check = observer([
       byVersion(() => finalityChecker(facts)),
       byVersion(() => uniqueArtifactsChecker(facts)),
       byVersion(() => signingRulesChecker(facts)),
@@ -147,7 +147,7 @@ class Run {
       randomnessChecker(),
       this.#messages.checker,
       poolBoundsChecker(facts),
-    ];
+    ]);
   }
 
   #makeWorkload(world: CryptoWorld, { crypto, module }: SimHost): Workload {
@@ -295,16 +295,18 @@ class Run {
 
   #observe(observation: Observation): void {
     if (this.#failure !== undefined) return;
-    const { node } = observation;
-    if (observation.kind === "executed") this.#nodeRounds++;
-    if (observation.kind === "event" && observation.event.kind === "finalized" && node.isHonest)
-      this.#finalized = Math.max(this.#finalized, observation.event.height);
-    if (observation.kind === "published" && observation.artifact.kind === "block-proposal") {
+    const { node, kind } = observation;
+    if (kind === "executed") this.#nodeRounds++;
+    if (kind === "event") {
+      const { event } = observation;
+      if (event.kind === "finalized" && node.isHonest) this.#finalized = Math.max(this.#finalized, event.height);
+    }
+    if (kind === "published" && observation.artifact.kind === "block-proposal") {
       const { block, signer } = observation.artifact;
       if (block.height >= (this.#lastMaker?.height ?? 0)) this.#lastMaker = { height: block.height, node: signer };
     }
     try {
-      for (let i = 0; i < this.#checkers.length; i++) this.#checkers[i]?.(observation);
+      this.#check(observation);
     } catch (error) {
       this.#fail(error);
     }

@@ -54,6 +54,8 @@ function wholeCore(parts: CoreParts, { scheduler, crypto, random, crc32 }: Whole
   return {
     backend: replica.backend,
     peerHandler: replica.peerHandler,
+    // Executors, clients and peers are waited for all the time.
+    mayWait: true,
     get onWork() {
       return replica.onWork;
     },

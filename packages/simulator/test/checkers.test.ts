@@ -4,7 +4,7 @@ import { test } from "node:test";
 import type { Artifact } from "@atoll/consensus";
 import { principalFromBytes } from "@atoll/types";
 import { AcceptedMessages } from "../src/checkers/accepted-messages.ts";
-import type { Observed } from "../src/checkers/checker.ts";
+import { type Observed, observer } from "../src/checkers/checker.ts";
 import { randomnessChecker } from "../src/checkers/randomness.ts";
 import { SECOND } from "../src/scheduler.ts";
 
@@ -24,7 +24,7 @@ test("a message that a node took in has to be executed", () => {
   messages.sent("a");
   messages.accepted("a", 0, SECOND);
   assert.throws(() => messages.check(2 * SECOND), /message a of node 0 was accepted and never executed/);
-  messages.checker(executed(1, "a"));
+  messages.checker.executed(executed(1, "a"));
   messages.check(2 * SECOND);
 });
 
@@ -32,19 +32,19 @@ test("a node that is gone has lost what it took in", () => {
   const messages = new AcceptedMessages();
   messages.sent("a");
   messages.accepted("a", 0, SECOND);
-  messages.checker({ node: node(0), kind: "crashed" });
+  messages.checker.crashed({ node: node(0), kind: "crashed" });
   messages.check(2 * SECOND);
 });
 
 test("nothing is executed that nobody has sent", () => {
   const messages = new AcceptedMessages();
   messages.sent("a");
-  messages.checker(executed(1, "a"));
-  assert.throws(() => messages.checker(executed(1, "b")), /message b was executed, and nobody has sent it/);
+  messages.checker.executed(executed(1, "a"));
+  assert.throws(() => messages.checker.executed(executed(1, "b")), /message b was executed, and nobody has sent it/);
 });
 
 test("nobody signs a tape before the block below it is final, nor a beacon before the one below it is notarized", () => {
-  const check = randomnessChecker();
+  const check = observer([randomnessChecker()]);
   const signs = (kind: "random-tape-share" | "random-beacon-share", height: number): void => {
     const dkgId = { startHeight: 0, dealerSubnet: node(9).id, tag: "low", target: undefined } as const;
     const share = { dkgId, protocolVersion: "atoll-1", signer: node(0).id, signature: new Uint8Array() };

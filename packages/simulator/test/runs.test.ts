@@ -41,6 +41,34 @@ test("the same seed gives the same events, another one others", async () => {
   assert.notEqual(first, other);
 });
 
+test("where nobody waits for a promise none is looked after, and the events are the same", async () => {
+  const change = {
+    changes: [{ at: SECOND, kind: "upgrade", protocolVersion: "atoll-2" }] as const,
+    // What it lost it asks its peers for, and they may not be there.
+    faults: [
+      { at: 2 * SECOND, kind: "empty-disk", node: 1, downNs: SECOND },
+      { at: 3.2 * SECOND, kind: "partition", until: 4 * SECOND, group: [1] },
+    ] as const,
+    safetyNs: 5 * SECOND,
+  };
+  const run = async (always: boolean): Promise<{ hash: string; settles: number }> => {
+    let settles = 0;
+    const settle = () => {
+      settles++;
+      return host.settle();
+    };
+    const makeCore: typeof host.makeCore = (scheduler, random) => {
+      const make = host.makeCore(scheduler, random);
+      return (parts) => (always ? Object.defineProperty(make(parts), "mayWait", { value: true }) : make(parts));
+    };
+    const { hash } = await runPlan(quiet("waits", 4, change), { ...host, settle, makeCore }, { heals: false });
+    return { hash, settles };
+  };
+  const [needed, always] = [await run(false), await run(true)];
+  assert.equal(needed.hash, always.hash);
+  assert.ok(3 * needed.settles < always.settles, `${needed.settles} instead of ${always.settles}`);
+});
+
 test("a subnet upgrades at a catch-up package, and a node that was cut off meanwhile follows", async () => {
   const plan = quiet("upgrade", 4, {
     changes: [{ at: SECOND, kind: "upgrade", protocolVersion: "atoll-2" }],

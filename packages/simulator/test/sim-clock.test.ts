@@ -19,6 +19,21 @@ test("a clock without fault shows virtual time", async () => {
   assert.equal(clock.delayUntil(2_000_000_000n), 0);
 });
 
+test("what happens to a clock shows at once, also when it was looked at in the same moment", async () => {
+  const { clock, pass } = world();
+  await pass(SECOND);
+  clock.now();
+  clock.jump("wall", SECOND);
+  clock.jump("monotonic", 2 * SECOND);
+  assert.deepEqual(clock.now(), { wall: WALL_START + 2_000_000_000n, monotonic: 3_000_000_000n });
+  clock.restart();
+  assert.deepEqual(clock.now(), { wall: WALL_START + 2_000_000_000n, monotonic: 0n });
+  clock.heal();
+  assert.equal(clock.now().wall, WALL_START + 2_000_000_000n, "the wall clock went back");
+  await pass(3 * SECOND);
+  assert.equal(clock.now().wall, WALL_START + 4_000_000_000n);
+});
+
 test("each clock has its own speed", async () => {
   const { clock, pass } = world();
   clock.setRate("monotonic", 0.5);

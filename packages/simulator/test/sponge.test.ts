@@ -36,6 +36,22 @@ describe("a sponge", () => {
     assert.equal(squeezed([a], 33).length, 33);
   });
 
+  it("tells whether bytes are what it would give, from a place on", () => {
+    for (const length of [1, 5, 32, 48]) {
+      const part = Uint8Array.of(3, 1, 4);
+      const is = (bytes: Uint8Array, start: number): boolean => {
+        const sponge = new Sponge();
+        sponge.absorb(part);
+        return sponge.isAt(bytes, start);
+      };
+      const bytes = squeezed([part], length);
+      assert.ok(is(bytes, 0));
+      assert.ok(is(Uint8Array.of(9, 9, ...bytes), 2));
+      for (let i = 0; i < length; i++)
+        assert.ok(!is(bytes.with(i, (bytes[i] ?? 0) ^ 128), 0), `byte ${i} of ${length}`);
+    }
+  });
+
   it("goes on from where another one is, and leaves that as it was", () => {
     const first = new Sponge();
     first.absorb(Uint8Array.of(9, 9));

@@ -22,16 +22,19 @@ export class AcceptedMessages {
     own.set(requestId, at);
   }
 
-  readonly checker: Checker = (observation) => {
-    const { node } = observation;
-    if (observation.kind === "crashed") this.#accepted.delete(node.index);
-    if (observation.kind !== "executed" || !node.isHonest) return;
-    for (const id of observation.requests) {
-      if (!this.#sent.has(id))
-        throw new Violation(7, `message ${id.slice(0, 12)} was executed, and nobody has sent it`);
-      this.#executed.add(id);
-    }
-  };
+  readonly checker = {
+    crashed: ({ node }) => {
+      this.#accepted.delete(node.index);
+    },
+    executed: ({ node, requests }) => {
+      if (!node.isHonest) return;
+      for (const id of requests) {
+        if (!this.#sent.has(id))
+          throw new Violation(7, `message ${id.slice(0, 12)} was executed, and nobody has sent it`);
+        this.#executed.add(id);
+      }
+    },
+  } satisfies Checker;
 
   /** Those that are still to be executed, and what node took them in. */
   open(now: VirtualTime): readonly string[] {

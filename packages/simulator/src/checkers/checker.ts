@@ -68,24 +68,53 @@ export class Violation extends Error {
   }
 }
 
-export type Checker = (observation: Observation) => void;
+export type ObservationOf<Kind extends Observation["kind"]> = Extract<Observation, { readonly kind: Kind }>;
+
+/** By the kinds that it looks at: of most observations most checkers have nothing to say. */
+export type Checker = { readonly [Kind in Observation["kind"]]?: (observation: ObservationOf<Kind>) => void };
+
+/** Shows an observation to all of them, in their order. */
+export function observer(checkers: readonly Checker[]): (observation: Observation) => void {
+  const of = <Kind extends Observation["kind"]>(kind: Kind) => checkers.flatMap((checker) => checker[kind] ?? []);
+  const looking = {
+    started: of("started"),
+    crashed: of("crashed"),
+    event: of("event"),
+    published: of("published"),
+    retracted: of("retracted"),
+    executed: of("executed"),
+    synced: of("synced"),
+  } satisfies { [Kind in Observation["kind"]]: unknown };
+  return (observation) => {
+    const all = looking[observation.kind] as ((observation: Observation) => void)[];
+    for (let i = 0; i < all.length; i++) all[i]?.(observation);
+  };
+}
+
+/** What is agreed on by nodes of one version of the protocol: these see nothing of a node by itself. */
+type AgreementChecker = Pick<Checker, "published" | "event">;
 
 /**
  * One checker for each version of the protocol: at an upgrade the new version begins with the package of the switch, and what the
  * old one agreed on above it was never executed (section 12.5).
  */
-export function byVersion(make: () => Checker): Checker {
-  const checkers = new Map<string, Checker>();
-  const of = (version: string): Checker => {
-    const checker = checkers.get(version) ?? make();
-    checkers.set(version, checker);
+export function byVersion(make: () => AgreementChecker): AgreementChecker {
+  const checkers = new Map<string, AgreementChecker>();
+  const of = (version: string): AgreementChecker => {
+    let checker = checkers.get(version);
+    if (checker === undefined) {
+      checker = make();
+      checkers.set(version, checker);
+    }
     return checker;
   };
-  return (observation) => {
-    if (observation.kind === "published")
-      of(versionOf(observation.artifact) ?? observation.node.protocolVersion)(observation);
-    else if (observation.kind === "event") of(observation.node.protocolVersion)(observation);
-    else for (const checker of checkers.values()) checker(observation);
+  return {
+    published(observation) {
+      of(versionOf(observation.artifact) ?? observation.node.protocolVersion).published?.(observation);
+    },
+    event(observation) {
+      of(observation.node.protocolVersion).event?.(observation);
+    },
   };
 }
 

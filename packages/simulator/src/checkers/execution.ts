@@ -1,7 +1,15 @@
 // Invariants 4, 6 and 7 of what nodes execute: batches once each and in order with increasing time, the same content and the
 // same state on every honest node, no message twice; and a certified state was executed by more nodes than can be faulty.
 import type { Height, Time } from "@atoll/types";
-import { ByHeight, type Checker, type Observation, REMEMBERED_HEIGHTS, type RunFacts, Violation } from "./checker.ts";
+import {
+  ByHeight,
+  type Checker,
+  type ObservationOf,
+  type Observed,
+  REMEMBERED_HEIGHTS,
+  type RunFacts,
+  Violation,
+} from "./checker.ts";
 
 interface Executed {
   readonly digest: string;
@@ -13,15 +21,13 @@ interface Executed {
 /** Heights above its own of which a node learns what the others certified, and some more. */
 const NOTICED_WITHIN = 25;
 
-type ExecutedObservation = Extract<Observation, { kind: "executed" }>;
-
 export function executionChecker(facts: RunFacts): Checker {
   const heights = new ByHeight<Executed>(REMEMBERED_HEIGHTS);
   /** Of each message the height of the batch that it was in. */
   const requests = new Map<string, Height>();
   const next = new Map<number, { height: Height; time: Time }>();
 
-  const noteExecuted = (observation: ExecutedObservation): void => {
+  const noteExecuted = (observation: ObservationOf<"executed">): void => {
     const { node, height, time, digest, rootHash } = observation;
     const own = next.get(node.index);
     if (own !== undefined && own.height !== height)
@@ -45,41 +51,54 @@ export function executionChecker(facts: RunFacts): Checker {
 
   const corrupt = corruptStateChecker((height) => heights.get(height)?.rootHash);
 
-  return (observation) => {
-    const { node, kind } = observation;
-    if (node.corruptsState) corrupt(observation);
-    if (!node.isHonest) return;
-    if (kind === "executed") noteExecuted(observation);
-    if (kind === "crashed") next.delete(node.index);
-    if (kind === "started" || kind === "synced") next.set(node.index, { height: observation.height + 1, time: 0n });
-    if (kind !== "event") return;
-    const { event } = observation;
-    if (event.kind === "certified" && event.height > 0) {
+  const begin = ({ node, height }: ObservationOf<"started" | "synced">): void => {
+    if (node.corruptsState) corrupt.forget(node);
+    if (node.isHonest) next.set(node.index, { height: height + 1, time: 0n });
+  };
+
+  return {
+    started: begin,
+    synced: begin,
+    crashed({ node }) {
+      if (node.corruptsState) corrupt.forget(node);
+      if (node.isHonest) next.delete(node.index);
+    },
+    executed(observation) {
+      const { node, height, rootHash } = observation;
+      if (node.corruptsState) corrupt.executed(node, height, rootHash);
+      if (node.isHonest) noteExecuted(observation);
+    },
+    event({ node, event }) {
+      if (event.kind !== "certified") return;
+      if (node.corruptsState) corrupt.certified(node, event.height);
+      if (!node.isHonest || event.height === 0) return;
       const by = heights.get(event.height)?.by.size ?? 0;
       const needed = Math.floor((facts.fewestMembers - 1) / 3) + 1;
       if (by < needed)
         throw new Violation(4, `height ${event.height} is certified, but executed by ${by} honest nodes`);
-    }
+    },
   };
 }
 
 /** Invariant 4 at a node whose state is not the subnet's: it finds out, or at least does not go on as if it were. */
-function corruptStateChecker(rootAt: (height: Height) => string | undefined): Checker {
+function corruptStateChecker(rootAt: (height: Height) => string | undefined) {
   const own = new Map<number, Map<Height, string>>();
-  return (observation) => {
-    const { node, kind } = observation;
-    if (kind === "started" || kind === "crashed" || kind === "synced") own.delete(node.index);
-    const roots = own.get(node.index) ?? new Map<Height, string>();
-    own.set(node.index, roots);
-    if (kind === "executed") roots.set(observation.height, observation.rootHash);
-    if (kind !== "event" || observation.event.kind !== "certified") return;
-    const noticed = observation.event.height - NOTICED_WITHIN;
-    const due = [...roots].filter(([height]) => height <= noticed);
-    for (const [height, root] of due) {
-      const right = rootAt(height);
-      if (right !== undefined && right !== root)
-        throw new Violation(4, `node ${node.index} has not noticed that its state at height ${height} is wrong`);
-      roots.delete(height);
-    }
+  return {
+    forget: ({ index }: Observed): void => void own.delete(index),
+    executed({ index }: Observed, height: Height, rootHash: string): void {
+      const roots = own.get(index) ?? new Map<Height, string>();
+      own.set(index, roots.set(height, rootHash));
+    },
+    certified({ index }: Observed, certified: Height): void {
+      const roots = own.get(index) ?? new Map<Height, string>();
+      const noticed = certified - NOTICED_WITHIN;
+      const due = [...roots].filter(([height]) => height <= noticed);
+      for (const [height, root] of due) {
+        const right = rootAt(height);
+        if (right !== undefined && right !== root)
+          throw new Violation(4, `node ${index} has not noticed that its state at height ${height} is wrong`);
+        roots.delete(height);
+      }
+    },
   };
 }

@@ -2,7 +2,7 @@
 // prefixes of one another; and where a block is final, no other has the signatures that a notarization needs.
 import { type Artifact, blockHash } from "@atoll/consensus";
 import { type Height, toHex } from "@atoll/types";
-import { ByHeight, type Checker, type Observation, REMEMBERED_HEIGHTS, type RunFacts, Violation } from "./checker.ts";
+import { ByHeight, type Checker, type Observed, REMEMBERED_HEIGHTS, type RunFacts, Violation } from "./checker.ts";
 
 interface AtHeight {
   /** The final block, by its own finalization or as an ancestor. */
@@ -14,19 +14,21 @@ interface AtHeight {
   readonly signers: Map<string, Set<string>>;
 }
 
-export function finalityChecker(facts: RunFacts): Checker {
+export function finalityChecker(facts: RunFacts): Pick<Checker, "published" | "event"> {
   const heights = new ByHeight<AtHeight>(REMEMBERED_HEIGHTS);
-  const at = (height: Height): AtHeight =>
-    heights.at(height, () => ({ final: undefined, hasFinalization: false, parents: new Map(), signers: new Map() }));
+  const at = (height: Height): AtHeight => heights.at(height, newHeight);
   at(0).final = toHex(facts.genesis.block);
 
   // A final block makes its ancestors final.
-  const finalize = (height: Height, hash: string, by: string, isSigned = false): void => {
+  const finalize = (height: Height, hash: string, by: Observed, isSigned = false): void => {
     let [level, block]: [Height, string | undefined] = [height, hash];
     while (block !== undefined && level >= 0) {
       const entry = at(level);
       if (entry.final !== undefined && entry.final !== block)
-        throw new Violation(1, `at height ${level} both ${short(entry.final)} and ${short(block)} are final (${by})`);
+        throw new Violation(
+          1,
+          `at height ${level} both ${short(entry.final)} and ${short(block)} are final (node ${by.index})`,
+        );
       const wasKnown = entry.final === block && level < height;
       entry.final = block;
       if (level === height && isSigned) entry.hasFinalization = true;
@@ -37,7 +39,7 @@ export function finalityChecker(facts: RunFacts): Checker {
     }
   };
 
-  const note = (artifact: Artifact, by: string): void => {
+  const note = (artifact: Artifact, by: Observed): void => {
     switch (artifact.kind) {
       case "block-proposal": {
         const { block } = artifact;
@@ -63,26 +65,31 @@ export function finalityChecker(facts: RunFacts): Checker {
     }
   };
 
-  return (observation: Observation) => {
-    const { node, kind } = observation;
-    const by = `node ${node.index}`;
-    if (kind === "published") {
+  return {
+    published({ node, artifact }) {
       // What a Byzantine node calls a block or a notarization may be anything, but its own shares are its signatures.
-      const { artifact } = observation;
-      if (node.isHonest || artifact.kind === "notarization-share") note(artifact, by);
+      if (node.isHonest || artifact.kind === "notarization-share") note(artifact, node);
       if (!node.isHonest) return;
-      if (artifact.kind === "finalization") finalize(artifact.height, toHex(artifact.blockHash), by, true);
-      if (artifact.kind === "catch-up-package") finalize(artifact.height, toHex(blockHash(artifact.block)), by);
-    }
-    if (kind === "event" && node.isHonest && observation.event.kind === "finalized")
-      finalize(observation.event.height, observation.event.hash, by);
+      if (artifact.kind === "finalization") finalize(artifact.height, toHex(artifact.blockHash), node, true);
+      if (artifact.kind === "catch-up-package") finalize(artifact.height, toHex(blockHash(artifact.block)), node);
+    },
+    event({ node, event }) {
+      if (node.isHonest && event.kind === "finalized") finalize(event.height, event.hash, node);
+    },
   };
 }
 
+function newHeight(): AtHeight {
+  return { final: undefined, hasFinalization: false, parents: new Map(), signers: new Map() };
+}
+
 function noteSigners(entry: AtHeight, hash: string, signers: readonly string[]): void {
-  const known = entry.signers.get(hash) ?? new Set();
+  let known = entry.signers.get(hash);
+  if (known === undefined) {
+    known = new Set();
+    entry.signers.set(hash, known);
+  }
   for (const signer of signers) known.add(signer);
-  entry.signers.set(hash, known);
 }
 
 function checkNotarizers(entry: AtHeight, height: Height, { fewestMembers }: RunFacts): void {

@@ -16,9 +16,8 @@ const TAGS = ["low", "high"] as const;
 export function keySuccessionChecker(): Checker {
   const intervals = new ByHeight<Interval>(REMEMBERED_HEIGHTS);
   let previous: Interval | undefined;
-  return (observation) => {
-    if (observation.kind !== "published" || !observation.node.isHonest) return;
-    const { artifact } = observation;
+  const published: Checker["published"] = ({ node, artifact }) => {
+    if (!node.isHonest) return;
     if (artifact.kind !== "catch-up-package" || intervals.get(artifact.height) !== undefined) return;
     const interval = intervalOf(artifact);
     if (interval === undefined) return;
@@ -27,6 +26,7 @@ export function keySuccessionChecker(): Checker {
     if (previous !== undefined && endOf(previous.summary) === artifact.height) checkSuccession(previous, interval);
     if (artifact.height > (previous?.summary.height ?? -1)) previous = interval;
   };
+  return { published };
 }
 
 function intervalOf({ block }: CatchUpPackage): Interval | undefined {

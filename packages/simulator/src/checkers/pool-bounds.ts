@@ -28,33 +28,51 @@ export function poolBounds(facts: RunFacts): ReadonlyMap<ArtifactKind, number> {
   ]);
 }
 
+interface Tally {
+  readonly most: number;
+  count: number;
+}
+
+/** What one node keeps: of each kind how many, and of each artifact where it is counted. */
+interface Kept {
+  readonly tallies: Map<ArtifactKind, Tally>;
+  readonly artifacts: Map<string, Tally>;
+}
+
 export function poolBoundsChecker(facts: RunFacts): Checker {
   const bounds = poolBounds(facts);
-  const counts = new Map<number, Map<ArtifactKind, number>>();
-  const kinds = new Map<number, Map<string, ArtifactKind>>();
-  return (observation) => {
-    const { node, kind } = observation;
-    if (!node.isHonest) return;
-    if (kind === "crashed") {
-      counts.delete(node.index);
-      kinds.delete(node.index);
+  const nodes = new Map<number, Kept>();
+  const tallyOf = ({ tallies }: Kept, what: ArtifactKind): Tally => {
+    let tally = tallies.get(what);
+    if (tally === undefined) {
+      tally = { most: bounds.get(what) ?? Number.POSITIVE_INFINITY, count: 0 };
+      tallies.set(what, tally);
     }
-    if (kind !== "published" && kind !== "retracted") return;
-    const own = kinds.get(node.index) ?? new Map<string, ArtifactKind>();
-    kinds.set(node.index, own);
-    const count = counts.get(node.index) ?? new Map<ArtifactKind, number>();
-    counts.set(node.index, count);
-    if (kind === "retracted") {
-      const gone = own.get(observation.id);
-      if (gone !== undefined && own.delete(observation.id)) count.set(gone, (count.get(gone) ?? 0) - 1);
-      return;
-    }
-    if (own.has(observation.id)) return;
-    const what = observation.artifact.kind;
-    own.set(observation.id, what);
-    const now = (count.get(what) ?? 0) + 1;
-    count.set(what, now);
-    if (now > (bounds.get(what) ?? Number.POSITIVE_INFINITY))
-      throw new Violation(9, `node ${node.index} keeps ${now} artifacts of kind ${what}`);
+    return tally;
+  };
+  return {
+    crashed({ node }) {
+      nodes.delete(node.index);
+    },
+    published({ node, id, artifact }) {
+      if (!node.isHonest) return;
+      let own = nodes.get(node.index);
+      if (own === undefined) {
+        own = { tallies: new Map(), artifacts: new Map() };
+        nodes.set(node.index, own);
+      }
+      if (own.artifacts.has(id)) return;
+      const tally = tallyOf(own, artifact.kind);
+      own.artifacts.set(id, tally);
+      if (++tally.count > tally.most)
+        throw new Violation(9, `node ${node.index} keeps ${tally.count} artifacts of kind ${artifact.kind}`);
+    },
+    retracted({ node, id }) {
+      const own = nodes.get(node.index);
+      const tally = own?.artifacts.get(id);
+      if (own === undefined || tally === undefined) return;
+      own.artifacts.delete(id);
+      tally.count--;
+    },
   };
 }

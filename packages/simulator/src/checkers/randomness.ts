@@ -16,21 +16,31 @@ export function randomnessChecker(): Checker {
   const all: Known = { notarized: 0, finalized: 0 };
   /** To each node, or more. */
   const known = new Map<number, Known>();
-  return (observation) => {
-    const { node, kind } = observation;
-    if (!node.isHonest) return;
-    const own = known.get(node.index) ?? { notarized: 0, finalized: 0 };
-    known.set(node.index, own);
+  const knownTo = ({ index }: Observed): Known => {
+    let own = known.get(index);
+    if (own === undefined) {
+      own = { notarized: 0, finalized: 0 };
+      known.set(index, own);
+    }
+    return own;
+  };
+  return {
     // What its pool has from before, or the package that it begins with, it does not tell.
-    if (kind === "started") Object.assign(own, all);
-    if (kind === "published" && !observation.isOld) checkShare(node, observation.artifact, own);
-    if (kind !== "event" || !("height" in observation.event)) return;
-    const { event } = observation;
-    for (const heights of [all, own]) note(heights, event);
-    if (event.kind === "beacon" && event.height > all.notarized + 1)
-      throw new Violation(6, `beacon ${event.height} is known, but only ${all.notarized} is notarized`);
-    if (event.kind === "tape" && event.height > all.finalized + 1)
-      throw new Violation(6, `tape ${event.height} is known, but only ${all.finalized} is final`);
+    started({ node }) {
+      if (node.isHonest) Object.assign(knownTo(node), all);
+    },
+    published({ node, artifact, isOld }) {
+      if (node.isHonest && !isOld) checkShare(node, artifact, knownTo(node));
+    },
+    event({ node, event }) {
+      if (!node.isHonest || !("height" in event)) return;
+      note(all, event);
+      note(knownTo(node), event);
+      if (event.kind === "beacon" && event.height > all.notarized + 1)
+        throw new Violation(6, `beacon ${event.height} is known, but only ${all.notarized} is notarized`);
+      if (event.kind === "tape" && event.height > all.finalized + 1)
+        throw new Violation(6, `tape ${event.height} is known, but only ${all.finalized} is final`);
+    },
   };
 }
 

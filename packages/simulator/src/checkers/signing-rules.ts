@@ -3,7 +3,7 @@
 // what left the node: a share that was never sent binds nobody.
 import { type Artifact, type BlockProposal, blockHash } from "@atoll/consensus";
 import { type Height, type PrincipalId, toHex } from "@atoll/types";
-import { ByHeight, type Checker, type Observation, REMEMBERED_HEIGHTS, type RunFacts, Violation } from "./checker.ts";
+import { ByHeight, type Checker, REMEMBERED_HEIGHTS, type RunFacts, Violation } from "./checker.ts";
 
 /** What must not be forgotten: with one of these forgotten a node could sign what contradicts it. */
 const VOTES: ReadonlySet<string> = new Set(["block-proposal", "notarization-share", "finalization-share"]);
@@ -34,7 +34,7 @@ interface Life {
   notarizedHeight: Height;
 }
 
-export function signingRulesChecker({ mostMembers }: Pick<RunFacts, "mostMembers">): Checker {
+export function signingRulesChecker({ mostMembers }: Pick<RunFacts, "mostMembers">): Pick<Checker, "published"> {
   const makers = Math.floor((mostMembers - 1) / 3) + 1;
   const honest = new Set<PrincipalId>();
   const lives = new Map<number, Life>();
@@ -54,11 +54,7 @@ export function signingRulesChecker({ mostMembers }: Pick<RunFacts, "mostMembers
     const { height } = artifact;
     const hash = toHex(artifact.blockHash);
     const life = lifeOf(index);
-    const signed = life.signed.at(height, () => ({
-      notarized: new Set(),
-      blocks: [],
-      finalized: undefined,
-    }));
+    const signed = life.signed.at(height, () => ({ notarized: new Set(), blocks: [], finalized: undefined }));
     if (artifact.kind === "finalization-share") {
       if (signed.finalized !== undefined && signed.finalized !== hash)
         throw new Violation(5, `node ${index} signed two blocks as final at height ${height}`);
@@ -70,15 +66,11 @@ export function signingRulesChecker({ mostMembers }: Pick<RunFacts, "mostMembers
       signed.notarized.add(hash);
       if (block !== undefined) checkOrder(index, height, block, signed, life.known.get(height)?.liars);
     }
-    const other = [...signed.notarized].find((block) => block !== signed.finalized);
-    if (signed.finalized !== undefined && other !== undefined)
+    if (signed.finalized !== undefined && signed.notarized.size > (signed.notarized.has(signed.finalized) ? 1 : 0))
       throw new Violation(5, `node ${index} signed a block as final at height ${height} and notarized another`);
   };
 
-  return (observation: Observation) => {
-    const { node, kind } = observation;
-    if (kind !== "published") return;
-    const { artifact } = observation;
+  const published: Checker["published"] = ({ node, artifact, isOld, isDurable }) => {
     if (artifact.kind === "block-proposal") {
       const { block, signer } = artifact;
       blocks.at(block.height, () => new Map()).set(toHex(blockHash(block)), { rank: block.rank, maker: signer });
@@ -92,16 +84,17 @@ export function signingRulesChecker({ mostMembers }: Pick<RunFacts, "mostMembers
       noteKnown(lifeOf(node.index).known, artifact);
       return;
     }
-    if (VOTES.has(artifact.kind) && !observation.isDurable)
+    if (VOTES.has(artifact.kind) && !isDurable)
       throw new Violation(5, `node ${node.index} sends a ${artifact.kind} that a crash could make it forget`);
     noteKnown(lifeOf(node.index).known, artifact);
     if (artifact.kind === "block-proposal") checkOnly(node.index, artifact, lifeOf(node.index).proposed);
-    noteShare(node.index, artifact, observation.isOld);
+    noteShare(node.index, artifact, isOld);
     if (artifact.kind === "notarization") {
       const life = lifeOf(node.index);
       life.notarizedHeight = Math.max(life.notarizedHeight, artifact.height);
     }
   };
+  return { published };
 }
 
 function newLife(): Life {

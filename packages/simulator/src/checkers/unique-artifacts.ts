@@ -16,8 +16,14 @@ import { ByHeight, type Checker, REMEMBERED_HEIGHTS, type RunFacts, Violation } 
 
 type Unique = ArtifactOf<"random-beacon" | "random-tape" | "certification" | "catch-up-package">;
 
-export function uniqueArtifactsChecker(facts: RunFacts): Checker {
-  const known = new Map<ArtifactKind, ByHeight<{ content: string; beacon: string }>>();
+interface Known {
+  /** The first that was seen: nodes of one process often have the very object. */
+  readonly artifact: Unique;
+  readonly content: string;
+}
+
+export function uniqueArtifactsChecker(facts: RunFacts): Pick<Checker, "published"> {
+  const known = new Map<ArtifactKind, ByHeight<Known>>();
   const beacons = new ByHeight<{ hash: string; parent: string }>(REMEMBERED_HEIGHTS);
   beacons.at(0, () => ({ hash: toHex(facts.genesis.beacon), parent: "" }));
 
@@ -27,21 +33,8 @@ export function uniqueArtifactsChecker(facts: RunFacts): Checker {
       throw new Violation(3, `beacon ${height} does not follow beacon ${height - 1}`);
   };
 
-  return (observation) => {
-    if (observation.kind !== "published" || !observation.node.isHonest) return;
-    const { artifact, node } = observation;
-    if (!isUnique(artifact)) return;
+  const checkNew = (artifact: Unique): void => {
     const { kind, height } = artifact;
-    let heights = known.get(kind);
-    if (heights === undefined) {
-      heights = new ByHeight(REMEMBERED_HEIGHTS);
-      known.set(kind, heights);
-    }
-    const content = contentOf(artifact);
-    const isNew = heights.get(height) === undefined;
-    const entry = heights.at(height, () => ({ content, beacon: "" }));
-    if (entry.content !== content) throw new Violation(3, `node ${node.index} has another ${kind} at height ${height}`);
-    if (!isNew) return;
     if (kind === "random-beacon") {
       beacons.at(height, () => ({ hash: toHex(beaconHash(artifact)), parent: toHex(artifact.parent) }));
       checkLink(height);
@@ -50,10 +43,29 @@ export function uniqueArtifactsChecker(facts: RunFacts): Checker {
     if (kind === "certification") checkSigned(facts, certificationBytes(artifact.rootHash), artifact);
     if (kind === "catch-up-package" && height > 0) checkPackage(facts, artifact);
   };
+
+  return {
+    published({ artifact, node }) {
+      if (!node.isHonest || !isUnique(artifact)) return;
+      const { kind, height } = artifact;
+      let heights = known.get(kind);
+      if (heights === undefined) {
+        heights = new ByHeight(REMEMBERED_HEIGHTS);
+        known.set(kind, heights);
+      }
+      const first = heights.get(height);
+      if (first === undefined) {
+        heights.at(height, () => ({ artifact, content: contentOf(artifact) }));
+        checkNew(artifact);
+      } else if (first.artifact !== artifact && first.content !== contentOf(artifact))
+        throw new Violation(3, `node ${node.index} has another ${kind} at height ${height}`);
+    },
+  };
 }
 
 function isUnique(artifact: { kind: ArtifactKind }): artifact is Unique {
-  return ["random-beacon", "random-tape", "certification", "catch-up-package"].includes(artifact.kind);
+  const { kind } = artifact;
+  return kind === "random-beacon" || kind === "random-tape" || kind === "certification" || kind === "catch-up-package";
 }
 
 /** All that nodes must have alike. A witness may be cut in more than one way. */

@@ -62,7 +62,7 @@ export class MemoryStorage implements StoragePort {
         this.#extend(name, [torn], torn.length);
       },
       () => {
-        if (this.#used() + size > this.capacity) throw full(name);
+        if (!this.#hasRoom(size)) throw full(name);
         this.#extend(name, parts, size);
       },
     );
@@ -89,7 +89,7 @@ export class MemoryStorage implements StoragePort {
         if (outcome > 0) replace(outcome === 2);
       },
       () => {
-        if (this.#used() + content.length > this.capacity) throw full(name);
+        if (!this.#hasRoom(content.length)) throw full(name);
         replace(true);
       },
     );
@@ -187,10 +187,11 @@ export class MemoryStorage implements StoragePort {
     }
   }
 
-  #used(): number {
-    let sum = 0;
+  #hasRoom(added: number): boolean {
+    if (this.capacity === Number.POSITIVE_INFINITY) return true;
+    let sum = added;
     for (const file of this.#files.values()) sum += file.size;
-    return sum;
+    return sum <= this.capacity;
   }
 }
 
