@@ -8,6 +8,7 @@ import {
   drawPlan,
   type FaultKind,
   keepParts,
+  MS,
   minimise,
   type PlanOptions,
   type RunPlan,
@@ -25,6 +26,7 @@ const USAGE = `npm run sim -- [options]
   --only 1,4       of its plan these parts only, as a failure names them
   --members N      nodes of the subnet (default: by the seed)
   --seconds N      virtual seconds with faults (default: by the seed)
+  --height-ms N    a height takes about N ms at least
   --fleet whole    replicas with real state; or counting: consensus alone
   --light, --real  signatures (default: a tenth of the seeds has real ones)
   --lies a,b       node 0 lies in these ways, and no other node lies
@@ -42,6 +44,7 @@ const { values } = parseArgs({
     only: { type: "string" },
     members: { type: "string" },
     seconds: { type: "string" },
+    "height-ms": { type: "string" },
     fleet: { type: "string", default: "whole" },
     lies: { type: "string" },
     stress: { type: "string" },
@@ -90,6 +93,7 @@ function planOf(seed: string): RunPlan {
     crypto: isReal(seed) ? "real" : "light",
     ...(values.members !== undefined && { members: Number(values.members) }),
     ...(values.seconds !== undefined && { safetyNs: Number(values.seconds) * SECOND }),
+    ...(values["height-ms"] !== undefined && { heightNs: Number(values["height-ms"]) * MS }),
     ...(values.lies !== undefined && { lies: values.lies.split(",") as Behaviour[] }),
     ...(values.stress !== undefined && { stress: values.stress.split(",") as FaultKind[] }),
     hasFaults: !values["no-faults"],
@@ -132,7 +136,7 @@ function command(seed: string, only?: readonly number[]): string {
   const options = [
     `--seed ${seed}`,
     ...(only === undefined ? [] : [`--only ${only.length === 0 ? "none" : only.join(",")}`]),
-    ...(["members", "seconds", "lies", "stress"] as const).flatMap((name) =>
+    ...(["members", "seconds", "height-ms", "lies", "stress"] as const).flatMap((name) =>
       values[name] === undefined ? [] : [`--${name} ${values[name]}`],
     ),
     ...(values.fleet === "whole" ? [] : [`--fleet ${values.fleet}`]),

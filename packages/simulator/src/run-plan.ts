@@ -59,6 +59,8 @@ export interface PlanOptions {
   readonly stress?: readonly FaultKind[];
   /** None: only what the network and the clocks do by themselves. */
   readonly hasFaults?: boolean;
+  /** A height takes about so long at least. What a run costs are its heights: those of a quick subnet come fifty times a second. */
+  readonly heightNs?: number;
 }
 
 export const FIRST_VERSION = "atoll-1";
@@ -69,7 +71,8 @@ export function drawPlan(seed: string, options: PlanOptions = {}): RunPlan {
   const safetyNs = options.safetyNs ?? random.stream("length").between(15, 40) * SECOND;
   const hasFaults = options.hasFaults ?? true;
   const spares = members === 1 ? 0 : 1;
-  const settings = drawSettings(random.stream("settings"));
+  const network = drawNetwork(random.stream("network"));
+  const settings = notFaster(drawSettings(random.stream("settings")), network, options.heightNs ?? 0);
   const changes = hasFaults ? drawChanges(random.stream("changes"), { members, spares, safetyNs }) : [];
   const f = Math.floor((members - 1) / 3);
   // A subnet with one node fewer tolerates fewer faults.
@@ -98,7 +101,7 @@ export function drawPlan(seed: string, options: PlanOptions = {}): RunPlan {
     members,
     spares,
     settings,
-    network: drawNetwork(random.stream("network")),
+    network,
     safetyNs,
     liars,
     faults,
@@ -146,6 +149,12 @@ function drawSettings(random: Random): ConsensusSettings {
     cupHoldBack: BigInt(random.pick([3, 10]) * SECOND),
     registryStableAge: BigInt(500 * MS),
   };
+}
+
+/** A block is on its way to the notaries, who wait, and their shares to everybody. */
+function notFaster(settings: ConsensusSettings, { delayNs }: RunPlan["network"], heightNs: number): ConsensusSettings {
+  const least = BigInt(heightNs - 2 * delayNs);
+  return settings.initialNotaryDelay >= least ? settings : { ...settings, initialNotaryDelay: least };
 }
 
 function drawNetwork(random: Random): RunPlan["network"] {
