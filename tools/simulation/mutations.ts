@@ -94,7 +94,7 @@ export const MUTATIONS: readonly Mutation[] = [
     section: "5.7",
     kind: "safety",
     file: `${CONSENSUS}/random-beacon-maker.ts`,
-    find: "parent: beaconHash(parent)",
+    find: "parent: beaconHash(parent, crypto.sha256)",
     replace: "parent: new Uint8Array(32)",
   },
   {
@@ -121,7 +121,7 @@ export const MUTATIONS: readonly Mutation[] = [
     section: "9",
     kind: "safety",
     file: `${CONSENSUS}/batch-delivery.ts`,
-    find: "randomness: tapeHash(tape),",
+    find: "randomness: tapeHash(tape, context.crypto.sha256),",
     replace: "randomness: context.crypto.sha256(context.crypto.signBasic(tapeHash(tape))),",
   },
   {

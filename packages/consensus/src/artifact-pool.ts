@@ -5,8 +5,9 @@ import type { PrincipalId } from "@atoll/types";
 import { nameArtifact } from "./artifact-id.ts";
 import { type Artifact, type ArtifactId, encodeArtifact, heightOf } from "./artifacts.ts";
 import { MAX_UNVALIDATED_ALIKE, MAX_UNVALIDATED_BYTES, MAX_UNVALIDATED_COUNT } from "./bounds.ts";
+import { type ChainTips, chainTips, KINDS_OF_TIPS } from "./chain-tips.ts";
 import type { Change, Instant, Pool } from "./pool.ts";
-import { type PoolEntry, Section } from "./pool-section.ts";
+import { changeBit, type PoolEntry, Section } from "./pool-section.ts";
 
 /** What came of a change, in order. */
 export interface PoolEvent {
@@ -21,20 +22,24 @@ interface Usage {
   bytes: number;
 }
 
-export interface Applied {
-  /** Whether anything changed: a role that asks for what is there already must not keep the loop going. */
-  readonly changed: boolean;
-  readonly events: readonly PoolEvent[];
+/** What can be taken back: "dropped" is gone from the unvalidated section. */
+interface Operation {
+  readonly kind: "validated" | "retracted" | "dropped";
+  readonly entry: PoolEntry;
 }
+
+const OF_TIPS = KINDS_OF_TIPS.reduce((bits, kind) => bits | changeBit("validated", kind), 0);
 
 export class ArtifactPool implements Pool {
   #changes = 0;
+  #tips: ChainTips | undefined;
+  #hasOtherTips = true;
   readonly validated = new Section("validated", (bit) => this.#noteChange(bit));
   readonly unvalidated = new Section("unvalidated", (bit) => this.#noteChange(bit));
   readonly #usage = new Map<PrincipalId, Usage>();
   readonly #sha256: (data: Uint8Array) => Uint8Array;
-  /** The opposite of each operation since the last commit. */
-  #undo: (() => void)[] = [];
+  /** Each operation since the last commit. */
+  #done: Operation[] = [];
 
   constructor(sha256: (data: Uint8Array) => Uint8Array) {
     this.#sha256 = sha256;
@@ -61,8 +66,16 @@ export class ArtifactPool implements Pool {
     return changes;
   }
 
+  get tips(): ChainTips {
+    if (!this.#hasOtherTips && this.#tips !== undefined) return this.#tips;
+    this.#tips = chainTips(this, this.#tips);
+    this.#hasOtherTips = false;
+    return this.#tips;
+  }
+
   #noteChange(bit: number): void {
     this.#changes |= bit;
+    if ((bit & OF_TIPS) !== 0) this.#hasOtherTips = true;
   }
 
   /** What was read from the disk. */
@@ -70,72 +83,70 @@ export class ArtifactPool implements Pool {
     this.validated.insert(entry);
   }
 
-  apply(changes: readonly Change[], now: Instant): Applied {
-    const events: PoolEvent[] = [];
-    let changed = false;
-    for (const change of changes) changed = this.#change(change, now, events) || changed;
-    return { changed, events };
+  /** `events`: is told what came of each change, in order. */
+  apply(changes: readonly Change[], now: Instant, events: PoolEvent[] = []): void {
+    for (const change of changes) this.#change(change, now, events);
   }
 
   /** What was applied so far stays. */
   commit(): void {
-    this.#undo = [];
+    if (this.#done.length > 0) this.#done = [];
   }
 
   /** Takes back what was applied since the last commit. */
   rollback(): void {
-    for (const step of this.#undo.reverse()) step();
-    this.#undo = [];
+    const done = this.#done;
+    this.#done = [];
+    for (const { kind, entry } of done.reverse())
+      if (kind === "validated") this.validated.remove(entry.id);
+      else if (kind === "retracted") this.validated.insert(entry);
+      else this.#insertUnvalidated(entry);
   }
 
-  #change(change: Change, now: Instant, events: PoolEvent[]): boolean {
+  #change(change: Change, now: Instant, events: PoolEvent[]): void {
     switch (change.kind) {
-      case "add":
-        return this.#validate(
-          this.entryOf(change.artifact, encodeArtifact(change.artifact), now, undefined),
-          now,
-          events,
-        );
+      case "add": {
+        const entry = this.entryOf(change.artifact, encodeArtifact(change.artifact), now, undefined);
+        if (this.#validate(entry, events)) this.#removeUnvalidated(entry.id);
+        return;
+      }
       case "move": {
         const entry = this.#removeUnvalidated(change.id);
-        if (entry === undefined) return false;
-        this.#validate(entry, now, events);
-        return true;
+        if (entry === undefined) return;
+        const { id, artifact, bytes, hash, byteSize, peer } = entry;
+        this.#validate({ id, artifact, bytes, hash, byteSize, since: now, peer }, events);
+        return;
       }
       case "remove":
-        if (change.section === "unvalidated") return this.#removeUnvalidated(change.id) !== undefined;
-        return this.#retract(change.id, events);
+        if (change.section === "unvalidated") this.#removeUnvalidated(change.id);
+        else this.#retract(change.id, events);
+        return;
       case "invalid": {
         const entry = this.#removeUnvalidated(change.id);
-        if (entry === undefined) return false;
-        events.push({ kind: "invalid", entry, why: change.why });
-        return true;
+        if (entry !== undefined) events.push({ kind: "invalid", entry, why: change.why });
+        return;
       }
-      case "purge": {
-        const old = this[change.section].below(change.below, change.kinds);
-        for (const { id } of old)
+      case "purge":
+        for (const { id } of this[change.section].below(change.below, change.kinds))
           if (change.section === "validated") this.#retract(id, events);
           else this.#removeUnvalidated(id);
-        return old.length > 0;
-      }
     }
   }
 
-  #validate(entry: PoolEntry, now: Instant, events: PoolEvent[]): boolean {
-    const validated: PoolEntry = { ...entry, since: now };
-    if (!this.validated.insert(validated)) return false;
-    this.#undo.push(() => void this.validated.remove(entry.id));
-    this.#removeUnvalidated(entry.id);
-    events.push({ kind: "validated", entry: validated });
+  #validate(entry: PoolEntry, events: PoolEvent[]): boolean {
+    if (!this.validated.insert(entry)) return false;
+    const event = { kind: "validated", entry } as const;
+    this.#done.push(event);
+    events.push(event);
     return true;
   }
 
-  #retract(id: ArtifactId, events: PoolEvent[]): boolean {
+  #retract(id: ArtifactId, events: PoolEvent[]): void {
     const entry = this.validated.remove(id);
-    if (entry === undefined) return false;
-    this.#undo.push(() => void this.validated.insert(entry));
-    events.push({ kind: "retracted", entry });
-    return true;
+    if (entry === undefined) return;
+    const event = { kind: "retracted", entry } as const;
+    this.#done.push(event);
+    events.push(event);
   }
 
   #insertUnvalidated(entry: PoolEntry): void {
@@ -152,7 +163,7 @@ export class ArtifactPool implements Pool {
     usage.count--;
     usage.bytes -= entry.byteSize;
     if (usage.count === 0) this.#usage.delete(entry.peer);
-    this.#undo.push(() => this.#insertUnvalidated(entry));
+    this.#done.push({ kind: "dropped", entry });
     return entry;
   }
 

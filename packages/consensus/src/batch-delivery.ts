@@ -54,7 +54,7 @@ function batchAt(context: RoleContext, height: Height): DeliveredBatch | undefin
   return {
     height,
     time,
-    randomness: tapeHash(tape),
+    randomness: tapeHash(tape, context.crypto.sha256),
     registryVersion,
     batch: isSummary ? undefined : payload.batch,
     needsStateHash: isSummary,

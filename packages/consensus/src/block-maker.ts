@@ -113,7 +113,7 @@ function makeBatch(
 
 function propose({ crypto, self, subnetId }: RoleContext, block: Block): BlockProposal {
   const { protocolVersion, height } = block;
-  const metadata = { protocolVersion, height, blockHash: blockHash(block), subnetId };
+  const metadata = { protocolVersion, height, blockHash: blockHash(block, crypto.sha256), subnetId };
   return { kind: "block-proposal", block, signer: self, signature: crypto.signBasic(blockMetadataBytes(metadata)) };
 }
 

@@ -1,9 +1,10 @@
 // The loop of one step: each role that may have something new to say has its turn, its changes are applied before the next one
 // looks, and after a role that changed something the others come first. It ends when nobody has anything more to do.
 // Section 3, "Invocation order".
-import type { Height, Time } from "@atoll/types";
+import type { Time } from "@atoll/types";
 import type { ArtifactPool, PoolEvent } from "./artifact-pool.ts";
-import { invocationOrder, type RoleInTurn } from "./invocation-order.ts";
+import type { ChainTips } from "./chain-tips.ts";
+import { invocationOrder, type PortHeight, type RoleInTurn } from "./invocation-order.ts";
 import type { Change, Instant } from "./pool.ts";
 import { changeBit } from "./pool-section.ts";
 import type { ConsensusPorts } from "./ports.ts";
@@ -16,6 +17,7 @@ const MAX_TURNS = 20_000;
 
 interface Turn {
   readonly role: Role;
+  readonly actsOnPorts: boolean;
   /** Monotonic time at which it wants to be asked again; undefined: when something changes. */
   wakeAt: Time | undefined;
 }
@@ -26,7 +28,8 @@ export interface LoopResult {
   readonly wakeAt: Time;
 }
 
-type Context = Omit<RoleContext, "wakeAt">;
+/** What roles are given, but for what the loop itself knows. */
+export type LoopContext = Omit<RoleContext, "wakeAt" | "now">;
 
 export class ComponentLoop {
   readonly #pool: ArtifactPool;
@@ -34,31 +37,41 @@ export class ComponentLoop {
   readonly #turns: readonly Turn[];
   /** For each bit of a change in the pool the turns that look at it, as bits too. */
   readonly #readers: readonly number[];
+  readonly #readersInForce: number;
+  readonly #readersOf: Readonly<Record<PortHeight, number>>;
   readonly #readersOfPorts: number;
   readonly #all: number;
+  readonly #shown: { -readonly [K in keyof RoleContext]: RoleContext[K] };
   /** Turns that may have something new to say. */
   #due = 0;
-  #ports: PortsNow = { executed: -1, certified: -1, expected: -1, isRoom: false, stateHashes: -1, registry: -1 };
+  #asked: Turn | undefined;
+  #inForce: ChainTips["summaries"] | undefined;
+  readonly #ports = { executed: -1, certified: -1, expected: -1, isRoom: false, stateHashes: -1, registry: -1 };
   #next = 0;
   #lastWhole: Time | undefined;
 
-  constructor(pool: ArtifactPool, ports: ConsensusPorts) {
+  constructor(pool: ArtifactPool, context: LoopContext, now: Instant) {
     this.#pool = pool;
-    this.#node = ports;
+    this.#node = context;
     const order = invocationOrder();
-    this.#turns = order.map(({ role }) => ({ role, wakeAt: undefined }));
+    this.#turns = order.map(({ role, actsOnPorts }) => ({ role, actsOnPorts, wakeAt: undefined }));
     this.#readers = readersByBit(order);
-    this.#readersOfPorts = bitsWhere(order, ({ readsPorts }) => readsPorts);
+    this.#readersInForce = bitsWhere(order, ({ reads }) => reads.includes("in-force"));
+    const readersOf = (height: PortHeight) => bitsWhere(order, ({ ports }) => ports.includes(height));
+    this.#readersOf = {
+      executed: readersOf("executed"),
+      certified: readersOf("certified"),
+      expected: readersOf("expected"),
+      "state-hashes": readersOf("state-hashes"),
+    };
+    this.#readersOfPorts = bitsWhere(order, ({ ports }) => ports.length > 0);
     this.#all = bitsWhere(order, () => true);
+    this.#shown = { ...context, now, wakeAt: (at) => this.#noteTime(at) };
   }
 
   /** `looksBeyond`: something may have changed that neither the pool nor the heights of the ports show. */
-  run(
-    context: Context,
-    looksBeyond: boolean,
-    permitted: (changes: readonly Change[]) => readonly Change[],
-  ): LoopResult {
-    const { now } = context;
+  run(now: Instant, looksBeyond: boolean, permitted: (changes: readonly Change[]) => readonly Change[]): LoopResult {
+    this.#shown.now = now;
     const since = this.#lastWhole;
     if (since === undefined || now.monotonic - since >= LONGEST_PAUSE) {
       this.#due = this.#all;
@@ -71,24 +84,27 @@ export class ComponentLoop {
       if (wakeAt !== undefined && (looksBeyond || wakeAt <= now.monotonic)) this.#due |= 1 << place;
     }
     const events: PoolEvent[] = [];
-    let turn: Turn | undefined;
-    const shown: RoleContext = {
-      ...context,
-      wakeAt(at) {
-        const time = soonest(now, at);
-        if (turn !== undefined && (turn.wakeAt === undefined || time < turn.wakeAt)) turn.wakeAt = time;
-      },
-    };
     this.#noteChanges();
+    this.#notePorts();
     for (let asked = 0; this.#due !== 0; asked++) {
       if (asked === MAX_TURNS) return { events, wakeAt: now.monotonic };
-      turn = this.#takeTurn();
+      const turn = this.#takeTurn();
       turn.wakeAt = undefined;
-      const applied = this.#pool.apply(permitted(turn.role(shown)), now);
-      for (const event of applied.events) events.push(event);
-      this.#noteChanges();
+      this.#asked = turn;
+      const changes = turn.role(this.#shown);
+      if (changes.length > 0) {
+        this.#pool.apply(permitted(changes), now, events);
+        this.#noteChanges();
+      }
+      if (turn.actsOnPorts) this.#notePorts();
     }
     return { events, wakeAt: this.#earliest() };
+  }
+
+  #noteTime(at: Instant): void {
+    const time = soonest(this.#shown.now, at);
+    const turn = this.#asked;
+    if (turn !== undefined && (turn.wakeAt === undefined || time < turn.wakeAt)) turn.wakeAt = time;
   }
 
   /** The next one that is due, after the one that was asked last. */
@@ -102,8 +118,17 @@ export class ComponentLoop {
   }
 
   #noteChanges(): void {
-    for (let changes = this.#pool.takeChanges(); changes !== 0; changes &= changes - 1)
+    let changes = this.#pool.takeChanges();
+    if (changes === 0) return;
+    for (; changes !== 0; changes &= changes - 1)
       this.#due |= this.#readers[31 - Math.clz32(changes & -changes)] as number;
+    const { summaries } = this.#pool.tips;
+    if (summaries === this.#inForce) return;
+    this.#inForce = summaries;
+    this.#due |= this.#readersInForce;
+  }
+
+  #notePorts(): void {
     const { state, batches, registry } = this.#node;
     const before = this.#ports;
     const executed = state.executedHeight();
@@ -113,16 +138,16 @@ export class ComponentLoop {
     const stateHashes = state.stateHashes();
     const version = registry.latestVersion();
     if (version !== before.registry) this.#due = this.#all;
-    else if (
-      executed === before.executed &&
-      certified === before.certified &&
-      expected === before.expected &&
-      isRoom === before.isRoom &&
-      stateHashes === before.stateHashes
-    )
-      return;
-    this.#due |= this.#readersOfPorts;
-    this.#ports = { executed, certified, expected, isRoom, stateHashes, registry: version };
+    if (executed !== before.executed) this.#due |= this.#readersOf.executed;
+    if (certified !== before.certified) this.#due |= this.#readersOf.certified;
+    if (expected !== before.expected || isRoom !== before.isRoom) this.#due |= this.#readersOf.expected;
+    if (stateHashes !== before.stateHashes) this.#due |= this.#readersOf["state-hashes"];
+    before.executed = executed;
+    before.certified = certified;
+    before.expected = expected;
+    before.isRoom = isRoom;
+    before.stateHashes = stateHashes;
+    before.registry = version;
   }
 
   #earliest(): Time {
@@ -130,16 +155,6 @@ export class ComponentLoop {
     for (const { wakeAt } of this.#turns) if (wakeAt !== undefined && wakeAt < earliest) earliest = wakeAt;
     return earliest;
   }
-}
-
-/** What the ports say of where the rest of the node has got to. */
-interface PortsNow {
-  readonly executed: Height;
-  readonly certified: Height;
-  readonly expected: Height;
-  readonly isRoom: boolean;
-  readonly stateHashes: number;
-  readonly registry: number;
 }
 
 function bitsWhere(order: readonly RoleInTurn[], isOne: (role: RoleInTurn) => boolean): number {
@@ -153,7 +168,7 @@ function readersByBit(order: readonly RoleInTurn[]): number[] {
     readers[at] = (readers[at] as number) | (1 << place);
   };
   for (const [place, { reads, arrivals }] of order.entries()) {
-    for (const kind of reads) note(changeBit("validated", kind), place);
+    for (const kind of reads) if (kind !== "in-force") note(changeBit("validated", kind), place);
     for (const kind of arrivals) note(changeBit("unvalidated", kind), place);
   }
   return readers;

@@ -1,7 +1,19 @@
 // The nouns of distributed key generation: which keys shall be made, the dealings that nodes make for them, the transcripts
 // that come out, and the summary that begins each interval with all of it. Sections 12 to 14.
 import type { Height, PrincipalId } from "@atoll/types";
-import { bytes, type Codec, fixedBytes, list, optional, principal, record, text, uint, word } from "@atoll/types/wire";
+import {
+  bytes,
+  type Codec,
+  fixedBytes,
+  list,
+  optional,
+  principal,
+  type RecordCodec,
+  record,
+  text,
+  uint,
+  word,
+} from "@atoll/types/wire";
 import { MAX_DEALING_BYTES, MAX_DKG_CONFIGS, MAX_NODES, MAX_SIGNATURE_BYTES } from "./bounds.ts";
 
 /** low: random beacon and tape; a fresh key in each interval. high: certification and catch-up packages; the subnet's key. */
@@ -111,7 +123,7 @@ export const dkgConfig: Codec<DkgConfig> = record({
   resharing: optional(dkgTranscript),
 });
 
-export const dkgDealingMessage: Codec<DkgDealingMessage> = record({
+export const dkgDealingMessage: RecordCodec<DkgDealingMessage> = record({
   dkgId,
   dealer: principal,
   content: bytes(MAX_DEALING_BYTES),

@@ -4,6 +4,7 @@ import { equalBytes } from "@atoll/crypto";
 import type { Height } from "@atoll/types";
 import { blockHash } from "./artifact-hash.ts";
 import type { Block, CatchUpPackage, Hash } from "./artifacts.ts";
+import type { ChainTips } from "./chain-tips.ts";
 import type { DkgSummary } from "./dkg-types.ts";
 import type { Pool } from "./pool.ts";
 
@@ -14,17 +15,20 @@ export function isSummaryBlock(block: Block): block is SummaryBlock {
   return block.payload.kind === "summary";
 }
 
+/** Where the interval after this summary's begins. */
+export function nextSummaryHeight(summary: DkgSummary): Height {
+  return summary.height + summary.intervalLength + 1;
+}
+
+type Validated = Pick<Pool, "validated">;
+
 /** The newest validated one; a pool always has at least that of genesis. Throws when it has none. */
-export function catchUpPackage(pool: Pool): CatchUpPackage & { readonly block: SummaryBlock } {
-  const top = pool.validated.range("catch-up-package")?.max;
-  const entry = top === undefined ? undefined : pool.validated.at("catch-up-package", top)[0];
-  if (entry === undefined || !isSummaryBlock(entry.artifact.block))
-    throw new RangeError("a pool without a catch-up package");
-  return entry.artifact as CatchUpPackage & { readonly block: SummaryBlock };
+export function catchUpPackage(pool: Pool): ChainTips["catchUpPackage"] {
+  return pool.tips.catchUpPackage;
 }
 
 /** The validated block at that height with that hash; also the one of the catch-up package. */
-export function knownBlock(pool: Pool, height: Height, hash: Hash): Block | undefined {
+export function knownBlock(pool: Validated, height: Height, hash: Hash): Block | undefined {
   for (const { artifact } of pool.validated.at("block-proposal", height))
     if (equalBytes(blockHash(artifact.block), hash)) return artifact.block;
   for (const { artifact } of pool.validated.at("catch-up-package", height))
@@ -33,12 +37,12 @@ export function knownBlock(pool: Pool, height: Height, hash: Hash): Block | unde
 }
 
 /** The parent of `block`, as long as the pool has it. */
-export function parentBlock(pool: Pool, block: Block): Block | undefined {
+export function parentBlock(pool: Validated, block: Block): Block | undefined {
   return block.height === 0 ? undefined : knownBlock(pool, block.height - 1, block.parent);
 }
 
 export function finalizedHeight(pool: Pool): Height {
-  return Math.max(catchUpPackage(pool).height, pool.validated.range("finalization")?.max ?? 0);
+  return pool.tips.finalized;
 }
 
 export function finalizedTip(pool: Pool): Block {
@@ -49,7 +53,11 @@ export function finalizedTip(pool: Pool): Block {
 
 /** Undefined: not final yet, or purged. */
 export function finalizedBlock(pool: Pool, height: Height): Block | undefined {
-  const cup = catchUpPackage(pool);
+  return blockOfChain(pool, catchUpPackage(pool), height);
+}
+
+/** The same, where `cup` is the newest catch-up package. */
+export function blockOfChain(pool: Validated, cup: CatchUpPackage, height: Height): Block | undefined {
   if (height === cup.height) return cup.block;
   const top = pool.validated.range("finalization")?.max ?? 0;
   // The nearest finalization from here up, and down again from its block.

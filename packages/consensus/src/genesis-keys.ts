@@ -25,7 +25,10 @@ export interface GenesisDealings {
   readonly high: DkgDealingMessage;
 }
 
-export const genesisDealingsCodec: Codec<GenesisDealings> = record({ low: dkgDealingMessage, high: dkgDealingMessage });
+export const genesisDealingsCodec: Codec<GenesisDealings> = record<GenesisDealings>({
+  low: dkgDealingMessage,
+  high: dkgDealingMessage,
+});
 
 export interface GenesisKeys {
   readonly low: DkgTranscript;

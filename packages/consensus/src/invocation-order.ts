@@ -1,6 +1,6 @@
-// The roles in the order in which they have their turns, each with the kinds of artifacts that it looks at: as long as nothing of
-// these has changed, nor anything behind the ports, nor a time that it asked for has come, it would say the same again and is
-// not asked. Section 3, "Invocation order".
+// The roles in the order in which they have their turns, each with what can give it something to say: as long as nothing of that
+// has changed, nor a time that it asked for has come, it is not asked. What only takes something to do away from a role is not
+// among it. Section 3, "Invocation order".
 import type { ArtifactKind } from "./artifacts.ts";
 import { deliverBatches } from "./batch-delivery.ts";
 import { blockMaker } from "./block-maker.ts";
@@ -35,60 +35,83 @@ import { validateProposals } from "./validator-proposal.ts";
 
 export interface RoleInTurn {
   readonly role: Role;
-  /** Kinds of the validated section. */
-  readonly reads: readonly ArtifactKind[];
+  /** Kinds of the validated section of which more could give it something to say. "in-force": see `IN_FORCE`. */
+  readonly reads: readonly (ArtifactKind | typeof IN_FORCE)[];
   /** Kinds of the unvalidated section. */
   readonly arrivals: readonly ArtifactKind[];
-  /** Whether it asks the ports for heights. (A new version of the registry concerns every role.) */
-  readonly readsPorts: boolean;
+  /** What it asks the ports for. (A new version of the registry concerns every role.) */
+  readonly ports: readonly PortHeight[];
+  /** What it tells the ports may change what they say. */
+  readonly actsOnPorts: boolean;
 }
 
-/** What says which nodes and keys are in force; nearly all roles depend on it. */
-const IN_FORCE: readonly ArtifactKind[] = ["catch-up-package", "finalization"];
-const ROUND: readonly ArtifactKind[] = [...IN_FORCE, "notarization", "random-beacon"];
-const NONE: readonly ArtifactKind[] = [];
+/** The heights that the ports give; with the expected batch goes whether there is room for it. */
+export type PortHeight = "executed" | "certified" | "expected" | "state-hashes";
+
+/** The newest catch-up package and the final summaries after it: which nodes and keys are in force. */
+const IN_FORCE = "in-force";
+/** Who takes part in a round, and that it has begun. */
+const ROUND = [IN_FORCE, "notarization", "random-beacon"] as const;
 
 /** Of one node. Keys and dealings come where shares are made. */
 export function invocationOrder(): readonly RoleInTurn[] {
-  type Kinds = readonly ArtifactKind[];
-  const inPool = (role: Role, reads: Kinds, arrivals = NONE) => ({ role, reads, arrivals, readsPorts: false });
-  const alsoPorts = (role: Role, reads: Kinds, arrivals = NONE) => ({ role, reads, arrivals, readsPorts: true });
   const pace = new Pace();
   return [
-    inPool(keyLoader(pace), IN_FORCE),
-    inPool(finalizer, [...ROUND, "notarization-share", "finalization-share"]),
-    alsoPorts(delivery, [...IN_FORCE, "random-tape", "random-beacon"]),
-    alsoPorts(catchUpPackageMaker, [...IN_FORCE, "random-beacon", "catch-up-package-share"]),
-    inPool(beaconAggregator(), [...ROUND, "random-beacon-share"], ["random-beacon-share"]),
-    inPool(aggregateNotarizations, [...ROUND, "block-proposal", "notarization-share"], ["notarization-share"]),
-    inPool(aggregateFinalizations, [...ROUND, "finalization-share"], ["finalization-share"]),
-    alsoPorts(tapeAggregator(), [...IN_FORCE, "random-tape", "random-tape-share"], ["random-tape-share"]),
-    inPool(
-      catchUpPackageAggregator,
-      [...IN_FORCE, "random-beacon", "catch-up-package-share"],
-      ["catch-up-package-share"],
-    ),
-    alsoPorts(certifier(), [...IN_FORCE, ...CERTIFICATION], CERTIFICATION),
+    turn(keyLoader(pace), [IN_FORCE]),
+    turn(finalizer, ROUND),
+    {
+      ...turn(delivery, [IN_FORCE, "finalization", "random-tape", "random-beacon"], [], ["expected"]),
+      actsOnPorts: true,
+    },
+    {
+      ...turn(
+        catchUpPackageMaker,
+        [IN_FORCE, "finalization", "random-beacon", "catch-up-package-share"],
+        [],
+        ["expected", "state-hashes"],
+      ),
+      actsOnPorts: true,
+    },
+    turn(beaconAggregator(), [...ROUND, "random-beacon-share"], ["random-beacon-share"]),
+    turn(aggregateNotarizations, [...ROUND, "block-proposal", "notarization-share"], ["notarization-share"]),
+    turn(aggregateFinalizations, [...ROUND, "finalization-share"], ["finalization-share"]),
+    turn(tapeAggregator(), [IN_FORCE, "finalization", "random-tape-share"], ["random-tape-share"], ["expected"]),
+    turn(catchUpPackageAggregator, [IN_FORCE, "random-beacon", "catch-up-package-share"], ["catch-up-package-share"]),
+    {
+      ...turn(certifier(), [IN_FORCE, ...CERTIFICATION], CERTIFICATION, ["executed", "certified"]),
+      actsOnPorts: true,
+    },
     // What comes in is not below what is needed: only when that changes there may be something to drop.
-    alsoPorts(purger(), ROUND),
-    alsoPorts(notary, [...ROUND, "block-proposal", "notarization-share", "equivocation-proof"]),
-    inPool(randomBeaconMaker, [...ROUND, "random-beacon-share"]),
-    alsoPorts(randomTapeMaker, [...IN_FORCE, "random-tape", "random-tape-share"]),
-    inPool(dkgDealer(pace), [...IN_FORCE, "dkg-dealing"]),
-    alsoPorts(blockMaker, [...ROUND, "block-proposal", "equivocation-proof"]),
-    inPool(dealingValidator(pace), [...IN_FORCE, "dkg-dealing"], ["dkg-dealing"]),
-    alsoPorts(catchUpPackageValidator(), IN_FORCE, ["catch-up-package"]),
-    inPool(validateBeacons, ROUND, ["random-beacon"]),
-    inPool(validateEquivocationProofs, [...ROUND, "equivocation-proof"], ["equivocation-proof"]),
-    alsoPorts(
+    turn(purger(), [IN_FORCE, "finalization", "random-beacon"], [], ["expected"]),
+    turn(notary, [...ROUND, "finalization", "block-proposal", "equivocation-proof"], [], ["certified"]),
+    turn(randomBeaconMaker, ROUND),
+    turn(randomTapeMaker, [IN_FORCE, "finalization"], [], ["expected"]),
+    // It tries again with every block what it could not deal.
+    turn(dkgDealer(pace), [IN_FORCE, "finalization", "dkg-dealing"]),
+    turn(blockMaker, [...ROUND, "block-proposal", "equivocation-proof"], [], ["executed", "certified"]),
+    turn(dealingValidator(pace), [IN_FORCE, "finalization", "dkg-dealing"], ["dkg-dealing"]),
+    turn(catchUpPackageValidator(), [IN_FORCE, "finalization"], ["catch-up-package"], ["executed"]),
+    turn(validateBeacons, ROUND, ["random-beacon"]),
+    turn(validateEquivocationProofs, ROUND, ["equivocation-proof"]),
+    turn(
       validateProposals,
       [...ROUND, "block-proposal", "equivocation-proof"],
       ["block-proposal", "notarization"],
+      ["executed", "certified"],
     ),
-    inPool(validateNotarizations, [...ROUND, "block-proposal"], ["notarization"]),
-    inPool(validateFinalizations, ROUND, ["finalization"]),
-    alsoPorts(validateTapes, [...IN_FORCE, "random-tape"], ["random-tape"]),
+    turn(validateNotarizations, [...ROUND, "block-proposal"], ["notarization"]),
+    turn(validateFinalizations, ROUND, ["finalization"]),
+    turn(validateTapes, [IN_FORCE, "finalization", "random-tape"], ["random-tape"], ["expected"]),
   ];
+}
+
+function turn(
+  role: Role,
+  reads: RoleInTurn["reads"],
+  arrivals: RoleInTurn["arrivals"] = [],
+  ports: RoleInTurn["ports"] = [],
+): RoleInTurn {
+  return { role, reads, arrivals, ports, actsOnPorts: false };
 }
 
 const CERTIFICATION: readonly ArtifactKind[] = ["certification", "certification-share"];

@@ -35,7 +35,7 @@ export function membershipAt(context: MembershipContext, height: Height): Member
   const record = registryVersion === undefined ? undefined : context.registry.record(registryVersion);
   if (beacon === undefined || registryVersion === undefined || record === undefined) return undefined;
   const ids = record.nodes.map(({ nodeId }) => nodeId);
-  const seed = beaconHash(beacon);
+  const seed = beaconHash(beacon, context.crypto.sha256);
   const order = (purpose: "block-maker-ranking" | "notarization-committee", count: number) =>
     shuffle(ids, purpose, seed, context.crypto.sha256).slice(0, count);
   const committee = committeeSize(ids.length);

@@ -13,9 +13,9 @@ import {
   encodeArtifact,
   heightOf,
 } from "./artifacts.ts";
-import { type BouncerContext, bounce, isRelayedShare, isShare, isSuperseded } from "./bouncer.ts";
+import { bounce, isRelayedShare, isShare, isSuperseded } from "./bouncer.ts";
 import { MAX_ARTIFACT_BYTES } from "./bounds.ts";
-import { ComponentLoop } from "./component-loop.ts";
+import { ComponentLoop, type LoopContext } from "./component-loop.ts";
 import type {
   ConsensusNode,
   ConsensusOptions,
@@ -37,7 +37,7 @@ import { type PoolEntry, parseArtifactId } from "./pool-section.ts";
 import { PoolStorage, type StoredPool, type WrittenArtifact } from "./pool-storage.ts";
 import type { ConsensusPorts } from "./ports.ts";
 import { purgeHeight } from "./purger.ts";
-import type { ConsensusEvent, RoleContext } from "./role-context.ts";
+import type { ConsensusEvent } from "./role-context.ts";
 import { beaconHeight, notarizedHeight } from "./round.ts";
 
 export const openConsensus: OpenConsensus = (options, ports, places) => new Consensus(options, ports, places);
@@ -54,6 +54,7 @@ class Consensus implements ConsensusNode {
   readonly #pool: ArtifactPool;
   readonly #storage: PoolStorage;
   readonly #log: ConsensusPlaces["log"];
+  readonly #context: LoopContext;
   #loop: ComponentLoop;
   readonly #alarm = new PoolAlarm();
   readonly #otherVersion = new OtherVersion();
@@ -73,7 +74,10 @@ class Consensus implements ConsensusNode {
     this.#log = places.log;
     this.#pool = new ArtifactPool(ports.crypto.sha256);
     this.#storage = new PoolStorage(places.storage, ports.crypto.sha256);
-    this.#loop = new ComponentLoop(this.#pool, this.#ports);
+    const { self, subnetId, protocolVersion } = options;
+    const note = (event: ConsensusEvent) => void this.#events.push(event);
+    this.#context = { ...this.#ports, self, subnetId, protocolVersion, pool: this.#pool, note };
+    this.#loop = new ComponentLoop(this.#pool, this.#context, NEVER);
     const stored = this.#storage.open((artifacts) => intactArtifacts(artifacts, options.genesis));
     // After an upgrade the package that the version before has signed is all that goes on from it (section 12.5).
     for (const { artifact, bytes } of stored.artifacts)
@@ -89,12 +93,11 @@ class Consensus implements ConsensusNode {
   step(now: Instant): StepResult {
     if (!this.#isStarted) for (const entry of this.#pool.validated.all()) entry.since = now;
     this.#isStarted = true;
-    const context = this.#context(now);
     if (isStopped(this.#ports)) return { published: [], retracted: [], wakeAt: now.monotonic + STOPPED_PAUSE };
     // Who calls before it is time, and without anything having come in, knows of something else.
     const looksBeyond = !this.#hasReceived && now.monotonic < this.#wakeAt;
     const { events: changes, wakeAt } = this.#orTakenBack(() =>
-      this.#loop.run(context, looksBeyond, (made) => this.#permitted(made)),
+      this.#loop.run(now, looksBeyond, (made) => this.#permitted(made)),
     );
     this.#hasReceived = false;
     const { added, removed } = changes.length === 0 ? NO_CHANGES : netChanges(changes);
@@ -105,8 +108,8 @@ class Consensus implements ConsensusNode {
     // Where execution takes no time there are roots to sign already.
     this.#wakeAt = this.#ports.state.executedHeight() === executed ? wakeAt : now.monotonic;
     this.#purgeStorage();
-    this.#alarm.check(context);
-    this.#noteHalt(context);
+    this.#alarm.check(this.#context);
+    this.#noteHalt();
     this.#tell(changes);
     return {
       published: added.filter((entry) => this.#isPublished(entry)).map(published),
@@ -125,13 +128,11 @@ class Consensus implements ConsensusNode {
     if (artifact.kind === "catch-up-package" && isUnsigned(artifact)) return "invalid";
     // Of another version of the protocol: nobody's fault, and nothing to us but a package that shows where the subnet is.
     if (!this.#isOfThisVersion(artifact))
-      return artifact.kind === "catch-up-package"
-        ? this.#otherVersion.receive(this.#versionContext, artifact)
-        : "taken";
+      return artifact.kind === "catch-up-package" ? this.#otherVersion.receive(this.#context, artifact) : "taken";
     if (this.#pool.validated.has(id) || this.#pool.unvalidated.has(id)) return "taken";
-    const use = bounce(this.#bouncerContext, artifact.kind, heightOf(artifact));
+    const use = bounce(this.#context, artifact.kind, heightOf(artifact));
     if (use === "early") return "unwanted";
-    if (use === "late" || isSuperseded(this.#bouncerContext, artifact)) return "taken";
+    if (use === "late" || isSuperseded(this.#context, artifact)) return "taken";
     const entry = { id, artifact, bytes, hash, byteSize: bytes.length, since: now, peer };
     return this.#pool.receive(entry) ? "taken" : "unwanted";
   }
@@ -139,7 +140,7 @@ class Consensus implements ConsensusNode {
   wants(id: ArtifactId): boolean {
     if (this.#pool.validated.has(id) || this.#pool.unvalidated.has(id)) return false;
     const named = parseArtifactId(id);
-    return named !== undefined && bounce(this.#bouncerContext, named.kind, named.height) === "wanted";
+    return named !== undefined && bounce(this.#context, named.kind, named.height) === "wanted";
   }
 
   published(): StepResult["published"] {
@@ -149,7 +150,7 @@ class Consensus implements ConsensusNode {
   status(): ConsensusStatus {
     const pool = this.#pool;
     const notarized = notarizedHeight(pool);
-    const context = this.#versionContext;
+    const context = this.#context;
     return {
       notarizedHeight: notarized,
       finalizedHeight: finalizedHeight(pool),
@@ -167,27 +168,6 @@ class Consensus implements ConsensusNode {
 
   close(): void {
     this.#events = [];
-  }
-
-  get #bouncerContext(): BouncerContext {
-    return { pool: this.#pool, batches: this.#ports.batches, state: this.#ports.state };
-  }
-
-  get #versionContext() {
-    return { ...this.#ports, pool: this.#pool, protocolVersion: this.#options.protocolVersion };
-  }
-
-  #context(now: Instant): Omit<RoleContext, "wakeAt"> {
-    const { self, subnetId, protocolVersion } = this.#options;
-    return {
-      ...this.#ports,
-      self,
-      subnetId,
-      protocolVersion,
-      now,
-      pool: this.#pool,
-      note: (event) => this.#events.push(event),
-    };
   }
 
   /** A node that may have forgotten what it signed signs no block up to there. */
@@ -223,7 +203,7 @@ class Consensus implements ConsensusNode {
     } catch (failure) {
       this.#pool.rollback();
       // What the roles remember of a step that did not happen would keep them from doing it again.
-      this.#loop = new ComponentLoop(this.#pool, this.#ports);
+      this.#loop = new ComponentLoop(this.#pool, this.#context, NEVER);
       this.#hasReceived = false;
       this.#batches.drop();
       this.#events = [];
@@ -234,7 +214,7 @@ class Consensus implements ConsensusNode {
   /** What was written stays written when this fails: to take it back would be to forget a signature that is on the disk. */
   #purgeStorage(): void {
     try {
-      this.#storage.purge(purgeHeight({ pool: this.#pool, registry: this.#ports.registry }));
+      this.#storage.purge(purgeHeight(this.#context));
       this.#isPurgeFailing = false;
     } catch (failure) {
       if (!(failure instanceof EnvironmentError)) throw failure;
@@ -243,7 +223,8 @@ class Consensus implements ConsensusNode {
     }
   }
 
-  #noteHalt(context: Omit<RoleContext, "wakeAt">): void {
+  #noteHalt(): void {
+    const context = this.#context;
     const height = notarizedHeight(context.pool) + 1;
     const halt = haltStatus(context, height) ?? this.#halt;
     if (halt !== this.#halt && halt !== "running")
@@ -294,6 +275,8 @@ const NO_CHANGES: ReturnType<typeof netChanges> = { added: [], removed: [] };
 
 /** What came and stayed, and what was there before and went. */
 function netChanges(events: readonly PoolEvent[]): { added: PoolEntry[]; removed: PoolEntry[] } {
+  if (!events.some(({ kind }) => kind === "retracted"))
+    return { added: events.filter(({ kind }) => kind === "validated").map(({ entry }) => entry), removed: [] };
   const added = new Map<ArtifactId, PoolEntry>();
   const removed = new Map<ArtifactId, PoolEntry>();
   for (const { kind, entry } of events) {

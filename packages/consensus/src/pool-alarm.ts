@@ -2,10 +2,10 @@
 // is counted, and too much is an alarm. Section 7.
 import type { Height } from "@atoll/types";
 import type { ArtifactKind } from "./artifacts.ts";
+import type { LoopContext } from "./component-loop.ts";
 import { catchUpPackage } from "./finalized-chain.ts";
 import { membershipAt } from "./membership.ts";
 import { minimumChainLength } from "./pool-bounds.ts";
-import type { RoleContext } from "./role-context.ts";
 import { MAX_CATCH_UP_GAP, MAX_CERTIFICATION_GAP, notarizedHeight } from "./round.ts";
 
 const EVERY = 10;
@@ -13,7 +13,7 @@ const EVERY = 10;
 export class PoolAlarm {
   #last: Height = 0;
 
-  check(context: Omit<RoleContext, "wakeAt">): void {
+  check(context: LoopContext): void {
     const height = notarizedHeight(context.pool);
     if (height - this.#last < EVERY) return;
     this.#last = height;
@@ -26,10 +26,7 @@ export class PoolAlarm {
 }
 
 /** How many artifacts of each kind there can be. Undefined: it is not known who the nodes are. */
-export function poolBounds(
-  context: Omit<RoleContext, "wakeAt">,
-  height: Height,
-): Partial<Record<ArtifactKind, number>> | undefined {
+export function poolBounds(context: LoopContext, height: Height): Partial<Record<ArtifactKind, number>> | undefined {
   const membership = membershipAt(context, height);
   if (membership === undefined) return undefined;
   const { intervalLength, nextIntervalLength } = catchUpPackage(context.pool).block.payload.summary;

@@ -36,23 +36,34 @@ export const HEADER_BYTES = HEAD_BYTES + 16;
 
 /** `hash`: SHA-256 of the content. */
 export function recordHeader(head: RecordHead, length: number, hash: Uint8Array): Uint8Array {
+  checked[0] = MAGIC;
+  checked[1] = head.type;
+  setUint32(checked, 2, length);
+  setUint32(checked, 6, head.synced);
+  setUint64(checked, 10, head.votesBefore);
+  setUint64(checked, 18, head.votes);
+  setUint64(checked, 26, head.voted);
   const bytes = new Uint8Array(HEADER_BYTES);
-  const view = new DataView(bytes.buffer);
-  bytes[0] = MAGIC;
-  bytes[1] = head.type;
-  view.setUint32(2, length);
-  view.setUint32(6, head.synced);
-  setUint64(view, 10, head.votesBefore);
-  setUint64(view, 18, head.votes);
-  setUint64(view, 26, head.voted);
-  view.setUint32(34, crc32(bytes.subarray(0, 34)));
-  bytes.set(hash.subarray(0, 16), HEAD_BYTES);
+  bytes.set(checked);
+  setUint32(bytes, checked.length, crc32(checked));
+  for (let i = 0; i < 16; i++) bytes[HEAD_BYTES + i] = hash[i] as number;
   return bytes;
 }
 
-function setUint64(view: DataView, at: number, value: number): void {
-  view.setUint32(at, Math.floor(value / 2 ** 32));
-  view.setUint32(at + 4, value % 2 ** 32);
+/** What the checksum covers, of the header that is being made. */
+const checked = new Uint8Array(HEAD_BYTES - 4);
+
+function setUint64(bytes: Uint8Array, at: number, value: number): void {
+  setUint32(bytes, at, Math.floor(value / 2 ** 32));
+  setUint32(bytes, at + 4, value);
+}
+
+/** Big-endian, modulo 2^32. */
+function setUint32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = value >>> 16;
+  bytes[at + 2] = value >>> 8;
+  bytes[at + 3] = value;
 }
 
 /** All records that are whole, and where those that are not begin. */

@@ -42,14 +42,23 @@ const NONE: readonly never[] = [];
 
 export class Section implements PoolSection {
   readonly #byId = new Map<ArtifactId, PoolEntry>();
-  readonly #byKind = new Map<ArtifactKind, KindIndex>();
-  readonly #name: "validated" | "unvalidated";
+  readonly #byKind: Readonly<Record<ArtifactKind, KindIndex>>;
   readonly #onChange: (bit: number) => void;
 
   /** `onChange`: is told what changes, as `changeBit` has it. */
   constructor(name: "validated" | "unvalidated", onChange: (bit: number) => void) {
-    this.#name = name;
     this.#onChange = onChange;
+    const index = (kind: ArtifactKind): KindIndex => ({
+      heights: [],
+      entries: new Map(),
+      range: undefined,
+      count: 0,
+      bit: changeBit(name, kind),
+    });
+    this.#byKind = Object.fromEntries(ARTIFACT_KINDS.map((kind) => [kind, index(kind)])) as Record<
+      ArtifactKind,
+      KindIndex
+    >;
   }
 
   get size(): number {
@@ -69,17 +78,17 @@ export class Section implements PoolSection {
   }
 
   at<K extends ArtifactKind>(kind: K, height: Height): readonly Entry<ArtifactOf<K>>[] {
-    const found: readonly Entry[] = this.#byKind.get(kind)?.entries.get(height) ?? NONE;
+    const found: readonly Entry[] = this.#byKind[kind].entries.get(height) ?? NONE;
     return found as readonly Entry<ArtifactOf<K>>[];
   }
 
   range(kind: ArtifactKind): { readonly min: Height; readonly max: Height } | undefined {
-    return this.#byKind.get(kind)?.range;
+    return this.#byKind[kind].range;
   }
 
   heights(kind: ArtifactKind, from: Height, to: Height): readonly Height[] {
-    const heights = this.#byKind.get(kind)?.heights;
-    if (heights === undefined) return NONE;
+    const { heights } = this.#byKind[kind];
+    if (heights.length === 0 || (heights[heights.length - 1] as Height) < from) return NONE;
     const start = firstAtLeast(heights, from);
     let end = start;
     while (end < heights.length && (heights[end] as Height) <= to) end++;
@@ -87,14 +96,14 @@ export class Section implements PoolSection {
   }
 
   count(kind: ArtifactKind): number {
-    return this.#byKind.get(kind)?.count ?? 0;
+    return this.#byKind[kind].count;
   }
 
   /** False: it is there already. */
   insert(entry: PoolEntry): boolean {
     if (this.#byId.has(entry.id)) return false;
     this.#byId.set(entry.id, entry);
-    const index = this.#index(entry.artifact.kind);
+    const index = this.#byKind[entry.artifact.kind];
     const height = heightOf(entry.artifact);
     const there = index.entries.get(height);
     if (there === undefined) {
@@ -113,7 +122,7 @@ export class Section implements PoolSection {
     const entry = this.#byId.get(id);
     if (entry === undefined) return undefined;
     this.#byId.delete(id);
-    const index = this.#index(entry.artifact.kind);
+    const index = this.#byKind[entry.artifact.kind];
     const height = heightOf(entry.artifact);
     const rest = (index.entries.get(height) ?? []).filter((other) => other !== entry);
     if (rest.length > 0) index.entries.set(height, rest);
@@ -130,18 +139,9 @@ export class Section implements PoolSection {
   /** What is below a height, of these kinds or of all. */
   below(height: Height, kinds: readonly ArtifactKind[] | undefined): PoolEntry[] {
     const found: PoolEntry[] = [];
-    for (const kind of kinds ?? [...this.#byKind.keys()])
+    for (const kind of kinds ?? ARTIFACT_KINDS)
       for (const at of this.heights(kind, 0, height - 1)) found.push(...(this.at(kind, at) as readonly PoolEntry[]));
     return found;
-  }
-
-  #index(kind: ArtifactKind): KindIndex {
-    let index = this.#byKind.get(kind);
-    if (index === undefined) {
-      index = { heights: [], entries: new Map(), range: undefined, count: 0, bit: changeBit(this.#name, kind) };
-      this.#byKind.set(kind, index);
-    }
-    return index;
   }
 }
 

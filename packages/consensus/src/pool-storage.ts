@@ -36,6 +36,7 @@ export interface StoredPool {
 
 interface Segment {
   readonly number: number;
+  readonly name: string;
   size: number;
   synced: number;
   highest: Height;
@@ -81,7 +82,7 @@ export class PoolStorage {
     const read = numbers.map((number, place) => {
       const content = this.#storage.read(fileName(number), 0, this.#storage.size(fileName(number)) ?? 0);
       const { end, highest, votesBefore } = found.read(content, place === numbers.length - 1);
-      return { number, size: end, synced: end, highest, votesBefore };
+      return { number, name: fileName(number), size: end, synced: end, highest, votesBefore };
     });
     this.#ceiling = new VoteCeiling(this.#storage);
     found.finish(this.#ceiling.height);
@@ -106,14 +107,14 @@ export class PoolStorage {
   write(artifacts: readonly WrittenArtifact[]): void {
     if (artifacts.length === 0) return;
     const segment = this.#current();
-    if (this.#isTorn && this.#storage.size(fileName(segment.number)) !== undefined)
-      this.#storage.truncate(fileName(segment.number), segment.size);
+    const { name } = segment;
+    if (this.#isTorn && this.#storage.size(name) !== undefined) this.#storage.truncate(name, segment.size);
     this.#isTorn = true;
     const { parts, size, votes, voted } = this.#encode(artifacts, segment, this.#votes);
     if (votes > this.#votes) this.#ceiling?.cover(voted);
-    this.#storage.append(fileName(segment.number), parts);
+    this.#storage.append(name, parts);
     const isSynced = size >= this.#segmentBytes || votes > this.#votes;
-    if (isSynced) this.#storage.sync(fileName(segment.number));
+    if (isSynced) this.#storage.sync(name);
     this.#isTorn = false;
     this.#votes = votes;
     this.#voted = voted;
@@ -126,6 +127,7 @@ export class PoolStorage {
 
   /** Nothing below that height is needed any more. */
   purge(below: Height): void {
+    if (this.#segments.length < 2) return;
     // The last one that has a file stays: without any the log would count as new.
     const current = this.#segments.findLast(({ size }) => size > 0);
     const old = this.#segments.filter((segment) => segment !== current && segment.size > 0 && segment.highest < below);
@@ -149,30 +151,36 @@ export class PoolStorage {
     first: number,
     abstainUpTo?: Height,
   ) {
-    const copies: Uint8Array[] = [];
-    let votes = first;
-    let size = start;
-    const own = artifacts.filter(({ isVote }) => isVote);
-    const voted = own.reduce((top, { artifact }) => Math.max(top, heightOf(artifact)), this.#voted);
-    if (abstainUpTo !== undefined) {
-      copies.push(...this.#beginning(abstainUpTo, { synced, votes: first + own.length, voted }));
-      size += copies.reduce((sum, part) => sum + part.length, 0);
-    }
+    let last = first;
+    let voted = this.#voted;
+    for (const { isVote, artifact } of artifacts)
+      if (isVote) {
+        last++;
+        voted = Math.max(voted, heightOf(artifact));
+      }
+    const copies = abstainUpTo === undefined ? [] : [...this.#beginning(abstainUpTo, { synced, votes: last, voted })];
     const parts = [...copies];
+    let copied = copies.reduce((sum, part) => sum + part.length, 0);
+    let size = start + copied;
+    let votes = first;
     for (const { bytes, hash, isVote } of artifacts) {
-      const head = { type: isVote ? VOTE : ARTIFACT, synced, votesBefore, votes, voted };
-      const record = [recordHeader(head, bytes.length, hash), bytes];
-      parts.push(...record);
+      const header = recordHeader(
+        { type: isVote ? VOTE : ARTIFACT, synced, votesBefore, votes, voted },
+        bytes.length,
+        hash,
+      );
+      parts.push(header, bytes);
       size += HEADER_BYTES + bytes.length;
       if (!isVote) continue;
-      copies.push(...record);
+      copies.push(header, bytes);
+      copied += HEADER_BYTES + bytes.length;
       votes++;
     }
     if (copies.length === 0) return { parts, size, votes, voted };
     const padding = ZEROS.subarray(0, -(size + HEADER_BYTES) & (BLOCK_BYTES - 1));
     const head = { type: PADDING, synced, votesBefore, votes, voted };
     parts.push(recordHeader(head, padding.length, this.#sha256(padding)), padding, ...copies);
-    return { parts, size: parts.reduce((sum, part) => sum + part.length, start), votes, voted };
+    return { parts, size: size + HEADER_BYTES + padding.length + copied, votes, voted };
   }
 
   #rewrite({ artifacts, abstainUpTo }: StoredPool): void {
@@ -223,7 +231,7 @@ export class PoolStorage {
 }
 
 function emptySegment(number: number, votesBefore: number): Segment {
-  return { number, size: 0, synced: 0, highest: 0, votesBefore };
+  return { number, name: fileName(number), size: 0, synced: 0, highest: 0, votesBefore };
 }
 
 /** A log has more parts than a function takes arguments, so `concatBytes` is not for it. */

@@ -3,6 +3,7 @@
 // them. Section 3. (The interface; ArtifactPool in artifact-pool.ts is the implementation.)
 import type { Height, PrincipalId, Time } from "@atoll/types";
 import type { Artifact, ArtifactId, ArtifactKind, ArtifactOf } from "./artifacts.ts";
+import type { ChainTips } from "./chain-tips.ts";
 
 /** Wall-clock time that never goes back, and monotonic time. A delay has passed when either says so. */
 export interface Instant {
@@ -34,6 +35,8 @@ export interface PoolSection {
 }
 
 export interface Pool {
+  /** Throws when there is no catch-up package. */
+  readonly tips: ChainTips;
   readonly validated: PoolSection;
   readonly unvalidated: PoolSection;
 }

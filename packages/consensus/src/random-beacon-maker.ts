@@ -25,12 +25,13 @@ export const randomBeaconMaker: Role = (context) => {
 export function nextBeaconContent({
   pool,
   protocolVersion,
-}: Pick<RoleContext, "pool" | "protocolVersion">): BeaconContent | undefined {
+  crypto,
+}: Pick<RoleContext, "pool" | "protocolVersion" | "crypto">): BeaconContent | undefined {
   const tip = beaconHeight(pool);
   const parent = beaconAt(pool, tip);
   const transcript = activeTranscript(pool, "low", tip + 1);
   if (parent === undefined || transcript === undefined) return undefined;
-  return { protocolVersion, height: tip + 1, parent: beaconHash(parent), dkgId: transcript.dkgId };
+  return { protocolVersion, height: tip + 1, parent: beaconHash(parent, crypto.sha256), dkgId: transcript.dkgId };
 }
 
 /**

@@ -9,11 +9,11 @@ import { catchUpPackage, finalizedHeight, knownBlock, parentBlock } from "./fina
 import type { Entry, Instant, Pool } from "./pool.ts";
 
 export function notarizedHeight(pool: Pool): Height {
-  return Math.max(catchUpPackage(pool).height, pool.validated.range("notarization")?.max ?? 0);
+  return pool.tips.notarized;
 }
 
 export function beaconHeight(pool: Pool): Height {
-  return Math.max(catchUpPackage(pool).height, pool.validated.range("random-beacon")?.max ?? 0);
+  return pool.tips.beacon;
 }
 
 /** The notarized blocks of a height; of a catch-up package's height its block alone. */

@@ -6,107 +6,90 @@
 import { equalBytes } from "@atoll/crypto/domain";
 import type { Height, NodeRecord } from "@atoll/types";
 import type { Artifact, ArtifactOf, BlockReference, Share } from "./artifacts.ts";
-import { combineForLater, combineThenVerify } from "./combine-then-verify.ts";
+import { combineForLater, combineThenVerify, type ShareEntry } from "./combine-then-verify.ts";
 import { isSameDkg } from "./dkg/dkg-keys.ts";
 import { activeTranscript } from "./dkg/registry-version.ts";
 import type { DkgId } from "./dkg-types.ts";
 import { finalizedHeight } from "./finalized-chain.ts";
-import { InVain } from "./in-vain.ts";
-import { beaconAt, type Membership, membershipAt } from "./membership.ts";
-import type { Change, Entry } from "./pool.ts";
+import { type Membership, membershipAt } from "./membership.ts";
+import type { Change, Entry, Pool } from "./pool.ts";
 import { isBeaconDue, nextBeaconContent } from "./random-beacon-maker.ts";
 import { isTapeDue, tapeContent, tapeHeights } from "./random-tape-maker.ts";
 import type { Role, RoleContext } from "./role-context.ts";
-import { beaconHeight, isNotarized, notarizedHeight, referenceTo } from "./round.ts";
+import { beaconHeight, notarizedHeight, referenceTo } from "./round.ts";
 import { beaconBytes, finalizationBytes, notarizationBytes, tapeBytes } from "./signed-bytes.ts";
 
-/** One instance per node. */
+/** One instance per node: it remembers the height of a signature that is combined and waits until it is due. */
 export function beaconAggregator(): Role {
-  const inVain = new InVain();
+  let waiting: Height | undefined;
   return (context) => {
     const { pool } = context;
-    const tip = beaconHeight(pool);
-    const looked = looksAt(context, "random-beacon-share", tip + 1, isBeaconDue(context, tip + 1));
-    if (looked === undefined) return [];
-    looked.push(beaconAt(pool, tip));
-    return inVain.unlessSame(tip + 1, looked, () => aggregateBeacon(context));
+    const height = beaconHeight(pool) + 1;
+    const shares = sharesAt(pool, "random-beacon-share", height);
+    const isDue = isBeaconDue(context, height);
+    if (!isEnough(pool, height, shares) || (!isDue && waiting === height)) return [];
+    const content = nextBeaconContent(context);
+    if (content === undefined) return [];
+    if (!isDue) waiting = height;
+    const fits = (artifact: ArtifactOf<"random-beacon-share">) =>
+      artifact.protocolVersion === content.protocolVersion &&
+      equalBytes(artifact.parent, content.parent) &&
+      isSameDkg(artifact.dkgId, content.dkgId);
+    const act = isDue ? combineThenVerify : combineForLater;
+    return combineThreshold(context, content, shares, { fits, act }, beaconBytes(content), (signature) => ({
+      kind: "random-beacon",
+      ...content,
+      signature,
+    }));
   };
 }
 
-function aggregateBeacon(context: RoleContext): Change[] {
-  const content = nextBeaconContent(context);
-  if (content === undefined) return [];
-  const entries = sharesAt(context, "random-beacon-share", content.height);
-  if (entries.length === 0) return [];
-  const fits = ({ artifact }: Entry<ArtifactOf<"random-beacon-share">>) =>
-    artifact.protocolVersion === content.protocolVersion &&
-    equalBytes(artifact.parent, content.parent) &&
-    isSameDkg(artifact.dkgId, content.dkgId);
-  const act = isBeaconDue(context, content.height) ? combineThenVerify : combineForLater;
-  return combineThreshold(context, content, entries, { fits, act }, beaconBytes(content), (signature) => ({
-    kind: "random-beacon",
-    ...content,
-    signature,
-  }));
-}
-
-/** One instance per node. */
+/** One instance per node, for the same reason. Of tapes only the highest one can be early. */
 export function tapeAggregator(): Role {
-  const inVain = new InVain();
+  let waiting: Height | undefined;
   return (context) => {
+    const { pool } = context;
     const { from, to } = tapeHeights(context);
     const changes: Change[] = [];
     for (let height = from; height <= to; height++) {
-      if (context.pool.validated.at("random-tape", height).length > 0) continue;
-      const looked = looksAt(context, "random-tape-share", height, isTapeDue(context, height));
-      if (looked === undefined) continue;
-      changes.push(...inVain.unlessSame(height, looked, () => aggregateTape(context, height)));
+      if (pool.validated.at("random-tape", height).length > 0) continue;
+      const shares = sharesAt(pool, "random-tape-share", height);
+      const isDue = isTapeDue(context, height);
+      if (!isEnough(pool, height, shares) || (!isDue && waiting === height)) continue;
+      if (!isDue) waiting = height;
+      for (const change of aggregateTape(context, height, shares, isDue)) changes.push(change);
     }
     return changes;
   };
 }
 
-function aggregateTape(context: RoleContext, height: Height): Change[] {
-  const entries = sharesAt(context, "random-tape-share", height);
-  const content = entries.length === 0 ? undefined : tapeContent(context, height);
+function aggregateTape(
+  context: RoleContext,
+  height: Height,
+  shares: Shares<ArtifactOf<"random-tape-share">>,
+  isDue: boolean,
+): Change[] {
+  const content = tapeContent(context, height);
   if (content === undefined) return [];
-  const fits = ({ artifact }: Entry<ArtifactOf<"random-tape-share">>) =>
+  const fits = (artifact: ArtifactOf<"random-tape-share">) =>
     artifact.protocolVersion === content.protocolVersion && isSameDkg(artifact.dkgId, content.dkgId);
-  const act = isTapeDue(context, height) ? combineThenVerify : combineForLater;
-  return combineThreshold(context, content, entries, { fits, act }, tapeBytes(content), (signature) => ({
+  const act = isDue ? combineThenVerify : combineForLater;
+  return combineThreshold(context, content, shares, { fits, act }, tapeBytes(content), (signature) => ({
     kind: "random-tape",
     ...content,
     signature,
   }));
 }
 
-/**
- * All that a threshold signature can be combined of, and undefined for nothing: lists of the pool are new ones when anything in
- * them is. Before the signature is due, it only matters whether there are enough shares of it.
- */
-function looksAt(
-  { pool }: RoleContext,
-  kind: "random-beacon-share" | "random-tape-share",
-  height: Height,
-  isDue: boolean,
-): unknown[] | undefined {
-  const own = pool.validated.at(kind, height);
-  const others = pool.unvalidated.at(kind, height);
-  if (own.length + others.length === 0) return undefined;
-  const transcript = activeTranscript(pool, "low", height);
-  if (transcript === undefined) return undefined;
-  if (isDue) return [transcript, own, others];
-  return own.length + others.length < transcript.threshold ? undefined : [transcript];
-}
-
-export function aggregateNotarizations(context: RoleContext): Change[] {
+export function aggregateNotarizations(context: RoleContext): readonly Change[] {
   const { pool } = context;
   const height = notarizedHeight(pool) + 1;
-  const shares = sharesAt(context, "notarization-share", height);
-  if (shares.length === 0) return [];
+  const shares = sharesAt(pool, "notarization-share", height);
+  const membership = membershipAt(context, height);
+  if (membership === undefined || countOf(shares) < membership.threshold) return NONE;
   return pool.validated.at("block-proposal", height).flatMap(({ artifact }) => {
     const reference = referenceTo(artifact.block);
-    return combineMulti(context, reference, shares, notarizationBytes, (signers, signature) => ({
+    return combineMulti(context, membership, reference, shares, notarizationBytes, (signers, signature) => ({
       kind: "notarization",
       ...reference,
       signers,
@@ -115,64 +98,78 @@ export function aggregateNotarizations(context: RoleContext): Change[] {
   });
 }
 
-export function aggregateFinalizations(context: RoleContext): Change[] {
+export function aggregateFinalizations(context: RoleContext): readonly Change[] {
   const { pool } = context;
   const changes: Change[] = [];
-  for (const height of pool.validated.heights("notarization", finalizedHeight(pool) + 1, notarizedHeight(pool))) {
-    const shares = sharesAt(context, "finalization-share", height);
-    if (shares.length === 0) continue;
+  for (let height = finalizedHeight(pool) + 1; height <= notarizedHeight(pool); height++) {
+    const shares = sharesAt(pool, "finalization-share", height);
+    const membership = membershipAt(context, height);
+    if (membership === undefined || countOf(shares) < membership.threshold) continue;
     for (const { artifact } of pool.validated.at("notarization", height)) {
       const { protocolVersion, blockHash } = artifact;
       const reference = { protocolVersion, height, blockHash };
-      if (!isNotarized(pool, height, blockHash)) continue;
-      const found = combineMulti(context, reference, shares, finalizationBytes, (signers, signature) => ({
+      const found = combineMulti(context, membership, reference, shares, finalizationBytes, (signers, signature) => ({
         kind: "finalization",
         ...reference,
         signers,
         signature,
       }));
-      changes.push(...found);
+      for (const change of found) changes.push(change);
     }
   }
   return changes;
 }
 
+const NONE: readonly never[] = [];
+
 type ShareKind = "random-beacon-share" | "random-tape-share" | "notarization-share" | "finalization-share";
 
-function sharesAt<K extends ShareKind>(
-  { pool }: RoleContext,
-  kind: K,
-  height: Height,
-): readonly Entry<ArtifactOf<K>>[] {
-  const own = pool.validated.at(kind, height);
-  const others = pool.unvalidated.at(kind, height);
-  return others.length === 0 ? own : [...own, ...others];
+/** This node's own ones, or such as it vouches for; and what peers sent. */
+interface Shares<A extends Artifact> {
+  readonly own: readonly Entry<A>[];
+  readonly others: readonly Entry<A>[];
+}
+
+function sharesAt<K extends ShareKind>(pool: Pool, kind: K, height: Height): Shares<ArtifactOf<K>> {
+  return { own: pool.validated.at(kind, height), others: pool.unvalidated.at(kind, height) };
+}
+
+function countOf({ own, others }: Shares<Artifact>): number {
+  return own.length + others.length;
+}
+
+function isEnough(pool: Pool, height: Height, shares: Shares<Artifact>): boolean {
+  const count = countOf(shares);
+  return count > 0 && count >= (activeTranscript(pool, "low", height)?.threshold ?? Number.POSITIVE_INFINITY);
 }
 
 function combineThreshold<A extends Artifact & Share>(
-  context: RoleContext,
+  { pool, crypto }: RoleContext,
   { height, dkgId }: { readonly height: Height; readonly dkgId: DkgId },
-  entries: readonly Entry<A>[],
-  { fits, act }: { readonly fits: (entry: Entry<A>) => boolean; readonly act: typeof combineThenVerify },
+  { own, others }: Shares<A>,
+  { fits, act }: { readonly fits: (artifact: A) => boolean; readonly act: typeof combineThenVerify },
   message: Uint8Array,
   build: (signature: Uint8Array) => Artifact,
 ): Change[] {
-  const { pool, crypto } = context;
   const transcript = activeTranscript(pool, "low", height);
   if (transcript === undefined || !isSameDkg(transcript.dkgId, dkgId)) return [];
-  const [good, bad] = split(entries, (entry) => fits(entry) && transcript.receivers.includes(entry.artifact.signer));
-  const changes: Change[] = bad.map(({ id }) => ({ kind: "invalid", id, why: "a share of something else" }));
-  const shares = good.map(({ id, artifact }) => ({
-    id,
-    signer: artifact.signer,
-    signature: artifact.signature,
-    isChecked: pool.validated.has(id),
-  }));
+  const changes: Change[] = [];
+  const shares: ShareEntry[] = [];
+  const isOf = (artifact: A) => fits(artifact) && transcript.receivers.includes(artifact.signer);
+  for (const { id, artifact } of own)
+    if (isOf(artifact)) shares.push({ id, signer: artifact.signer, signature: artifact.signature, isChecked: true });
+  for (const { id, artifact } of others)
+    if (isOf(artifact)) shares.push({ id, signer: artifact.signer, signature: artifact.signature, isChecked: false });
+    else changes.push({ kind: "invalid", id, why: "a share of something else" });
   const { signature, right, wrong } = act(crypto, transcript, message, shares);
   for (const id of wrong) changes.push({ kind: "invalid", id, why: "a wrong share" });
-  if (signature === undefined) return [...changes, ...right.map((id): Change => ({ kind: "move", id }))];
+  if (signature === undefined) {
+    for (const id of right) changes.push({ kind: "move", id });
+    return changes;
+  }
   changes.push({ kind: "add", artifact: build(signature) });
-  return [...changes, ...dropped(context, good)];
+  for (const { id, isChecked } of shares) if (!isChecked) changes.push({ kind: "remove", section: "unvalidated", id });
+  return changes;
 }
 
 type CommitteeShare = ArtifactOf<"notarization-share"> | ArtifactOf<"finalization-share">;
@@ -180,15 +177,15 @@ type CommitteeShare = ArtifactOf<"notarization-share"> | ArtifactOf<"finalizatio
 /** One share of each member of the committee, and enough of them. */
 function combineMulti(
   context: RoleContext,
+  membership: Membership,
   reference: BlockReference,
-  all: readonly Entry<CommitteeShare>[],
+  { own, others }: Shares<CommitteeShare>,
   messageOf: (reference: BlockReference) => Uint8Array,
   build: (signers: NodeRecord["nodeId"][], signature: Uint8Array) => Artifact,
 ): Change[] {
-  const membership = membershipAt(context, reference.height);
-  if (membership === undefined) return [];
   const { threshold } = membership;
-  const about = all.filter(({ artifact }) => equalBytes(artifact.blockHash, reference.blockHash));
+  const isAbout = ({ artifact }: Entry<CommitteeShare>) => equalBytes(artifact.blockHash, reference.blockHash);
+  const about = [...own, ...others].filter(isAbout);
   if (about.length < threshold) return [];
   const { chosen, strangers } = committeeShares(context, membership, about);
   const changes: Change[] = strangers.map(({ id }) => ({

@@ -33,11 +33,11 @@ export function validateProposals(context: RoleContext): Change[] {
 }
 
 function validateProposal(context: RoleContext, membership: Membership, entry: Entry<BlockProposal>): Change[] {
-  const { pool, subnetId } = context;
+  const { pool, subnetId, crypto } = context;
   const { id, artifact } = entry;
   const { block, signer } = artifact;
   const { height } = block;
-  const hash = blockHash(block);
+  const hash = blockHash(block, crypto.sha256);
   if (knownBlock(pool, height, hash) !== undefined) return [{ kind: "remove", section: "unvalidated", id }];
   const fault = makerFault(context, membership, artifact);
   if (fault !== undefined) return [{ kind: "invalid", id, why: fault }];

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
-import { ArtifactPool, encodeArtifact, type RandomTape } from "@atoll/consensus";
+import { ArtifactPool, blockHash, encodeArtifact, type RandomTape } from "@atoll/consensus";
 import type { PrincipalId } from "@atoll/types";
 import { TestSubnet } from "./harness/many-nodes.ts";
 
@@ -120,5 +120,50 @@ describe("the pool of a node", () => {
     assert.deepEqual(heights(), [[1, 2], [5]]);
     pool.rollback();
     assert.deepEqual(heights(), [[1, 2], [5]]);
+  });
+
+  it("knows how far the chain has got, also after something was taken back", () => {
+    const pool = new ArtifactPool((data) => createHash("sha256").update(data).digest());
+    assert.throws(() => pool.tips, /without a catch-up package/);
+    const genesis = new TestSubnet().genesis();
+    const { protocolVersion, beacon } = genesis;
+    pool.apply([{ kind: "add", artifact: genesis }], at(0n));
+    pool.commit();
+    const heights = () => {
+      const { catchUpPackage, finalized, notarized, beacon: drawn, summaries } = pool.tips;
+      return [catchUpPackage.height, finalized, notarized, drawn, ...summaries.map(({ height }) => height)];
+    };
+    assert.deepEqual(heights(), [0, 0, 0, 0, 0]);
+    const { summaries } = pool.tips;
+    const reference = { protocolVersion, blockHash: new Uint8Array(32), signers: [], signature: new Uint8Array(48) };
+    const { payload } = genesis.block;
+    assert.ok(payload.kind === "summary");
+    const height = payload.summary.intervalLength + 1;
+    const summary = { ...payload.summary, height };
+    const block = { ...genesis.block, height, payload: { kind: "summary", summary } } as const;
+    const proposal = {
+      kind: "block-proposal",
+      block,
+      signer: "a1" as PrincipalId,
+      signature: new Uint8Array(48),
+    } as const;
+    pool.apply(
+      [
+        { kind: "add", artifact: { ...beacon, height: 3 } },
+        { kind: "add", artifact: { kind: "notarization", height: 2, ...reference } },
+        { kind: "add", artifact: { kind: "finalization", height: 1, ...reference } },
+      ],
+      at(1n),
+    );
+    assert.deepEqual(heights(), [0, 1, 2, 3, 0]);
+    assert.equal(pool.tips.summaries, summaries, "the same list, as nothing else is in force");
+    // The next summary counts when it is final and here, whichever comes first.
+    const final = { ...reference, kind: "finalization", height: block.height, blockHash: blockHash(block) } as const;
+    pool.apply([{ kind: "add", artifact: final }], at(1n));
+    assert.deepEqual(heights(), [0, block.height, 2, 3, 0]);
+    pool.apply([{ kind: "add", artifact: proposal }], at(1n));
+    assert.deepEqual(heights(), [0, block.height, 2, 3, 0, block.height]);
+    pool.rollback();
+    assert.deepEqual(heights(), [0, 0, 0, 0, 0]);
   });
 });

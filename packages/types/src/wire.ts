@@ -1,7 +1,7 @@
 // What nodes say to each other, as bytes: one canonical form that is hashed, signed, kept and sent alike. A codec is
 // built from parts, field by field in the order in which they are named, so that the description of a type is also its
 // decoder. Decoding is for untrusted bytes: every length has a bound, every value one encoding, and nothing may follow.
-import { type PrincipalId, principalFromBytes, principalToBytes } from "./ids.ts";
+import { MAX_PRINCIPAL_BYTES, type PrincipalId, principalFromBytes, principalToBytes } from "./ids.ts";
 
 /** What is wrong with bytes that somebody sent. */
 export class WireError extends Error {
@@ -32,6 +32,8 @@ export function decodeWire<T>(codec: Codec<T>, bytes: Uint8Array): T {
 const SPARE_BYTES = 64 * 1024;
 let spare: Uint8Array | undefined;
 
+const NOTHING = new Uint8Array();
+
 export class WireWriter {
   #buffer: Uint8Array;
   #length = 0;
@@ -44,9 +46,21 @@ export class WireWriter {
   /** What was written. Nothing can be written after that. */
   take(): Uint8Array {
     const taken = this.#buffer.slice(0, this.#length);
-    if (this.#buffer.length <= SPARE_BYTES) spare = this.#buffer;
-    this.#buffer = taken;
+    this.#release();
     return taken;
+  }
+
+  /** What `use` makes of what was written, which it must not keep. Nothing can be written after that. */
+  finish<T>(use: (written: Uint8Array) => T): T {
+    const result = use(this.#buffer.subarray(0, this.#length));
+    this.#release();
+    return result;
+  }
+
+  #release(): void {
+    if (this.#buffer.length <= SPARE_BYTES) spare = this.#buffer;
+    this.#buffer = NOTHING;
+    this.#length = 0;
   }
 
   byte(value: number): void {
@@ -59,8 +73,22 @@ export class WireWriter {
     this.#buffer.set(bytes, at);
   }
 
+  u64(value: bigint): void {
+    const at = this.#reserve(8);
+    const high = Number(value >> 32n);
+    const low = Number(value & 0xffffffffn);
+    for (let i = 0; i < 4; i++) {
+      this.#buffer[at + i] = high >>> (24 - 8 * i);
+      this.#buffer[at + 4 + i] = low >>> (24 - 8 * i);
+    }
+  }
+
   /** Seven bits at a time, the lowest first. */
   uint(value: number): void {
+    if (value < 0x80) {
+      this.byte(value);
+      return;
+    }
     let rest = value;
     while (rest >= 0x80) {
       this.byte((rest % 0x80) | 0x80);
@@ -107,6 +135,13 @@ export class WireReader {
     return this.#bytes.subarray(this.#at - length, this.#at);
   }
 
+  /** A copy of the next `length` bytes. */
+  copy(length: number): Uint8Array {
+    if (length > this.left) throw new WireError("the bytes end too early");
+    this.#at += length;
+    return this.#bytes.slice(this.#at - length, this.#at);
+  }
+
   uint(): number {
     let value = 0;
     let weight = 1;
@@ -138,9 +173,7 @@ const U64 = 1n << 64n;
 export const u64: Codec<bigint> = {
   write(writer, value) {
     if (value < 0n || value >= U64) throw new RangeError(`${value} has no 64-bit form`);
-    const bytes = new Uint8Array(8);
-    new DataView(bytes.buffer).setBigUint64(0, value);
-    writer.raw(bytes);
+    writer.u64(value);
   },
   read(reader) {
     const bytes = reader.raw(8);
@@ -160,7 +193,7 @@ export function fixedBytes(length: number): Codec<Uint8Array> {
       if (value.length !== length) throw new RangeError(`${value.length} bytes instead of ${length}`);
       writer.raw(value);
     },
-    read: (reader) => reader.raw(length).slice(),
+    read: (reader) => reader.copy(length),
   };
 }
 
@@ -171,7 +204,7 @@ export function bytes(max: number): Codec<Uint8Array> {
       writer.uint(inRange(value.length, max));
       writer.raw(value);
     },
-    read: (reader) => reader.raw(atMost(reader.uint(), max, "a length")).slice(),
+    read: (reader) => reader.copy(atMost(reader.uint(), max, "a length")),
   };
 }
 
@@ -192,7 +225,7 @@ export function text(max: number): Codec<string> {
       raw.write(writer, encoder.encode(value));
     },
     read(reader) {
-      const content = raw.read(reader);
+      const content = reader.raw(atMost(reader.uint(), max, "a length"));
       const plain = content.length <= SHORT_TEXT ? shortAscii(content) : undefined;
       if (plain !== undefined) return plain;
       try {
@@ -223,9 +256,9 @@ function shortAscii(content: Uint8Array): string | undefined {
 
 export const principal: Codec<PrincipalId> = {
   write: (writer, value) => principalBytes.write(writer, principalToBytes(value)),
-  read: (reader) => principalFromBytes(principalBytes.read(reader)),
+  read: (reader) => principalFromBytes(reader.raw(atMost(reader.uint(), MAX_PRINCIPAL_BYTES, "a length"))),
 };
-const principalBytes = bytes(29);
+const principalBytes = bytes(MAX_PRINCIPAL_BYTES);
 
 /** At most `max` items. */
 export function list<T>(item: Codec<T>, max: number): Codec<readonly T[]> {
@@ -256,7 +289,7 @@ export function optional<T>(item: Codec<T>): Codec<T | undefined> {
 }
 
 /** The fields in the order in which `fields` names them. */
-export function record<T extends object>(fields: { readonly [K in keyof T]-?: Codec<T[K]> }): Codec<T> {
+export function record<T extends object>(fields: { readonly [K in keyof T]-?: Codec<T[K]> }): RecordCodec<T> {
   const names = Object.keys(fields) as (keyof T)[];
   const codecs = names.map((name) => fields[name] as Codec<T[keyof T]>);
   return {
@@ -265,17 +298,25 @@ export function record<T extends object>(fields: { readonly [K in keyof T]-?: Co
     },
     read(reader) {
       const value: Partial<T> = {};
-      for (let i = 0; i < names.length; i++) value[names[i] as keyof T] = (codecs[i] as Codec<T[keyof T]>).read(reader);
+      this.fill(reader, value);
       return value as T;
+    },
+    fill(reader, value) {
+      for (let i = 0; i < names.length; i++) value[names[i] as keyof T] = (codecs[i] as Codec<T[keyof T]>).read(reader);
     },
   };
 }
 
+export interface RecordCodec<T> extends Codec<T> {
+  /** Reads into an object that has other fields too. */
+  fill(reader: WireReader, value: Partial<T>): void;
+}
+
 /** One of several records, told apart by their `kind`: one byte, in the order in which `kinds` names them. */
 export function union<T extends { readonly kind: string }>(
-  kinds: { readonly [K in T["kind"]]: Codec<Omit<Extract<T, { kind: K }>, "kind">> },
+  kinds: { readonly [K in T["kind"]]: RecordCodec<Omit<Extract<T, { kind: K }>, "kind">> },
 ): Codec<T> {
-  const entries = Object.entries(kinds) as [string, Codec<object>][];
+  const entries = Object.entries(kinds) as [string, RecordCodec<object>][];
   const places = new Map(entries.map(([kind], place) => [kind, place]));
   return {
     write(writer, value) {
@@ -289,7 +330,9 @@ export function union<T extends { readonly kind: string }>(
       const entry = entries[reader.byte()];
       if (entry === undefined) throw new WireError("an unknown kind");
       const [kind, codec] = entry;
-      return { kind, ...codec.read(reader) } as unknown as T;
+      const value = { kind };
+      codec.fill(reader, value);
+      return value as unknown as T;
     },
   };
 }

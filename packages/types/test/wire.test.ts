@@ -20,6 +20,7 @@ import {
   uint,
   union,
   WireError,
+  WireWriter,
   word,
 } from "@atoll/types/wire";
 import fc from "fast-check";
@@ -46,6 +47,18 @@ const everything = record({
   color: word("red", "green", "blue"),
 });
 type Everything = typeof everything extends Codec<infer T> ? T : never;
+
+const EXAMPLE: Everything = {
+  number: 2 ** 40,
+  big: 2n ** 63n,
+  truth: true,
+  four: Uint8Array.of(1, 2, 3, 4),
+  some: Uint8Array.of(5, 6),
+  name: "where",
+  who: "0a0b" as PrincipalId,
+  shapes: [{ kind: "dot" }],
+  color: "green",
+};
 
 const PLAIN = { noNullPrototype: true } as const;
 const anyShape: fc.Arbitrary<Shape> = fc.oneof(
@@ -122,6 +135,26 @@ describe("the wire codec", () => {
       { numRuns: 500 },
     );
     assert.ok(readable > 50, "most changes of content can be read");
+  });
+
+  it("shows what was written without a copy, and what is read shares nothing with what came", () => {
+    const written = (write: (writer: WireWriter) => void) => {
+      const writer = new WireWriter();
+      write(writer);
+      return writer;
+    };
+    const first = written((writer) => writer.u64(0x0102_0304_0506_0708n)).take();
+    const inside = written((writer) => everything.write(writer, EXAMPLE)).finish((content) => {
+      // Another one that begins meanwhile has a buffer of its own.
+      const other = written((writer) => writer.uint(300)).take();
+      return { content: content.slice(), other };
+    });
+    assert.deepEqual(first, raw(1, 2, 3, 4, 5, 6, 7, 8));
+    assert.deepEqual(inside, { content: encodeWire(everything, EXAMPLE), other: raw(0xac, 2) });
+    const came = encodeWire(everything, EXAMPLE);
+    const value = decodeWire(everything, came);
+    came.fill(0);
+    assert.deepEqual(value, EXAMPLE);
   });
 
   it("refuses what has another form", () => {

@@ -2,19 +2,10 @@
 // blocks decide both, for their own interval and the next one, so that everybody agrees before it begins. Section 4.
 import type { Height } from "@atoll/types";
 import type { DkgSummary, DkgTag, DkgTranscript } from "../dkg-types.ts";
-import {
-  catchUpPackage,
-  finalizedBlock,
-  finalizedHeight,
-  isSummaryBlock,
-  type SummaryBlock,
-} from "../finalized-chain.ts";
+import { catchUpPackage, nextSummaryHeight, type SummaryBlock } from "../finalized-chain.ts";
 import type { Pool } from "../pool.ts";
 
-/** Where the interval after this summary's begins. */
-export function nextSummaryHeight(summary: DkgSummary): Height {
-  return summary.height + summary.intervalLength + 1;
-}
+export { nextSummaryHeight } from "../finalized-chain.ts";
 
 /** Whether the block at `height`, on a chain whose last summary before it is `summary`, has to be a summary block. */
 export function isSummaryHeight(summary: DkgSummary, height: Height): boolean {
@@ -23,16 +14,7 @@ export function isSummaryHeight(summary: DkgSummary, height: Height): boolean {
 
 /** The final summary blocks from that of the newest catch-up package on: at least that one. */
 export function finalizedSummaries(pool: Pool): readonly SummaryBlock[] {
-  let latest: SummaryBlock = catchUpPackage(pool).block;
-  const summaries = [latest];
-  const top = finalizedHeight(pool);
-  for (;;) {
-    const height = nextSummaryHeight(latest.payload.summary);
-    const block = height > top ? undefined : finalizedBlock(pool, height);
-    if (block === undefined || !isSummaryBlock(block)) return summaries;
-    latest = block;
-    summaries.push(latest);
-  }
+  return pool.tips.summaries;
 }
 
 /** The summary block of the newest interval that is final here. */
