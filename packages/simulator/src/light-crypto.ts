@@ -239,9 +239,11 @@ function coefficients(world: LightWorld, of: Shape, contents: readonly Uint8Arra
 const genuine = new WeakMap<DkgTranscript, boolean>();
 
 function isGenuine(world: LightWorld, transcript: DkgTranscript): boolean {
-  const known =
-    genuine.get(transcript) ?? [undefined, transcript.coefficients[0]].some((key) => fits(world, transcript, key));
-  genuine.set(transcript, known);
+  let known = genuine.get(transcript);
+  if (known === undefined) {
+    known = [undefined, transcript.coefficients[0]].some((key) => fits(world, transcript, key));
+    genuine.set(transcript, known);
+  }
   return known;
 }
 

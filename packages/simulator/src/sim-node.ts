@@ -531,7 +531,9 @@ function newestOf(packages: readonly (CatchUpPackage | undefined)[]): CatchUpPac
 
 function textOf(event: ConsensusEvent): string {
   let text = "";
-  for (const [name, value] of Object.entries(event))
-    text += `${text === "" ? "" : " "}${name === "hash" ? String(value).slice(0, 8) : String(value)}`;
+  for (const name of Object.keys(event)) {
+    const value = String(event[name as keyof ConsensusEvent]);
+    text += `${text === "" ? "" : " "}${name === "hash" ? value.slice(0, 8) : value}`;
+  }
   return text;
 }

@@ -2,47 +2,29 @@
 // whose nodes do not reckon what they could forge. Each step can be undone, so nothing of the 128 bits gets lost on the way.
 
 export class Sponge {
-  #a = 0x9e3779b9;
-  #b = 0x243f6a88;
-  #c = 0xb7e15162;
-  #d = 0xdeadbeef;
+  /** Not four fields: numbers above 30 bits are objects there. */
+  readonly #words = Int32Array.of(0x9e3779b9, 0x243f6a88, 0xb7e15162, 0xdeadbeef);
 
   /** Goes on from where the other one is. */
   begin(from: Sponge): void {
-    this.#a = from.#a;
-    this.#b = from.#b;
-    this.#c = from.#c;
-    this.#d = from.#d;
+    for (let i = 0; i < 4; i++) this.#words[i] = from.#words[i] as number;
   }
 
   /** A part, its length before it: no two lists of parts are the same. */
   absorb(part: Uint8Array): void {
     const { length } = part;
-    this.#mix(length);
+    const words = this.#words;
+    mix(words, length);
     const whole = length & ~3;
-    let [a, b, c, d] = [this.#a, this.#b, this.#c, this.#d];
-    for (let i = 0; i < whole; i += 4) {
-      const word =
+    for (let i = 0; i < whole; i += 4)
+      mix(
+        words,
         (part[i] as number) |
-        ((part[i + 1] as number) << 8) |
-        ((part[i + 2] as number) << 16) |
-        ((part[i + 3] as number) << 24);
-      // As #mix does it, on what need not be stored in between.
-      a = Math.imul(a ^ word, 0x9e3779b1);
-      a ^= a >>> 15;
-      b = Math.imul(b + a, 0x85ebca77);
-      b ^= b >>> 13;
-      c = Math.imul(c ^ b, 0xc2b2ae3d);
-      c ^= c >>> 16;
-      d = Math.imul(d + c, 0x27d4eb2f) ^ word;
-      d = (d << 13) | (d >>> 19);
-      a = (a + d) | 0;
-    }
-    this.#a = a;
-    this.#b = b;
-    this.#c = c;
-    this.#d = d;
-    for (let i = whole; i < length; i++) this.#mix(part[i] as number);
+          ((part[i + 1] as number) << 8) |
+          ((part[i + 2] as number) << 16) |
+          ((part[i + 3] as number) << 24),
+      );
+    for (let i = whole; i < length; i++) mix(words, part[i] as number);
   }
 
   squeeze(length: number): Uint8Array {
@@ -69,26 +51,26 @@ export class Sponge {
 
   /** What came last has to reach all words before the first one goes out. */
   #spread(length: number): void {
-    for (let i = 0; i < 4; i++) this.#mix(length);
+    for (let i = 0; i < 4; i++) mix(this.#words, length);
   }
 
   #wordAt(at: number): number {
-    this.#mix(at);
-    return this.#a ^ this.#c;
+    mix(this.#words, at);
+    return (this.#words[0] as number) ^ (this.#words[2] as number);
   }
+}
 
-  #mix(word: number): void {
-    let a = Math.imul(this.#a ^ word, 0x9e3779b1);
-    a ^= a >>> 15;
-    let b = Math.imul(this.#b + a, 0x85ebca77);
-    b ^= b >>> 13;
-    let c = Math.imul(this.#c ^ b, 0xc2b2ae3d);
-    c ^= c >>> 16;
-    let d = Math.imul(this.#d + c, 0x27d4eb2f) ^ word;
-    d = (d << 13) | (d >>> 19);
-    this.#a = (a + d) | 0;
-    this.#b = b;
-    this.#c = c;
-    this.#d = d;
-  }
+function mix(words: Int32Array, word: number): void {
+  let a = Math.imul((words[0] as number) ^ word, 0x9e3779b1);
+  a ^= a >>> 15;
+  let b = Math.imul((words[1] as number) + a, 0x85ebca77);
+  b ^= b >>> 13;
+  let c = Math.imul((words[2] as number) ^ b, 0xc2b2ae3d);
+  c ^= c >>> 16;
+  let d = Math.imul((words[3] as number) + c, 0x27d4eb2f) ^ word;
+  d = (d << 13) | (d >>> 19);
+  words[0] = a + d;
+  words[1] = b;
+  words[2] = c;
+  words[3] = d;
 }
