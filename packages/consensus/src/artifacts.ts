@@ -1,7 +1,7 @@
 // What the nodes of a subnet say to each other to agree: every kind of artifact with its fields, and its one encoding,
 // which is hashed, signed, kept on disk and sent. Consensus and chain-key facts, sections 2 and 3.
 // A node that runs another version of the protocol drops an artifact on arrival, by `protocolVersion`.
-import { type Height, type PrincipalId, type Time, toHex } from "@atoll/types";
+import { type ArtifactOrigin, type Height, type PrincipalId, type Time, toHex } from "@atoll/types";
 import {
   bytes,
   type Codec,
@@ -218,6 +218,20 @@ export const ARTIFACT_KINDS: readonly ArtifactKind[] = [
   "certification",
   "dkg-dealing",
 ];
+
+const AGGREGATES: ReadonlySet<ArtifactKind> = new Set([
+  "notarization",
+  "finalization",
+  "random-beacon",
+  "random-tape",
+  "catch-up-package",
+  "certification",
+]);
+
+/** What is made of shares has no signature of whoever made it. */
+export function originOf(kind: ArtifactKind): ArtifactOrigin {
+  return AGGREGATES.has(kind) ? "aggregate" : "own";
+}
 
 /** Of a dealing: the height at which the interval of its key generation began. */
 export function heightOf(artifact: Artifact): Height {

@@ -1,6 +1,6 @@
 // What this node broadcasts now: each artifact has a slot of a table that peers hold a picture of. Whatever happens to a
 // slot gives it the next commit number, so that of two pictures the newer one can be told. Section 21.2.
-import { invariant } from "@atoll/types";
+import { type ArtifactOrigin, invariant } from "@atoll/types";
 
 export interface Slot {
   readonly commit: number;
@@ -13,6 +13,7 @@ export interface Content {
   readonly artifact: Uint8Array;
   /** It came from a peer: others may have it from there as well. */
   readonly isRelayed: boolean;
+  readonly origin: ArtifactOrigin;
 }
 
 export class ActiveSet {

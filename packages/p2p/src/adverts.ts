@@ -1,6 +1,7 @@
 // What peers offer: for each of them a picture of its slot table, and for each id who has it. An id that is in nobody's
 // table is forgotten, so all of this is bounded by the number of slots, whatever peers send. Section 21.2.
-import type { PrincipalId, Time } from "@atoll/types";
+import type { PrincipalId } from "@atoll/types";
+import type { Nanoseconds } from "./limits.ts";
 
 export interface Advert {
   readonly id: string;
@@ -11,7 +12,7 @@ export interface Advert {
   /** Fetches that came to nothing, who was asked, and when the next one may begin. */
   attempts: number;
   asked: readonly PrincipalId[];
-  notBefore: Time;
+  notBefore: Nanoseconds;
 }
 
 interface Table {
@@ -120,5 +121,5 @@ export class Adverts {
 const NOBODY: readonly PrincipalId[] = [];
 
 function newAdvert(id: string): Advert {
-  return { id, holders: new Map(), state: "open", attempts: 0, asked: NOBODY, notBefore: 0n };
+  return { id, holders: new Map(), state: "open", attempts: 0, asked: NOBODY, notBefore: 0 };
 }

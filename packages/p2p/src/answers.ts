@@ -1,8 +1,8 @@
 // What peers have asked of this node and are still taking in. Each peer has so many answers and bytes of them at once;
 // what is above that is not looked at, and asked again later by its own retries. Sections 21.1 and 21.3.
-import type { PrincipalId, Time } from "@atoll/types";
+import type { PrincipalId } from "@atoll/types";
 import { chunkCount, FIRST_CHUNKS, places } from "./calls.ts";
-import { CHUNK_BYTES, type GossipLimits, MAX_ANSWER_BYTES } from "./limits.ts";
+import { CHUNK_BYTES, type GossipLimits, MAX_ANSWER_BYTES, type Nanoseconds, NEVER, SECOND } from "./limits.ts";
 import type { Answering } from "./messages.ts";
 
 type Chunk = Extract<Answering, { kind: "chunk" }>;
@@ -13,7 +13,7 @@ interface Answer {
   /** Chunks to be sent. */
   readonly due: Set<number>;
   /** When the peer was last heard of it. */
-  heard: Time;
+  heard: Nanoseconds;
 }
 
 interface Served {
@@ -24,7 +24,7 @@ interface Served {
 }
 
 /** An answer of which nothing was heard for so long is dropped. */
-const FORGET_AFTER: Time = 60_000_000_000n;
+const FORGET_AFTER = 60 * SECOND;
 
 export class Answers {
   readonly #limits: GossipLimits;
@@ -37,7 +37,7 @@ export class Answers {
   }
 
   /** False: it is known, or the peer has as many already as it may have. Else `ready` or `refuse` has to follow. */
-  begin(peer: PrincipalId, request: number, now: Time): boolean {
+  begin(peer: PrincipalId, request: number, now: Nanoseconds): boolean {
     const served = this.#served.get(peer) ?? { answers: new Map(), due: new Set(), bytes: 0 };
     this.#served.set(peer, served);
     const known = served.answers.get(request);
@@ -81,7 +81,7 @@ export class Answers {
     served.due.add(request);
   }
 
-  onWant(peer: PrincipalId, request: number, chunks: readonly number[], now: Time): void {
+  onWant(peer: PrincipalId, request: number, chunks: readonly number[], now: Nanoseconds): void {
     const served = this.#served.get(peer);
     const answer = served?.answers.get(request);
     if (served === undefined || answer === undefined) {
@@ -128,7 +128,7 @@ export class Answers {
     if (answer.due.size > 0) served.due.add(request);
   }
 
-  step(now: Time): void {
+  step(now: Nanoseconds): void {
     for (const [peer, { answers }] of this.#served) {
       for (const [request, { heard }] of answers) {
         if (heard + FORGET_AFTER <= now) this.done(peer, request);
@@ -136,12 +136,10 @@ export class Answers {
     }
   }
 
-  nextTime(): Time | undefined {
-    let next: Time | undefined;
+  nextTime(): Nanoseconds {
+    let next = NEVER;
     for (const { answers } of this.#served.values()) {
-      for (const { heard } of answers.values()) {
-        if (next === undefined || heard + FORGET_AFTER < next) next = heard + FORGET_AFTER;
-      }
+      for (const { heard } of answers.values()) next = Math.min(next, heard + FORGET_AFTER);
     }
     return next;
   }

@@ -1,10 +1,9 @@
 // What this node has asked and waits for: questions of the layers above, and artifacts that are fetched. An answer comes
 // in chunks, which the asking side grants a few at a time, so that nobody is sent more than it takes, and which it asks
 // for again when they got lost. Sections 21.1 and 21.3.
-import type { PrincipalId, Time } from "@atoll/types";
-import { CHUNK_BYTES, type GossipLimits, MAX_ANSWER_BYTES } from "./limits.ts";
+import type { PrincipalId } from "@atoll/types";
+import { CHUNK_BYTES, type GossipLimits, MAX_ANSWER_BYTES, type Nanoseconds, NEVER } from "./limits.ts";
 import type { Answering, Asking } from "./messages.ts";
-import { earliest } from "./offers.ts";
 
 /** Chunks that are sent without being granted. */
 export const FIRST_CHUNKS = 8;
@@ -22,15 +21,15 @@ export interface Asked {
     | { readonly kind: "fetch"; readonly id: string };
   /** Bytes that the answer must have, when that is known. */
   readonly size: number | undefined;
-  readonly timeout: Time;
+  readonly timeout: Nanoseconds;
   readonly finish: (outcome: Outcome) => void;
 }
 
 interface Call extends Asked {
   readonly request: number;
-  deadline: Time;
-  resendAt: Time;
-  resendAfter: Time;
+  deadline: Nanoseconds;
+  resendAt: Nanoseconds;
+  resendAfter: Nanoseconds;
   answer: Answer | undefined;
 }
 
@@ -67,7 +66,7 @@ export class Calls {
     return this.#loads.get(peer) ?? NO_LOAD;
   }
 
-  begin(asked: Asked, now: Time): number {
+  begin(asked: Asked, now: Nanoseconds): number {
     const call: Call = {
       ...asked,
       request: ++this.#last,
@@ -90,14 +89,14 @@ export class Calls {
     this.#post(call.peer, { kind: "done", request });
   }
 
-  onAnswer(peer: PrincipalId, message: Answering, now: Time): void {
+  onAnswer(peer: PrincipalId, message: Answering, now: Nanoseconds): void {
     const call = this.#calls.get(message.request);
     if (call === undefined || call.peer !== peer) return;
     if (message.kind === "refused") this.#finish(call, { kind: "refused" });
     else this.#onChunk(call, message, now);
   }
 
-  #onChunk(call: Call, message: Extract<Answering, { kind: "chunk" }>, now: Time): void {
+  #onChunk(call: Call, message: Extract<Answering, { kind: "chunk" }>, now: Nanoseconds): void {
     call.answer ??= newAnswer(message.total);
     const { answer } = call;
     const length = Math.min(CHUNK_BYTES, answer.total - message.place * CHUNK_BYTES);
@@ -117,7 +116,7 @@ export class Calls {
     this.#finish(call, { kind: "answer", bytes: joined(answer) });
   }
 
-  #advance(call: Call, answer: Answer, now: Time): void {
+  #advance(call: Call, answer: Answer, now: Nanoseconds): void {
     // A fetch has so long in all, since others may have the artifact as well; an answer may take its time to come in.
     if (call.opening.kind === "question") call.deadline = now + call.timeout;
     call.resendAfter = this.#limits.minRetry;
@@ -129,13 +128,14 @@ export class Calls {
     this.#post(call.peer, { kind: "want", request: call.request, chunks });
   }
 
-  step(now: Time): void {
+  step(now: Nanoseconds): void {
+    if (this.#calls.size === 0) return;
     for (const call of [...this.#calls.values()]) {
       if (call.deadline <= now) {
         this.#post(call.peer, { kind: "done", request: call.request });
         this.#finish(call, { kind: "timeout" });
       } else if (call.resendAt <= now) {
-        call.resendAfter *= 2n;
+        call.resendAfter *= 2;
         call.resendAt = now + call.resendAfter;
         this.#askAgain(call);
       }
@@ -177,9 +177,9 @@ export class Calls {
     else this.#loads.set(peer, load);
   }
 
-  nextTime(): Time | undefined {
-    let next: Time | undefined;
-    for (const { deadline, resendAt } of this.#calls.values()) next = earliest(next, deadline, resendAt);
+  nextTime(): Nanoseconds {
+    let next = NEVER;
+    for (const { deadline, resendAt } of this.#calls.values()) next = Math.min(next, deadline, resendAt);
     return next;
   }
 }

@@ -1,18 +1,17 @@
 // Gets the artifacts that are known by their ids only: from a random one of those who offer it, from others when that
 // comes to nothing, and only while it is wanted. Each peer is looked at for itself, so that one that offers a lot of what
 // nobody has does not keep others waiting. Section 21.3.
-import type { EntropyPort, PrincipalId, Time } from "@atoll/types";
+import type { EntropyPort, PrincipalId } from "@atoll/types";
 import type { Advert, Adverts } from "./adverts.ts";
 import type { Calls, Outcome } from "./calls.ts";
-import type { GossipLimits } from "./limits.ts";
-import { earliest } from "./offers.ts";
+import { type GossipLimits, type Nanoseconds, NEVER } from "./limits.ts";
 
 /** Ids of one peer that are looked at in one go. */
 const LOOKS = 1000;
 
 export interface FetchPorts {
   readonly entropy: EntropyPort;
-  readonly now: () => Time;
+  readonly now: () => Nanoseconds;
   readonly isConnected: (peer: PrincipalId) => boolean;
   readonly wants: (id: string) => boolean;
   /** What became of a fetch. "settled": it needs no other. */
@@ -27,7 +26,7 @@ export class Fetches {
   /** Peers that offer something new, or from which more can be fetched than before. */
   readonly #fresh = new Set<PrincipalId>();
   readonly #requests = new Map<string, number>();
-  #reconsiderAt: Time = 0n;
+  #reconsiderAt: Nanoseconds = 0;
 
   constructor(limits: GossipLimits, adverts: Adverts, calls: Calls, ports: FetchPorts) {
     this.#limits = limits;
@@ -53,7 +52,7 @@ export class Fetches {
   }
 
   /** `peers`: all that are connected. */
-  step(now: Time, peers: Iterable<PrincipalId>): void {
+  step(now: Nanoseconds, peers: Iterable<PrincipalId>): void {
     const all = now >= this.#reconsiderAt;
     if (all) this.#reconsiderAt = now + this.#limits.reconsider;
     const looked = all ? [...peers] : [...this.#fresh];
@@ -63,7 +62,7 @@ export class Fetches {
     }
   }
 
-  #consider(advert: Advert, now: Time): void {
+  #consider(advert: Advert, now: Nanoseconds): void {
     if (advert.state !== "open" || advert.notBefore > now || !this.#ports.wants(advert.id)) return;
     const peer = this.#choose(advert);
     const size = peer === undefined ? undefined : advert.holders.get(peer);
@@ -71,8 +70,7 @@ export class Fetches {
     advert.state = "fetching";
     if (!advert.asked.includes(peer)) advert.asked = [...advert.asked, peer];
     const { id } = advert;
-    const longest = this.#limits.minFetch << BigInt(Math.min(advert.attempts, 16));
-    const timeout = longest < this.#limits.maxFetch ? longest : this.#limits.maxFetch;
+    const timeout = Math.min(this.#limits.maxFetch, this.#limits.minFetch * 2 ** Math.min(advert.attempts, 16));
     const finish = (outcome: Outcome) => this.#finished(peer, advert, outcome);
     this.#requests.set(id, this.#calls.begin({ peer, opening: { kind: "fetch", id }, size, timeout, finish }, now));
   }
@@ -112,8 +110,8 @@ export class Fetches {
     if (others && kind !== "answer") return;
     advert.asked = [];
     // Whoever offers what it then refuses is asked less and less.
-    const longer = kind === "refused" ? BigInt(Math.min(advert.attempts, 7)) : 0n;
-    advert.notBefore = this.#ports.now() + (this.#limits.reconsider << longer);
+    const longer = kind === "refused" ? Math.min(advert.attempts, 7) : 0;
+    advert.notBefore = this.#ports.now() + this.#limits.reconsider * 2 ** longer;
   }
 
   hasWork(): boolean {
@@ -121,10 +119,10 @@ export class Fetches {
   }
 
   /** When what was not wanted before is asked about again. */
-  nextTime(peers: Iterable<PrincipalId>): Time | undefined {
+  nextTime(peers: Iterable<PrincipalId>): Nanoseconds {
     for (const peer of peers) {
-      if (this.#adverts.hasOpen(peer)) return earliest(this.#reconsiderAt);
+      if (this.#adverts.hasOpen(peer)) return this.#reconsiderAt;
     }
-    return undefined;
+    return NEVER;
   }
 }

@@ -3,6 +3,7 @@
 // time is read when it is needed, and a driver calls `step` when `onWork` or the time that the last step gave says so.
 // Nothing that a peer sends throws or takes memory without bound. Section 21.
 import {
+  type ArtifactOrigin,
   type EntropyPort,
   EnvironmentError,
   invariant,
@@ -23,6 +24,8 @@ import {
   MAX_ID_BYTES,
   MAX_QUESTION_BYTES,
   MAX_SLOTS,
+  type Nanoseconds,
+  SECOND,
 } from "./limits.ts";
 import {
   type Acknowledgement,
@@ -33,7 +36,6 @@ import {
   SESSION_BYTES,
   type SlotUpdate,
 } from "./messages.ts";
-import { earliest } from "./offers.ts";
 import { PeerLink, type PeerStatistics } from "./peer-link.ts";
 import type { PeerTransport, TransportHandler } from "./peer-transport.ts";
 
@@ -56,7 +58,7 @@ const BROKEN_RULE = 100;
 const WRONG_ARTIFACT = 20;
 const INVALID_ARTIFACT = 1;
 /** A step is due at least this often: it is what lets blame be forgotten. */
-const LONGEST_PAUSE: Time = 60_000_000_000n;
+const LONGEST_PAUSE = 60 * SECOND;
 
 export class Gossip implements PeerNetwork, TransportHandler {
   /** Called when `step` should be called soon; once until it was. */
@@ -69,13 +71,13 @@ export class Gossip implements PeerNetwork, TransportHandler {
   readonly #active = new ActiveSet(MAX_SLOTS);
   readonly #adverts = new Adverts();
   readonly #links = new Map<PrincipalId, PeerLink>();
-  readonly #blame = new Map<PrincipalId, { points: number; at: Time }>();
+  readonly #blame = new Map<PrincipalId, { points: number; at: Nanoseconds }>();
   readonly #calls: Calls;
   readonly #answers: Answers;
   readonly #fetches: Fetches;
   #isSignalled = false;
   /** When something is due without a signal. */
-  #wakeAt: Time = 0n;
+  #wakeAt: Nanoseconds = 0;
 
   constructor(options: GossipOptions, ports: GossipPorts) {
     this.#self = options.self;
@@ -86,11 +88,15 @@ export class Gossip implements PeerNetwork, TransportHandler {
     this.#answers = new Answers(this.#limits, (peer, message) => this.#links.get(peer)?.post(message));
     this.#fetches = new Fetches(this.#limits, this.#adverts, this.#calls, {
       entropy: ports.entropy,
-      now: ports.now,
+      now: () => this.#now(),
       isConnected: (peer) => this.#links.get(peer)?.isConnected === true,
       wants: (id) => this.#handler?.wants(id) === true,
       fetched: (peer, id, outcome) => this.#fetched(peer, id, outcome),
     });
+  }
+
+  #now(): Nanoseconds {
+    return Number(this.#ports.now());
   }
 
   /** From now on frames are looked at. What was published before is offered as well. */
@@ -126,15 +132,16 @@ export class Gossip implements PeerNetwork, TransportHandler {
       active: this.#active,
       answers: this.#answers,
       peerHas: (id) => this.#adverts.holds(peer, id),
+      isFirst: (id) => this.#self < peer === isEven(id),
       encode: (frame) => this.#frames.encode(frame),
       send: (frame) => this.#ports.transport.send(peer, frame),
     });
   }
 
-  publish(id: string, artifact: Uint8Array): void {
+  publish(id: string, artifact: Uint8Array, origin: ArtifactOrigin = "own"): void {
     invariant(isId(id) && artifact.length <= MAX_ANSWER_BYTES, "an artifact that cannot be broadcast");
     const isRelayed = this.#adverts.get(id) !== undefined;
-    const place = this.#active.add({ id, artifact, isRelayed });
+    const place = this.#active.add({ id, artifact, isRelayed, origin });
     this.#fetches.settle(id);
     if (place !== undefined) this.#changed(place);
   }
@@ -146,10 +153,8 @@ export class Gossip implements PeerNetwork, TransportHandler {
 
   #changed(place: number): void {
     const slot = this.#active.at(place);
-    const now = this.#ports.now();
-    for (const link of this.#links.values()) {
-      if (link.isConnected) link.offers.changed(place, slot, now);
-    }
+    const now = this.#now();
+    for (const link of this.#links.values()) link.changed(place, slot, now);
     this.#signal();
   }
 
@@ -169,7 +174,7 @@ export class Gossip implements PeerNetwork, TransportHandler {
         reject(failure(outcome.kind));
       };
       const opening = { kind: "question", question } as const;
-      this.#calls.begin({ peer, opening, size: undefined, timeout: this.#limits.answer, finish }, this.#ports.now());
+      this.#calls.begin({ peer, opening, size: undefined, timeout: this.#limits.answer, finish }, this.#now());
       this.#signal();
     });
   }
@@ -203,25 +208,26 @@ export class Gossip implements PeerNetwork, TransportHandler {
 
   /** Does what is due; gives the monotonic time of the next call at the latest. */
   step(): Time {
-    const now = this.#ports.now();
-    if (!this.#isSignalled && now < this.#wakeAt) return this.#wakeAt;
+    const now = this.#now();
+    if (this.#isSignalled || now >= this.#wakeAt) this.#wakeAt = this.#stepAll(now);
+    return BigInt(Math.ceil(this.#wakeAt));
+  }
+
+  #stepAll(now: Nanoseconds): Nanoseconds {
     this.#isSignalled = false;
     this.#calls.step(now);
     this.#answers.step(now);
     this.#fetches.step(now, this.#links.keys());
-    for (const link of this.#links.values()) link.flush(now);
-    let next = earliest(now + LONGEST_PAUSE, this.#calls.nextTime(), this.#answers.nextTime());
-    next = earliest(next, this.#fetches.hasWork() ? now : this.#fetches.nextTime(this.#links.keys()));
-    for (const link of this.#links.values()) next = earliest(next, link.nextTime(now));
-    this.#wakeAt = next ?? now;
-    return this.#wakeAt;
+    let next = Math.min(now + LONGEST_PAUSE, this.#calls.nextTime(), this.#answers.nextTime());
+    for (const link of this.#links.values()) next = Math.min(next, link.flush(now));
+    return Math.min(next, this.#fetches.hasWork() ? now : this.#fetches.nextTime(this.#links.keys()));
   }
 
   onConnected(peer: PrincipalId): void {
     const link = this.#links.get(peer);
     if (link === undefined) return;
     if (link.isConnected) this.#close(link);
-    link.connect(this.#ports.entropy.randomBytes(SESSION_BYTES), this.#ports.now());
+    link.connect(this.#ports.entropy.randomBytes(SESSION_BYTES), this.#now());
     this.#signal();
   }
 
@@ -253,7 +259,7 @@ export class Gossip implements PeerNetwork, TransportHandler {
       this.#brokenRule(link);
       return;
     }
-    const now = this.#ports.now();
+    const now = this.#now();
     link.refill(now);
     if (link.peerSession === undefined || !isSame(link.peerSession, frame.session)) {
       this.#adverts.clear(peer);
@@ -285,7 +291,7 @@ export class Gossip implements PeerNetwork, TransportHandler {
     if (artifacts.length > 1) handler.prepare(link.peer, artifacts);
   }
 
-  #onMessage(link: PeerLink, message: Message, handler: PeerHandler, now: Time): void {
+  #onMessage(link: PeerLink, message: Message, handler: PeerHandler, now: Nanoseconds): void {
     switch (message.kind) {
       case "inline":
       case "advert":
@@ -301,6 +307,7 @@ export class Gossip implements PeerNetwork, TransportHandler {
         break;
       case "want":
         this.#answers.onWant(link.peer, message.request, message.chunks, now);
+        link.touch();
         break;
       case "done":
         this.#answers.done(link.peer, message.request);
@@ -312,7 +319,7 @@ export class Gossip implements PeerNetwork, TransportHandler {
     }
   }
 
-  #onUpdate(link: PeerLink, update: SlotUpdate, handler: PeerHandler, now: Time): void {
+  #onUpdate(link: PeerLink, update: SlotUpdate, handler: PeerHandler, now: Nanoseconds): void {
     const { peer } = link;
     // What is not acknowledged comes again, later and later.
     if (!link.updateQuota.take(1)) {
@@ -367,22 +374,27 @@ export class Gossip implements PeerNetwork, TransportHandler {
     return outcome.kind === "timeout" || outcome.kind === "refused" ? "open" : "withdraw";
   }
 
-  #onAck(link: PeerLink, { session, generation, commits }: Acknowledgement, now: Time): void {
+  #onAck(link: PeerLink, { session, generation, commits }: Acknowledgement, now: Nanoseconds): void {
     if (!isSame(session, link.session) || generation < link.peerGeneration) return;
     // The peer has forgotten what it acknowledged before.
-    if (link.peerGeneration > 0 && generation > link.peerGeneration) link.offers.restart(this.#active, now);
+    if (link.peerGeneration > 0 && generation > link.peerGeneration) {
+      link.offers.restart(this.#active, now);
+      link.touch();
+    }
     link.peerGeneration = generation;
-    link.offers.acknowledge(commits, this.#active, now);
+    if (link.offers.acknowledge(commits, now)) link.touch();
   }
 
   #onQuestion(
     link: PeerLink,
     message: Extract<Message, { kind: "question" | "fetch" }>,
     handler: PeerHandler,
-    now: Time,
+    now: Nanoseconds,
   ): void {
     const { peer } = link;
     const { request } = message;
+    // What it asks again may have parts that are due again.
+    link.touch();
     if (!link.questionQuota.take(1) || !this.#answers.begin(peer, request, now)) {
       link.statistics.slowedDown++;
       return;
@@ -403,9 +415,10 @@ export class Gossip implements PeerNetwork, TransportHandler {
     if (link !== undefined) this.#invalidArtifact(link);
   }
 
-  #answer({ peer }: PeerLink, request: number, bytes: Uint8Array | undefined): void {
-    if (bytes === undefined) this.#answers.refuse(peer, request);
-    else this.#answers.ready(peer, request, bytes);
+  #answer(link: PeerLink, request: number, bytes: Uint8Array | undefined): void {
+    if (bytes === undefined) this.#answers.refuse(link.peer, request);
+    else this.#answers.ready(link.peer, request, bytes);
+    link.touch();
     this.#signal();
   }
 
@@ -420,9 +433,9 @@ export class Gossip implements PeerNetwork, TransportHandler {
   }
 
   #blamed(link: PeerLink, points: number): void {
-    const now = this.#ports.now();
+    const now = this.#now();
     const before = this.#blame.get(link.peer);
-    const forgotten = before === undefined ? 0 : Number((now - before.at) / 1_000_000_000n);
+    const forgotten = before === undefined ? 0 : Math.floor((now - before.at) / SECOND);
     const sum = Math.max(0, (before?.points ?? 0) - forgotten) + points;
     this.#blame.set(link.peer, { points: sum, at: now });
     if (sum < this.#limits.blame || !link.isConnected) return;
@@ -463,9 +476,16 @@ function isAscii(text: string): boolean {
   return true;
 }
 
+/** So that of two nodes each is the first for half of all artifacts. */
+function isEven(id: string): boolean {
+  return (id.charCodeAt(id.length - 1) & 1) === 0;
+}
+
 function isSame(a: Uint8Array, b: Uint8Array): boolean {
   if (a === b) return true;
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 function notConnected(): EnvironmentError {

@@ -1,7 +1,13 @@
 // How much a node holds for its peers, asks of them and does for them. All memory that a peer can cause is bounded by
 // these, whatever it sends; a peer above a rate is slowed down by not being answered, so that its own retries wait
 // longer and longer. Section 21.2; most numbers are ours.
-import { NS_PER_SECOND, type Time } from "@atoll/types";
+
+/**
+ * Monotonic time and how long something takes: much is done with it for each message, which a bigint is too slow for. What is
+ * above 2^53, after more than a hundred days, is right but for some ns.
+ */
+export type Nanoseconds = number;
+export const NEVER: Nanoseconds = Number.POSITIVE_INFINITY;
 
 /** Parts of an answer. A frame has at most one. */
 export const CHUNK_BYTES = 256 * 1024;
@@ -21,21 +27,25 @@ export const MAX_SLOTS = 30_000;
 
 export interface GossipLimits {
   /** Retries: the first after this long, or later when acknowledgements take longer; doubled each time up to `maxRetry`. */
-  readonly minRetry: Time;
-  readonly maxRetry: Time;
+  readonly minRetry: Nanoseconds;
+  readonly maxRetry: Nanoseconds;
   /** Acknowledgements wait so long for a frame that goes there anyhow. */
-  readonly ackDelay: Time;
-  /** Small artifacts that came from a peer are offered to others after so long, if they do not have them by then. */
-  readonly relayDelay: Time;
-  /** Peers are told so late that a slot is empty, unless it holds something else by then. */
-  readonly emptyDelay: Time;
+  readonly ackDelay: Nanoseconds;
+  /**
+   * What a peer probably has from elsewhere, or makes by itself, is offered to it after so long and the time of a way there
+   * and back (at most twice as long), if it does not offer it by then. But of two nodes one is the first (which, depends on the
+   * artifact): it offers what it makes at once, and what came from others after half of this.
+   */
+  readonly relayDelay: Nanoseconds;
+  /** Peers are told so late that a slot is empty, unless it holds something else by then. Half of that, with other news. */
+  readonly emptyDelay: Nanoseconds;
   /** What was not wanted is asked about again this often. */
-  readonly reconsider: Time;
+  readonly reconsider: Nanoseconds;
   /** A fetch is given up after this long, doubled with each attempt up to `maxFetch`. */
-  readonly minFetch: Time;
-  readonly maxFetch: Time;
+  readonly minFetch: Nanoseconds;
+  readonly maxFetch: Nanoseconds;
   /** A question is given up when so long nothing came. */
-  readonly answer: Time;
+  readonly answer: Nanoseconds;
   /** Slot updates to one peer that are not acknowledged. */
   readonly updatesInFlight: number;
   readonly updateBytesInFlight: number;
@@ -55,18 +65,19 @@ export interface GossipLimits {
   readonly blame: number;
 }
 
-const MS = NS_PER_SECOND / 1000n;
+const MS = 1_000_000;
+export const SECOND: Nanoseconds = 1000 * MS;
 
 export const DEFAULT_GOSSIP_LIMITS: GossipLimits = {
-  minRetry: 250n * MS,
-  maxRetry: 60n * NS_PER_SECOND,
-  ackDelay: 50n * MS,
-  relayDelay: 100n * MS,
-  emptyDelay: NS_PER_SECOND,
-  reconsider: 250n * MS,
-  minFetch: 5n * NS_PER_SECOND,
-  maxFetch: 120n * NS_PER_SECOND,
-  answer: 10n * NS_PER_SECOND,
+  minRetry: 250 * MS,
+  maxRetry: 60 * SECOND,
+  ackDelay: 50 * MS,
+  relayDelay: 100 * MS,
+  emptyDelay: 5 * SECOND,
+  reconsider: 250 * MS,
+  minFetch: 5 * SECOND,
+  maxFetch: 120 * SECOND,
+  answer: 10 * SECOND,
   updatesInFlight: 4096,
   updateBytesInFlight: 1024 * 1024,
   fetchesInFlight: 64,

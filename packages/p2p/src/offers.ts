@@ -1,104 +1,186 @@
 // What one peer still has to be told of this node's active set. The queue holds places of slots, never bytes: what a slot
 // holds is looked up when it is sent, so it is bounded by the active set however slow the peer is, and what was retracted
 // meanwhile is not sent at all. Unacknowledged updates are sent again, later and later. Section 21.2.
-import type { Time } from "@atoll/types";
 import type { ActiveSet, Slot } from "./active-set.ts";
-import { type GossipLimits, MAX_INLINE_BYTES } from "./limits.ts";
-import { type SlotUpdate, updateSize } from "./messages.ts";
+import { type GossipLimits, MAX_INLINE_BYTES, MAX_SLOTS, type Nanoseconds, NEVER } from "./limits.ts";
+import { type Message, type SlotUpdate, updateSize } from "./messages.ts";
 
-const NOTHING: readonly never[] = [];
 /** In one frame. */
 const MAX_UPDATES = 2000;
 
+// What is noted of a place, as bits: in which queue it is, ...
+const NOW = 1;
+const FIRST = 2;
+const SECOND = 4;
+const EMPTIED = 8;
+const QUEUED = NOW | FIRST | SECOND | EMPTIED;
+/** ... that the peer may believe that it holds something, ... */
+const TOLD = 16;
+/** ... that its update waits to be sent again, ... */
+const AGAIN = 32;
+/** ... and that the peer has had what it holds. */
+const KNOWN = 64;
+
 interface Sent {
   readonly place: number;
-  readonly at: Time;
+  readonly commit: number;
+  readonly at: Nanoseconds;
   readonly bytes: number;
+  readonly isEmpty: boolean;
   /** It was sent before: its acknowledgement may be for that time, and says nothing about how long one takes. */
   readonly isAgain: boolean;
 }
 
+/** Places that are due some time after they came here. */
+interface Later {
+  readonly bit: number;
+  /** With a frame that goes to the peer anyhow they may go so much earlier. */
+  readonly slack: Nanoseconds;
+  /** In the order in which they came: whoever is due waits for those before it. */
+  readonly places: Set<number>;
+}
+
 export class Offers {
   readonly #limits: GossipLimits;
+  readonly #isFirst: (id: string) => boolean;
+  /** By place: the bits, the commit that is in flight (0: none), and when it is due. */
+  #bits = new Uint8Array(64);
+  #commits = new Float64Array(64);
+  #dues = new Float64Array(64);
   /** To be sent as soon as there is room. */
   readonly #now = new Set<number>();
-  /** Place -> when it is due, in that order. */
-  readonly #relayed = new Map<number, Time>();
-  readonly #emptied = new Map<number, Time>();
+  /** What the peer probably has from elsewhere, or makes by itself: of two nodes that have it one offers it first. */
+  readonly #first: Later;
+  readonly #second: Later;
+  readonly #emptied: Later;
+  readonly #later: readonly Later[];
   /** Commit -> what was sent and is not acknowledged; the oldest first. */
   readonly #inFlight = new Map<number, Sent>();
-  readonly #commitInFlight = new Map<number, number>();
   #bytesInFlight = 0;
-  /** Places of which the peer may believe that they hold something. */
-  readonly #told = new Set<number>();
   /** Time to wait for acknowledgements. */
-  #wait: Time;
-  #roundTrip: Time = 0n;
-  /** Places whose update waits to be sent again. */
-  readonly #again = new Set<number>();
+  #wait: Nanoseconds;
+  #roundTrip: Nanoseconds = 0;
 
-  constructor(limits: GossipLimits) {
+  /** `isFirst`: whether it is this node that is to offer an artifact first, and not the peer. */
+  constructor(limits: GossipLimits, isFirst: (id: string) => boolean) {
     this.#limits = limits;
+    this.#isFirst = isFirst;
     this.#wait = limits.minRetry;
+    const { relayDelay, emptyDelay } = limits;
+    this.#first = { bit: FIRST, slack: relayDelay / 4, places: new Set() };
+    this.#second = { bit: SECOND, slack: relayDelay / 4, places: new Set() };
+    this.#emptied = { bit: EMPTIED, slack: emptyDelay / 2, places: new Set() };
+    this.#later = [this.#first, this.#second, this.#emptied];
   }
 
   /** The peer knows nothing: all that is active is to be offered. */
-  restart(active: ActiveSet, now: Time): void {
+  restart(active: ActiveSet, now: Nanoseconds): void {
     this.clear();
     for (const place of active.places()) this.changed(place, active.at(place), now);
   }
 
   clear(): void {
-    for (const each of [
-      this.#now,
-      this.#relayed,
-      this.#emptied,
-      this.#inFlight,
-      this.#commitInFlight,
-      this.#told,
-      this.#again,
-    ]) {
-      each.clear();
-    }
+    this.#bits.fill(0);
+    this.#commits.fill(0);
+    this.#now.clear();
+    for (const { places } of this.#later) places.clear();
+    this.#inFlight.clear();
     this.#bytesInFlight = 0;
     this.#wait = this.#limits.minRetry;
   }
 
   /** The slot has something new, or nothing any more. */
-  changed(place: number, { content }: Slot, now: Time): void {
-    const commit = this.#commitInFlight.get(place);
-    if (commit !== undefined) this.#settle(commit);
-    for (const each of [this.#now, this.#again, this.#relayed, this.#emptied]) each.delete(place);
+  changed(place: number, { content }: Slot, now: Nanoseconds): void {
+    if (place >= this.#bits.length) this.#grow(place);
+    const commit = this.#commits[place] as number;
+    if (commit !== 0) this.#settle(commit);
+    this.#leave(place);
+    const isTold = this.#has(place, TOLD);
+    this.#bits[place] = isTold ? TOLD : 0;
+    const { relayDelay, emptyDelay } = this.#limits;
     if (content === undefined) {
-      if (this.#told.has(place)) this.#emptied.set(place, now + this.#limits.emptyDelay);
-    } else if (content.isRelayed && content.artifact.length <= MAX_INLINE_BYTES) {
-      this.#relayed.set(place, now + this.#limits.relayDelay);
-    } else {
-      this.#now.add(place);
+      if (isTold) this.#enter(this.#emptied, place, now + emptyDelay);
+      return;
+    }
+    const isRelay = content.isRelayed && content.artifact.length <= MAX_INLINE_BYTES;
+    if (!isRelay && content.origin !== "aggregate") this.#enterNow(place);
+    // The offer of the first may be on its way for long.
+    else if (!this.#isFirst(content.id))
+      this.#enter(this.#second, place, now + relayDelay + Math.min(this.#roundTrip, 2 * relayDelay));
+    else if (isRelay) this.#enter(this.#first, place, now + relayDelay / 2);
+    else this.#enterNow(place);
+  }
+
+  #has(place: number, bit: number): boolean {
+    return ((this.#bits[place] as number) & bit) !== 0;
+  }
+
+  #enterNow(place: number): void {
+    this.#bits[place] = (this.#bits[place] as number) | NOW;
+    this.#now.add(place);
+  }
+
+  #enter({ bit, places }: Later, place: number, due: Nanoseconds): void {
+    this.#bits[place] = (this.#bits[place] as number) | bit;
+    this.#dues[place] = due;
+    places.add(place);
+  }
+
+  /** It is in no queue any more. */
+  #leave(place: number): void {
+    const bits = this.#bits[place] as number;
+    if ((bits & QUEUED) === 0) return;
+    this.#bits[place] = bits & ~QUEUED;
+    if ((bits & NOW) !== 0) this.#now.delete(place);
+    else for (const later of this.#later) if ((bits & later.bit) !== 0) later.places.delete(place);
+  }
+
+  #grow(place: number): void {
+    const length = Math.min(MAX_SLOTS, Math.max(place + 1, 2 * this.#bits.length));
+    const [bits, commits, dues] = [this.#bits, this.#commits, this.#dues];
+    this.#bits = new Uint8Array(length);
+    this.#commits = new Float64Array(length);
+    this.#dues = new Float64Array(length);
+    this.#bits.set(bits);
+    this.#commits.set(commits);
+    this.#dues.set(dues);
+  }
+
+  /**
+   * Adds updates of about `maxBytes` that are due and for which there is room in flight. `peerHas`: it offers the artifact
+   * itself. `goesAnyhow`: there will be a frame in any case.
+   */
+  take(to: Message[], active: ActiveSet, at: Taking): void {
+    const { now, maxBytes, peerHas } = at;
+    for (const later of this.#later) this.#due(later, now);
+    if (this.#now.size === 0 && !at.goesAnyhow) return;
+    for (const later of this.#later) this.#due(later, now + later.slack);
+    let bytes = 0;
+    let count = 0;
+    for (const place of this.#now) {
+      if (bytes >= maxBytes || count === MAX_UPDATES || !this.#hasRoom()) break;
+      this.#leave(place);
+      const slot = active.at(place);
+      const isKnown = this.#has(place, KNOWN);
+      const isOffered = !isKnown && slot.content !== undefined && peerHas(slot.content.id);
+      // What was sent before may be in the peer's table by now.
+      if (isOffered && !this.#has(place, AGAIN)) {
+        this.#known(place, now);
+        continue;
+      }
+      const update = isKnown ? emptyOf(place, slot) : updateOf(place, slot, isOffered);
+      const size = updateSize(update);
+      bytes += size;
+      count++;
+      to.push(update);
+      this.#send(update, size, now);
     }
   }
 
-  /** Updates of about `maxBytes` that are due and for which there is room in flight. `peerHas`: it offers the artifact itself. */
-  take(active: ActiveSet, now: Time, maxBytes: number, peerHas: (id: string) => boolean): readonly SlotUpdate[] {
-    this.#due(this.#relayed, now);
-    this.#due(this.#emptied, now);
-    if (this.#now.size === 0) return NOTHING;
-    const updates: SlotUpdate[] = [];
-    let bytes = 0;
-    for (const place of this.#now) {
-      if (bytes >= maxBytes || updates.length === MAX_UPDATES || !this.#hasRoom()) break;
-      this.#now.delete(place);
-      const slot = active.at(place);
-      const isKnown = slot.content !== undefined && peerHas(slot.content.id);
-      // Nothing has to be said, unless the peer believes that something else is here.
-      if (isKnown && !this.#told.has(place)) continue;
-      const update = updateOf(place, slot, isKnown);
-      const size = updateSize(update);
-      bytes += size;
-      updates.push(update);
-      this.#send(update, size, now);
-    }
-    return updates;
+  /** The peer has that itself. It has only to be told that what it may believe to be here is not here any more. */
+  #known(place: number, now: Nanoseconds): void {
+    this.#bits[place] = (this.#bits[place] as number) | KNOWN;
+    if (this.#has(place, TOLD)) this.#enter(this.#emptied, place, now + this.#limits.emptyDelay);
   }
 
   #hasRoom(): boolean {
@@ -106,61 +188,69 @@ export class Offers {
     return this.#inFlight.size < updatesInFlight && this.#bytesInFlight < updateBytesInFlight;
   }
 
-  #due(later: Map<number, Time>, now: Time): void {
-    if (later.size === 0) return;
-    for (const [place, due] of later) {
-      if (due > now) return;
-      later.delete(place);
-      this.#now.add(place);
+  #due({ places }: Later, until: Nanoseconds): void {
+    if (places.size === 0) return;
+    for (const place of places) {
+      if ((this.#dues[place] as number) > until) return;
+      this.#leave(place);
+      this.#enterNow(place);
     }
   }
 
-  #send({ slot: place, commit, kind }: SlotUpdate, bytes: number, now: Time): void {
-    this.#inFlight.set(commit, { place, at: now, bytes, isAgain: this.#again.delete(place) });
-    this.#commitInFlight.set(place, commit);
+  #send({ slot: place, commit, kind }: SlotUpdate, bytes: number, at: Nanoseconds): void {
+    const bits = this.#bits[place] as number;
+    const isEmpty = kind === "empty";
+    this.#inFlight.set(commit, { place, commit, at, bytes, isEmpty, isAgain: (bits & AGAIN) !== 0 });
+    this.#commits[place] = commit;
     this.#bytesInFlight += bytes;
-    if (kind !== "empty") this.#told.add(place);
+    this.#bits[place] = (isEmpty ? bits : bits | TOLD) & ~AGAIN;
   }
 
   /** The transport did not take these. */
-  giveBack(updates: readonly SlotUpdate[]): void {
-    for (const { slot, commit } of updates) {
-      if (this.#inFlight.get(commit)?.isAgain === true) this.#again.add(slot);
+  giveBack(messages: readonly Message[]): void {
+    for (const message of messages) {
+      if (message.kind !== "inline" && message.kind !== "advert" && message.kind !== "empty") continue;
+      const { slot, commit } = message;
+      if (this.#inFlight.get(commit)?.isAgain === true) this.#bits[slot] = (this.#bits[slot] as number) | AGAIN;
       this.#settle(commit);
-      this.#now.add(slot);
+      this.#enterNow(slot);
     }
   }
 
-  acknowledge(commits: readonly number[], active: ActiveSet, now: Time): void {
+  /** True: there is room again where there was none. */
+  acknowledge(commits: readonly number[], now: Nanoseconds): boolean {
+    const hadRoom = this.#hasRoom();
     let first: Sent | undefined;
     for (const commit of commits) {
       const sent = this.#inFlight.get(commit);
       if (sent === undefined) continue;
       if (!sent.isAgain) first ??= sent;
       this.#settle(commit);
-      if (active.at(sent.place).content === undefined) this.#told.delete(sent.place);
+      if (sent.isEmpty) this.#bits[sent.place] = (this.#bits[sent.place] as number) & ~TOLD;
     }
-    if (first === undefined) return;
-    // A busy peer is now quick, now slow: the slow times count at once, and are forgotten slowly.
-    const took = now - first.at;
-    this.#roundTrip = took > this.#roundTrip ? took : (15n * this.#roundTrip + took) / 16n;
+    if (first !== undefined) this.#noteRoundTrip(now - first.at);
+    return !hadRoom && this.#hasRoom();
+  }
+
+  /** A busy peer is now quick, now slow: the slow times count at once, and are forgotten slowly. */
+  #noteRoundTrip(took: Nanoseconds): void {
+    this.#roundTrip = took > this.#roundTrip ? took : (15 * this.#roundTrip + took) / 16;
     const { minRetry, maxRetry } = this.#limits;
-    const usual = 2n * this.#roundTrip;
-    this.#wait = usual < minRetry ? minRetry : usual < maxRetry ? usual : maxRetry;
+    this.#wait = Math.min(maxRetry, Math.max(minRetry, 2 * this.#roundTrip));
   }
 
   /** Lets what has waited long enough for its acknowledgement be sent again: how many. */
-  retry(now: Time): number {
+  retry(now: Nanoseconds): number {
     if (this.#inFlight.size === 0) return 0;
     let count = 0;
-    for (const [commit, { place, at }] of this.#inFlight) {
+    for (const { commit, place, at } of this.#inFlight.values()) {
       if (at + this.#wait > now) break;
       this.#settle(commit);
-      this.#now.add(place);
-      this.#again.add(place);
+      this.#bits[place] = (this.#bits[place] as number) | AGAIN;
+      this.#enterNow(place);
       count++;
     }
-    if (count > 0) this.#wait = 2n * this.#wait > this.#limits.maxRetry ? this.#limits.maxRetry : 2n * this.#wait;
+    if (count > 0) this.#wait = Math.min(this.#limits.maxRetry, 2 * this.#wait);
     return count;
   }
 
@@ -168,7 +258,7 @@ export class Offers {
     const sent = this.#inFlight.get(commit);
     if (sent === undefined) return;
     this.#inFlight.delete(commit);
-    this.#commitInFlight.delete(sent.place);
+    this.#commits[sent.place] = 0;
     this.#bytesInFlight -= sent.bytes;
   }
 
@@ -178,33 +268,43 @@ export class Offers {
   }
 
   /** When something is due that was not before. */
-  nextTime(): Time | undefined {
-    const oldest = firstOf(this.#inFlight);
-    return earliest(oldest && oldest.at + this.#wait, firstOf(this.#relayed), firstOf(this.#emptied));
+  nextTime(): Nanoseconds {
+    let next = NEVER;
+    for (const { at } of this.#inFlight.values()) {
+      next = at + this.#wait;
+      break;
+    }
+    for (const { places } of this.#later) {
+      if (places.size === 0) continue;
+      const [place] = places;
+      next = Math.min(next, this.#dues[place as number] as number);
+    }
+    return next;
   }
 
   /** Slots that this peer has to be told of. */
   get backlog(): number {
-    return this.#now.size + this.#relayed.size + this.#emptied.size + this.#inFlight.size;
+    let sum = this.#now.size + this.#inFlight.size;
+    for (const { places } of this.#later) sum += places.size;
+    return sum;
   }
 }
 
-function updateOf(slot: number, { commit, content }: Slot, isKnown: boolean): SlotUpdate {
-  if (content === undefined) return { kind: "empty", slot, commit };
+export interface Taking {
+  readonly now: Nanoseconds;
+  readonly maxBytes: number;
+  readonly goesAnyhow: boolean;
+  readonly peerHas: (id: string) => boolean;
+}
+
+function updateOf(slot: number, { commit, content }: Slot, isOffered: boolean): SlotUpdate {
+  if (content === undefined) return emptyOf(slot, { commit });
   const { id, artifact, isRelayed } = content;
-  return artifact.length > MAX_INLINE_BYTES || isRelayed || isKnown
+  return artifact.length > MAX_INLINE_BYTES || isRelayed || isOffered
     ? { kind: "advert", slot, commit, id, size: artifact.length }
     : { kind: "inline", slot, commit, artifact };
 }
 
-function firstOf<T>(map: ReadonlyMap<number, T>): T | undefined {
-  return map.size === 0 ? undefined : map.values().next().value;
-}
-
-export function earliest(...times: readonly (Time | undefined)[]): Time | undefined {
-  let first: Time | undefined;
-  for (const time of times) {
-    if (time !== undefined && (first === undefined || time < first)) first = time;
-  }
-  return first;
+function emptyOf(slot: number, { commit }: Pick<Slot, "commit">): SlotUpdate {
+  return { kind: "empty", slot, commit };
 }

@@ -1,10 +1,10 @@
 // One peer, as long as it belongs to the network: what has to go to it, what it may still cost, and what there is to say
 // about it. It fills frames: acknowledgements, questions, small answers and slot updates share one; each large chunk of an
 // answer has its own, which the transport may carry apart, so that a block does not hold up a share.
-import type { PrincipalId, Time } from "@atoll/types";
-import type { ActiveSet } from "./active-set.ts";
+import type { PrincipalId } from "@atoll/types";
+import type { ActiveSet, Slot } from "./active-set.ts";
 import type { Answers } from "./answers.ts";
-import { CHUNK_BYTES, type GossipLimits, MAX_CONTROL_FRAME_BYTES } from "./limits.ts";
+import { CHUNK_BYTES, type GossipLimits, MAX_CONTROL_FRAME_BYTES, type Nanoseconds, NEVER } from "./limits.ts";
 import {
   type Acknowledgement,
   type Answering,
@@ -13,9 +13,8 @@ import {
   type Frame,
   MAX_ACKS,
   type Message,
-  type SlotUpdate,
 } from "./messages.ts";
-import { earliest, Offers } from "./offers.ts";
+import { Offers } from "./offers.ts";
 import { Quota } from "./quota.ts";
 
 /** Since the peer belongs to the network. */
@@ -53,6 +52,8 @@ export interface LinkPorts {
   readonly answers: Answers;
   /** Whether the peer offers the artifact itself. */
   readonly peerHas: (id: string) => boolean;
+  /** Whether this node is to offer an artifact first, when both have it. */
+  readonly isFirst: (id: string) => boolean;
   readonly encode: (frame: Frame) => Uint8Array;
   readonly send: (frame: Uint8Array) => boolean;
 }
@@ -75,25 +76,27 @@ export class PeerLink {
   readonly #ports: LinkPorts;
   readonly #servedBytes: Quota;
   readonly #acks = new Set<number>();
-  #ackAt: Time | undefined;
+  #ackAt = NEVER;
   readonly #outbox: (Asking | Answering)[] = [];
   /** The transport took no more: until when nothing is tried, unless it tells before. */
-  #controlBlocked: Time | undefined;
-  #bulkBlocked: Time | undefined;
-  #servedAgainAt: Time | undefined;
+  #controlBlocked: Nanoseconds = 0;
+  #bulkBlocked: Nanoseconds = 0;
+  #servedAgainAt: Nanoseconds | undefined;
+  /** When `flush` has something to do, unless something changes before. */
+  #wakeAt: Nanoseconds = 0;
 
   constructor(peer: PrincipalId, limits: GossipLimits, ports: LinkPorts) {
     this.peer = peer;
     this.#limits = limits;
     this.#ports = ports;
-    this.offers = new Offers(limits);
+    this.offers = new Offers(limits, ports.isFirst);
     this.updateQuota = new Quota(limits.updateRate, 2 * limits.updateRate);
     this.questionQuota = new Quota(limits.questionRate, 2 * limits.questionRate);
     this.#servedBytes = new Quota(limits.servedByteRate, Math.max(limits.servedByteRate, CHUNK_BYTES));
     this.statistics = newStatistics();
   }
 
-  connect(session: Uint8Array, now: Time): void {
+  connect(session: Uint8Array, now: Nanoseconds): void {
     this.isConnected = true;
     this.session = session;
     this.peerGeneration = 0;
@@ -106,123 +109,145 @@ export class PeerLink {
     this.isConnected = false;
     this.offers.clear();
     this.#acks.clear();
-    this.#ackAt = undefined;
+    this.#ackAt = NEVER;
     this.#outbox.length = 0;
     this.#ports.answers.clear(this.peer);
     this.generation++;
   }
 
   /** The peer's slot table begins anew. */
-  beginTable(session: Uint8Array, now: Time): void {
+  beginTable(session: Uint8Array, now: Nanoseconds): void {
     this.peerSession = session;
     this.generation++;
     this.#acks.clear();
-    this.#ackAt = now;
+    this.#acknowledgeAt(now);
   }
 
-  acknowledge(commit: number, now: Time): void {
+  acknowledge(commit: number, now: Nanoseconds): void {
     if (this.#acks.size >= MAX_OUTBOX) return;
     this.#acks.add(commit);
-    this.#ackAt ??= now + this.#limits.ackDelay;
+    if (this.#ackAt === NEVER) this.#acknowledgeAt(now + this.#limits.ackDelay);
+  }
+
+  #acknowledgeAt(time: Nanoseconds): void {
+    this.#ackAt = time;
+    this.#wakeAt = Math.min(this.#wakeAt, time);
+  }
+
+  /** The slot of this node's table has something new, or nothing any more. */
+  changed(place: number, slot: Slot, now: Nanoseconds): void {
+    if (!this.isConnected) return;
+    this.offers.changed(place, slot, now);
+    this.touch();
   }
 
   post(message: Asking | Answering): void {
     if (!this.isConnected || this.#outbox.length >= MAX_OUTBOX) return;
     this.#outbox.push(message);
+    this.touch();
   }
 
   writable(): void {
-    this.#controlBlocked = undefined;
-    this.#bulkBlocked = undefined;
+    this.#controlBlocked = 0;
+    this.#bulkBlocked = 0;
+    this.touch();
   }
 
-  refill(now: Time): void {
+  refill(now: Nanoseconds): void {
     this.updateQuota.refill(now);
     this.questionQuota.refill(now);
   }
 
-  /** Sends what is due and what the transport takes. */
-  flush(now: Time): void {
-    if (!this.isConnected) return;
-    this.statistics.retries += this.offers.retry(now);
-    if (isOver(this.#controlBlocked, now)) {
-      this.#controlBlocked = undefined;
-      while (this.#sendControl(now));
-    }
-    if (isOver(this.#bulkBlocked, now)) {
-      this.#bulkBlocked = undefined;
-      while (this.#sendChunk(now));
-    }
+  /** Something changed that `flush` may have to do with. */
+  touch(): void {
+    this.#wakeAt = 0;
   }
 
-  #sendControl(now: Time): boolean {
-    const posts = this.#takePosts();
-    const answers = this.#takeSmallAnswers(now);
-    const taken = sizeOf(posts) + sizeOf(answers);
-    const room = MAX_CONTROL_FRAME_BYTES - taken;
-    const updates = this.offers.take(this.#ports.active, now, room, this.#ports.peerHas);
-    const isWorth = posts.length + answers.length + updates.length > 0;
-    const ack = isWorth || (this.#ackAt !== undefined && this.#ackAt <= now) ? this.#takeAck(now) : undefined;
-    if (!isWorth && ack === undefined) return false;
-    const messages: Message[] = ack === undefined ? [] : [ack];
-    messages.push(...posts, ...answers, ...updates);
+  /** Sends what is due and what the transport takes; gives when something will be. */
+  flush(now: Nanoseconds): Nanoseconds {
+    if (!this.isConnected) return NEVER;
+    if (now < this.#wakeAt) return this.#wakeAt;
+    this.statistics.retries += this.offers.retry(now);
+    if (this.#controlBlocked <= now) {
+      this.#controlBlocked = 0;
+      while (this.#sendControl(now));
+    }
+    if (this.#bulkBlocked <= now) {
+      this.#bulkBlocked = 0;
+      while (this.#sendChunk(now));
+    }
+    this.#wakeAt = this.#nextTime(now);
+    return this.#wakeAt;
+  }
+
+  #sendControl(now: Nanoseconds): boolean {
+    const messages: Message[] = [];
+    const taken = this.#takePosts(messages) + this.#takeSmallAnswers(messages, now);
+    const goesAnyhow = messages.length > 0 || this.#ackAt <= now;
+    const { active, peerHas } = this.#ports;
+    this.offers.take(messages, active, { now, maxBytes: MAX_CONTROL_FRAME_BYTES - taken, goesAnyhow, peerHas });
+    if (messages.length === 0 && !goesAnyhow) return false;
+    const ack = this.#takeAck(now);
+    if (ack !== undefined) messages.push(ack);
+    if (messages.length === 0) return false;
     if (this.#send(this.#ports.encode({ session: this.session, messages }))) return true;
     this.#controlBlocked = now + this.#limits.minRetry;
-    this.#giveBack(posts, updates, ack, now);
+    this.#giveBack(messages, now);
     return false;
   }
 
-  #takePosts(): readonly (Asking | Answering)[] {
-    if (this.#outbox.length === 0) return NOTHING;
+  /** Gives about how many bytes they have. */
+  #takePosts(to: Message[]): number {
+    if (this.#outbox.length === 0) return 0;
     let bytes = 0;
     let count = 0;
     for (const message of this.#outbox) {
       if (bytes >= MAX_CONTROL_FRAME_BYTES || count === MAX_POSTS) break;
-      bytes += sizeOf([message]);
+      bytes += sizeOf(message);
+      to.push(message);
       count++;
     }
-    return this.#outbox.splice(0, count);
+    this.#outbox.splice(0, count);
+    return bytes;
   }
 
   /** Those that are lost with a frame that the transport did not take are asked for again. */
-  #takeSmallAnswers(now: Time): readonly Answering[] {
-    if (this.#ports.answers.next(this.peer) === undefined) return NOTHING;
-    const taken: Answering[] = [];
-    for (let bytes = 0; bytes < MAX_CONTROL_FRAME_BYTES / 2 && taken.length < MAX_POSTS; ) {
+  #takeSmallAnswers(to: Message[], now: Nanoseconds): number {
+    let bytes = 0;
+    for (let count = 0; bytes < MAX_CONTROL_FRAME_BYTES / 2 && count < MAX_POSTS; count++) {
       const chunk = this.#ports.answers.next(this.peer);
       if (chunk === undefined || chunk.bytes.length > SMALL_ANSWER_BYTES || !this.#mayServe(chunk.bytes.length, now))
         break;
       this.#ports.answers.sent(this.peer, chunk);
-      taken.push(chunk);
-      bytes += chunk.bytes.length;
+      to.push(chunk);
+      bytes += sizeOf(chunk);
     }
-    return taken;
+    return bytes;
   }
 
-  #takeAck(now: Time): Acknowledgement | undefined {
-    this.#ackAt = undefined;
+  #takeAck(now: Nanoseconds): Acknowledgement | undefined {
+    this.#ackAt = NEVER;
     if (this.peerSession === undefined) return undefined;
-    const all = [...this.#acks];
-    const commits = all.length <= MAX_ACKS ? all : all.slice(0, MAX_ACKS);
-    if (commits === all) this.#acks.clear();
-    else for (const commit of commits) this.#acks.delete(commit);
+    const commits = [...this.#acks];
+    this.#acks.clear();
+    for (const commit of commits.length > MAX_ACKS ? commits.splice(MAX_ACKS) : NOTHING) this.#acks.add(commit);
     if (this.#acks.size > 0) this.#ackAt = now;
     return { kind: "ack", session: this.peerSession, generation: this.generation, commits };
   }
 
-  #giveBack(
-    posts: readonly (Asking | Answering)[],
-    updates: readonly SlotUpdate[],
-    ack: Acknowledgement | undefined,
-    now: Time,
-  ): void {
+  #giveBack(messages: readonly Message[], now: Nanoseconds): void {
+    this.offers.giveBack(messages);
+    const posts: (Asking | Answering)[] = [];
+    for (const message of messages) {
+      if (message.kind === "ack") {
+        for (const commit of message.commits) this.#acks.add(commit);
+        this.#ackAt = now;
+      } else if (isPost(message)) posts.push(message);
+    }
     this.#outbox.unshift(...posts);
-    this.offers.giveBack(updates);
-    for (const commit of ack?.commits ?? []) this.#acks.add(commit);
-    if (ack !== undefined) this.#ackAt = now;
   }
 
-  #sendChunk(now: Time): boolean {
+  #sendChunk(now: Nanoseconds): boolean {
     const chunk = this.#ports.answers.next(this.peer);
     if (chunk === undefined || !this.#mayServe(chunk.bytes.length, now)) return false;
     if (!this.#send(encodeChunk(this.session, chunk))) {
@@ -233,7 +258,7 @@ export class PeerLink {
     return true;
   }
 
-  #mayServe(bytes: number, now: Time): boolean {
+  #mayServe(bytes: number, now: Nanoseconds): boolean {
     this.#servedBytes.refill(now);
     const may = this.#servedBytes.take(bytes);
     this.#servedAgainAt = may ? undefined : now + this.#servedBytes.wait(bytes);
@@ -247,34 +272,42 @@ export class PeerLink {
     return true;
   }
 
-  nextTime(now: Time): Time | undefined {
-    if (!this.isConnected) return undefined;
+  #nextTime(now: Nanoseconds): Nanoseconds {
     const waits = this.offers.hasWork() || this.#outbox.length > 0;
-    const control = earliest(waits ? now : undefined, this.#ackAt, this.offers.nextTime());
+    const control = waits ? now : Math.min(this.#ackAt, this.offers.nextTime());
     const chunk = this.#ports.answers.next(this.peer);
-    const served = chunk === undefined ? undefined : (this.#servedAgainAt ?? now);
-    return earliest(notBefore(this.#controlBlocked, control), notBefore(this.#bulkBlocked, served));
+    const served = chunk === undefined ? NEVER : (this.#servedAgainAt ?? now);
+    return Math.min(Math.max(this.#controlBlocked, control), Math.max(this.#bulkBlocked, served));
   }
 }
 
-function notBefore(blocked: Time | undefined, time: Time | undefined): Time | undefined {
-  return time !== undefined && blocked !== undefined && blocked > time ? blocked : time;
-}
-
-function isOver(time: Time | undefined, now: Time): boolean {
-  return time === undefined || time <= now;
-}
-
-function sizeOf(messages: readonly (Asking | Answering)[]): number {
-  let bytes = 0;
-  for (const message of messages) {
-    bytes += 24;
-    if (message.kind === "question") bytes += message.question.length;
-    else if (message.kind === "fetch") bytes += message.id.length;
-    else if (message.kind === "want") bytes += message.chunks.length;
-    else if (message.kind === "chunk") bytes += message.bytes.length;
+/** What is not an update or an acknowledgement, nor a part of an answer: that is asked for again. */
+function isPost(message: Message): message is Asking | Answering {
+  switch (message.kind) {
+    case "question":
+    case "fetch":
+    case "want":
+    case "done":
+    case "refused":
+      return true;
+    default:
+      return false;
   }
-  return bytes;
+}
+
+function sizeOf(message: Asking | Answering): number {
+  switch (message.kind) {
+    case "question":
+      return 24 + message.question.length;
+    case "fetch":
+      return 24 + message.id.length;
+    case "want":
+      return 24 + message.chunks.length;
+    case "chunk":
+      return 24 + message.bytes.length;
+    default:
+      return 24;
+  }
 }
 
 function newStatistics(): PeerStatistics {

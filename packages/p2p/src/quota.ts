@@ -1,12 +1,12 @@
 // A rate with some slack: what one peer may have of something per second. Refilled when time comes in, so that nothing
 // here needs a clock. Section 21, quotas per peer.
-import { NS_PER_SECOND, type Time } from "@atoll/types";
+import { type Nanoseconds, SECOND } from "./limits.ts";
 
 export class Quota {
   readonly #rate: number;
   readonly #burst: number;
   #left: number;
-  #at: Time | undefined;
+  #at: Nanoseconds | undefined;
 
   /** `burst`: what can be had at once after a pause; at least the largest single amount. */
   constructor(ratePerSecond: number, burst: number) {
@@ -15,9 +15,9 @@ export class Quota {
     this.#left = burst;
   }
 
-  refill(now: Time): void {
+  refill(now: Nanoseconds): void {
     if (this.#at !== undefined && now > this.#at) {
-      this.#left = Math.min(this.#burst, this.#left + (Number(now - this.#at) * this.#rate) / Number(NS_PER_SECOND));
+      this.#left = Math.min(this.#burst, this.#left + ((now - this.#at) * this.#rate) / SECOND);
     }
     this.#at = now;
   }
@@ -34,8 +34,8 @@ export class Quota {
   }
 
   /** How long until `amount` can be had. */
-  wait(amount: number): Time {
+  wait(amount: number): Nanoseconds {
     const missing = Math.max(0, Math.min(amount, this.#burst) - this.#left);
-    return BigInt(Math.ceil((missing * Number(NS_PER_SECOND)) / this.#rate));
+    return Math.ceil((missing * SECOND) / this.#rate);
   }
 }

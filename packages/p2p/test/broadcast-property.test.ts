@@ -3,6 +3,7 @@
 // active. Each seed is one run: loss, repetition, reordering, broken connections, cuts, and nodes that start anew.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { ArtifactOrigin } from "@atoll/types";
 import { artifact, GossipNetwork, idOf, MS, SECOND } from "./gossip-network.ts";
 
 const SEEDS = Number(process.env.SEEDS ?? 10);
@@ -50,11 +51,18 @@ class Run {
     };
   }
 
-  publish(index: number, published: Published): void {
+  publish(index: number, published: Published, origin?: ArtifactOrigin): void {
     this.active[index]?.set(published.id, published);
     this.retracted[index]?.delete(published.id);
     this.net.node(index).taken.set(published.id, published.bytes);
-    this.net.node(index).gossip.publish(published.id, published.bytes);
+    this.net.node(index).gossip.publish(published.id, published.bytes, origin);
+  }
+
+  /** By some of the nodes, each by itself. */
+  publishAggregate(length: number): void {
+    const bytes = artifact(length, ++this.#mark);
+    for (let index = 0; index < NODES; index++)
+      if (this.below(4) > 0) this.publish(index, { id: idOf(bytes), bytes }, "aggregate");
   }
 
   publishNew(index: number, length: number): void {
@@ -77,7 +85,9 @@ class Run {
     const other = (index + 1 + this.below(NODES - 1)) % NODES;
     const [a, b] = [this.net.node(index).id, this.net.node(other).id];
     const dice = this.net.random();
-    if (dice < 0.5) {
+    if (dice < 0.2) {
+      this.publishAggregate(this.net.random() < 0.9 ? 8 + this.below(1017) : 1025 + this.below(5000));
+    } else if (dice < 0.5) {
       const length = this.net.random() < 0.7 ? 8 + this.below(1017) : 1025 + this.below(700_000);
       this.publishNew(index, length);
     } else if (dice < 0.55) {
@@ -117,7 +127,7 @@ test("what is active in the end reaches every peer, whatever the network did, an
     for (const [index, active] of run.active.entries()) {
       for (const id of [...active.keys()].filter(() => run.net.random() < 0.5)) run.retract(index, id);
     }
-    run.net.run(100n * SECOND);
+    run.net.run(900n * SECOND);
     checkBounds(run, `seed ${seed}`);
   }
 });

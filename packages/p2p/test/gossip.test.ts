@@ -191,6 +191,65 @@ test("a peer that has forgotten what it acknowledged is offered everything again
   assert.equal(received(peer, "inline").length, 2);
 });
 
+test("what every node makes by itself goes one way between each two of them, and a part of it from each", () => {
+  const net = calmNetwork(4);
+  for (let mark = 0; mark < 40; mark++) {
+    const same = artifact(100, mark);
+    for (const { gossip, taken } of net.nodes) {
+      taken.set(idOf(same), same);
+      gossip.publish(idOf(same), same, "aggregate");
+    }
+  }
+  net.run(10n * SECOND);
+  const named = net.nodes.map((node) => node.named);
+  assert.equal(
+    named.reduce((a, b) => a + b),
+    40 * 6,
+  );
+  for (const count of named) assert.ok(count >= 20 && count <= 100, `${named}`);
+});
+
+test("what every node makes by itself soon reaches a peer that makes none of it, also when that is the one to begin", () => {
+  const times = new Set<bigint>();
+  for (const publisher of [0, 1]) {
+    for (let mark = 0; mark < 10; mark++) {
+      const net = calmNetwork(2);
+      const { taken } = net.node(1 - publisher);
+      const small = artifact(100, mark);
+      net.node(publisher).gossip.publish(idOf(small), small, "aggregate");
+      const from = net.network.now;
+      while (!taken.has(idOf(small))) net.run(1n * MS);
+      times.add((net.network.now - from) / MS);
+    }
+  }
+  assert.deepEqual(times, new Set([1n, 101n]));
+});
+
+test("what every node makes by itself is sent although a peer had offered it, once that peer begins anew without it", () => {
+  const net = calmNetwork(2);
+  const artifacts = Array.from({ length: 10 }, (_, mark) => artifact(100, mark));
+  for (const { gossip } of net.nodes) for (const each of artifacts) gossip.publish(idOf(each), each, "aggregate");
+  net.run(1n * SECOND);
+  const node = net.start(1);
+  net.connectAll();
+  net.run(1n * SECOND);
+  assert.equal(node.taken.size, artifacts.length);
+});
+
+test("what is relayed is offered by one of two nodes that have it from a third", () => {
+  const net = calmNetwork(3);
+  for (const { gossip } of net.nodes.slice(1)) {
+    const node = net.nodes.find((each) => each.gossip === gossip);
+    if (node !== undefined) node.onReceive = (_peer, id, bytes) => gossip.publish(id, bytes);
+  }
+  const [b, c] = [net.node(1), net.node(2)];
+  for (let mark = 0; mark < 20; mark++) net.node(0).gossip.publish(idOf(artifact(100, mark)), artifact(100, mark));
+  net.run(10n * SECOND);
+  assert.equal(b.taken.size + c.taken.size, 40);
+  const offered = b.gossip.size().offeredSlots + c.gossip.size().offeredSlots;
+  assert.equal(offered, 3 * 20);
+});
+
 test("what a peer offers itself is not sent to it", () => {
   const net = calmNetwork(1);
   const peer = net.startRaw(1);

@@ -8,8 +8,10 @@ import {
   decodeArtifact,
   type Hash,
   type OpenConsensus,
+  originOf,
   type StatePort,
   type StateToCertify,
+  type StepResult,
 } from "@atoll/consensus";
 import { concatBytes, equalBytes, reconstructRoot } from "@atoll/crypto";
 import { RegistryExchange } from "@atoll/replica/consensus/registry-exchange";
@@ -146,7 +148,7 @@ class CountingCore implements NodeCore, StatePort {
       },
       { storage: poolStorage, log },
     );
-    for (const { id, bytes: published } of this.#consensus.published()) this.#parts.network.publish(id, published);
+    for (const each of this.#consensus.published()) this.#publish(each);
   }
 
   discard(): void {
@@ -160,7 +162,7 @@ class CountingCore implements NodeCore, StatePort {
     if (!this.#hasWork && now.monotonic < this.#wakeAt) return this.#wakeAt;
     this.#hasWork = false;
     const result = this.#consensus.step(now);
-    for (const { id, bytes } of result.published) this.#parts.network.publish(id, bytes);
+    for (const each of result.published) this.#publish(each);
     for (const id of result.retracted) this.#parts.network.retract(id);
     const asksAt = this.#registry.step(now.monotonic);
     this.#wakeAt = asksAt < result.wakeAt ? asksAt : result.wakeAt;
@@ -180,6 +182,10 @@ class CountingCore implements NodeCore, StatePort {
     };
     answer.then(end, end);
     return answer;
+  }
+
+  #publish({ id, artifact, bytes }: StepResult["published"][number]): void {
+    this.#parts.network.publish(id, bytes, originOf(artifact.kind));
   }
 
   #signal(): void {

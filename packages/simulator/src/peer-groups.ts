@@ -5,13 +5,15 @@ import type { EntropyPort, PeerHandler, PeerNetwork, PrincipalId, Time } from "@
 import type { Audience } from "./liar.ts";
 
 export interface PeerGroups extends PeerNetwork {
-  publishTo(audience: Audience, id: string, bytes: Uint8Array): void;
+  publishTo(audience: Audience, ...published: Published): void;
   start(handler: PeerHandler): void;
   setPeers(peers: readonly PrincipalId[]): void;
   step(): Time;
   stop(): void;
   onWork: (() => void) | undefined;
 }
+
+type Published = Parameters<PeerNetwork["publish"]>;
 
 interface Ports {
   readonly attach: (handler: TransportHandler) => PeerTransport;
@@ -49,14 +51,14 @@ export function peerGroups(
     gossip.onWork = () => all.onWork?.();
     gossips.push(gossip);
   }
-  const publishTo = (audience: Audience, id: string, bytes: Uint8Array): void => {
+  const publishTo = (audience: Audience, ...published: Published): void => {
     for (const [group, gossip] of gossips.entries())
-      if (count === 1 || audience === "all" || (audience === "first") === (group === 0)) gossip.publish(id, bytes);
+      if (count === 1 || audience === "all" || (audience === "first") === (group === 0)) gossip.publish(...published);
   };
   const all: PeerGroups = {
     onWork: undefined,
     publishTo,
-    publish: (id, bytes) => publishTo("all", id, bytes),
+    publish: (...published) => publishTo("all", ...published),
     retract(id) {
       for (const gossip of gossips) gossip.retract(id);
     },

@@ -64,19 +64,19 @@ export function makeVoice(options: VoiceOptions, ports: VoicePorts): Voice {
     return of.received(await peers.request(peer, question));
   };
   const network: PeerNetwork = {
-    publish(id, bytes) {
+    publish(id, bytes, origin) {
       const whole = wholeOfId(id);
       const artifact =
         whole === undefined
           ? decode(decoded, id, bytes, ports.crypto.sha256)
           : filled(whole, bytes, { options, own, ...ports });
       if (artifact === undefined) {
-        if (liar?.has("silent") !== true) peers.publish(id, bytes);
+        if (liar?.has("silent") !== true) peers.publish(id, bytes, origin);
         return;
       }
       if (liar === undefined) {
         ports.onPublished(whole ?? id, artifact);
-        peers.publish(id, bytes);
+        peers.publish(id, bytes, origin);
         return;
       }
       if (whole !== undefined) stripped.set(whole, { id, bytes });

@@ -134,7 +134,7 @@ export interface CurveGroup<P> {
  */
 export interface PeerNetwork {
   /** `id`: unique among what is published; the same bytes have the same id on every node. */
-  publish(id: string, artifact: Uint8Array): void;
+  publish(id: string, artifact: Uint8Array, origin?: ArtifactOrigin): void;
   /** Peers that have not got it yet need not get it any more. */
   retract(id: string): void;
   /** One question to one peer. Rejects with EnvironmentError: not connected, refused, no answer in time. */
@@ -144,6 +144,12 @@ export interface PeerNetwork {
   /** An artifact of the peer that was taken has turned out to be wrong: it counts as an invalid one. */
   blame(peer: PrincipalId): void;
 }
+
+/**
+ * Who makes an artifact. "own", the default: this node, or whoever it has it from. "aggregate": each node by itself, from the
+ * shares of all, so that most peers will soon have it anyhow.
+ */
+export type ArtifactOrigin = "own" | "aggregate";
 
 /** What comes in from authenticated peers. Nothing is thrown whatever the bytes are. */
 export interface PeerHandler {

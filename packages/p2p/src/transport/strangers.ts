@@ -26,7 +26,7 @@ export class Strangers {
     const { attemptsPerSecond, attemptsAtOnce, strangers, strangersPerAddress } = this.#limits;
     const address = this.#addresses.get(name) ?? { attempts: new Quota(attemptsPerSecond, attemptsAtOnce), open: 0 };
     this.#keep(name, address);
-    address.attempts.refill(process.hrtime.bigint());
+    address.attempts.refill(Number(process.hrtime.bigint()));
     if (this.#open >= strangers || address.open >= strangersPerAddress || !address.attempts.take(1)) {
       this.refused++;
       return undefined;

@@ -11,6 +11,8 @@ import {
   decodeArtifact,
   type Instant,
   openConsensus,
+  originOf,
+  type StepResult,
 } from "@atoll/consensus";
 import type { RoundEvent } from "@atoll/execution";
 import type { SubnetConfig } from "@atoll/state";
@@ -226,7 +228,7 @@ class NodeOfMany implements ConsensusReplica {
       },
       { storage: poolStorage, log },
     );
-    for (const { id, bytes } of this.#consensus.published()) this.#proposals.publish(id, bytes);
+    for (const each of this.#consensus.published()) this.#publish(each);
     this.#notePeers();
   }
 
@@ -269,7 +271,7 @@ class NodeOfMany implements ConsensusReplica {
     try {
       const { published, retracted, wakeAt } = this.#consensus.step(now);
       for (const id of retracted) this.#proposals.retract(id);
-      for (const { id, bytes } of published) this.#proposals.publish(id, bytes);
+      for (const each of published) this.#publish(each);
       wakes.push(wakeAt);
       this.#noteDurable();
     } catch (error) {
@@ -280,6 +282,10 @@ class NodeOfMany implements ConsensusReplica {
     }
     this.#notePeers();
     return wakes.reduce((one, other) => (one < other ? one : other));
+  }
+
+  #publish({ id, artifact, bytes }: StepResult["published"][number]): void {
+    this.#proposals.publish(id, bytes, originOf(artifact.kind));
   }
 
   #endOutdated(version: string, height: Height): void {

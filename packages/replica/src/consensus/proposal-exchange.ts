@@ -2,7 +2,14 @@
 // from the own pool when they come in; the messages that are missing are asked of who offered the proposal. Consensus sees
 // whole proposals only. Section 21.4.
 import type { ArtifactId } from "@atoll/consensus";
-import { type CryptoPort, MAX_HTTP_BODY_BYTES, type PeerNetwork, type PrincipalId, toHex } from "@atoll/types";
+import {
+  type ArtifactOrigin,
+  type CryptoPort,
+  MAX_HTTP_BODY_BYTES,
+  type PeerNetwork,
+  type PrincipalId,
+  toHex,
+} from "@atoll/types";
 import {
   decodeMessages,
   decodeMissing,
@@ -63,11 +70,11 @@ export class ProposalExchange {
   }
 
   /** Broadcasts any artifact of consensus: a proposal without its messages, everything else as it is. */
-  publish(id: ArtifactId, artifact: Uint8Array): void {
+  publish(id: ArtifactId, artifact: Uint8Array, origin?: ArtifactOrigin): void {
     const { network, crypto } = this.#ports;
     const result = id.startsWith("block-proposal/") ? stripProposal(id, artifact, crypto.sha256) : undefined;
     if (result === undefined) {
-      network.publish(id, artifact);
+      network.publish(id, artifact, origin);
       return;
     }
     const { stripped, envelopes } = result;
