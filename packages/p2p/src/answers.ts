@@ -130,6 +130,7 @@ export class Answers {
 
   step(now: Nanoseconds): void {
     for (const [peer, { answers }] of this.#served) {
+      if (answers.size === 0) continue;
       for (const [request, { heard }] of answers) {
         if (heard + FORGET_AFTER <= now) this.done(peer, request);
       }
@@ -139,6 +140,7 @@ export class Answers {
   nextTime(): Nanoseconds {
     let next = NEVER;
     for (const { answers } of this.#served.values()) {
+      if (answers.size === 0) continue;
       for (const { heard } of answers.values()) next = Math.min(next, heard + FORGET_AFTER);
     }
     return next;

@@ -2,7 +2,7 @@
 // comes to nothing, and only while it is wanted. Each peer is looked at for itself, so that one that offers a lot of what
 // nobody has does not keep others waiting. Section 21.3.
 import type { EntropyPort, PrincipalId } from "@atoll/types";
-import type { Advert, Adverts } from "./adverts.ts";
+import type { Advert, Adverts, Holder } from "./adverts.ts";
 import type { Calls, Outcome } from "./calls.ts";
 import { type GossipLimits, type Nanoseconds, NEVER } from "./limits.ts";
 
@@ -54,6 +54,7 @@ export class Fetches {
   /** `peers`: all that are connected. */
   step(now: Nanoseconds, peers: Iterable<PrincipalId>): void {
     const all = now >= this.#reconsiderAt;
+    if (!all && this.#fresh.size === 0) return;
     if (all) this.#reconsiderAt = now + this.#limits.reconsider;
     const looked = all ? [...peers] : [...this.#fresh];
     this.#fresh.clear();
@@ -64,9 +65,9 @@ export class Fetches {
 
   #consider(advert: Advert, now: Nanoseconds): void {
     if (advert.state !== "open" || advert.notBefore > now || !this.#ports.wants(advert.id)) return;
-    const peer = this.#choose(advert);
-    const size = peer === undefined ? undefined : advert.holders.get(peer);
-    if (peer === undefined || size === undefined) return;
+    const holder = this.#choose(advert);
+    if (holder === undefined) return;
+    const { peer, size } = holder;
     advert.state = "fetching";
     if (!advert.asked.includes(peer)) advert.asked = [...advert.asked, peer];
     const { id } = advert;
@@ -76,9 +77,9 @@ export class Fetches {
   }
 
   /** A random one of those who can be asked; first of those who were not asked yet. */
-  #choose(advert: Advert): PrincipalId | undefined {
-    const able = [...advert.holders].filter(([peer, size]) => this.#isAble(peer, size)).map(([peer]) => peer);
-    const fresh = able.filter((peer) => !advert.asked.includes(peer));
+  #choose(advert: Advert): Holder | undefined {
+    const able = advert.holders.filter(({ peer, size }) => this.#isAble(peer, size));
+    const fresh = able.filter(({ peer }) => !advert.asked.includes(peer));
     const choice = fresh.length > 0 ? fresh : able;
     if (choice.length < 2) return choice[0];
     const [a = 0, b = 0] = this.#ports.entropy.randomBytes(2);
@@ -100,13 +101,13 @@ export class Fetches {
     if (verdict === "withdraw") this.#adverts.withdraw(peer, advert.id);
     if (verdict === "open") this.#postpone(advert, outcome);
     this.#fresh.add(peer);
-    for (const other of advert.holders.keys()) this.#fresh.add(other);
+    for (const other of advert.holders) this.#fresh.add(other.peer);
   }
 
   /** Another holder may be asked at once. When all were asked in vain, or it was not taken, it has to wait. */
   #postpone(advert: Advert, { kind }: Outcome): void {
     if (kind !== "answer") advert.attempts++;
-    const others = [...advert.holders.keys()].some((peer) => !advert.asked.includes(peer));
+    const others = advert.holders.some((holder) => !advert.asked.includes(holder.peer));
     if (others && kind !== "answer") return;
     advert.asked = [];
     // Whoever offers what it then refuses is asked less and less.

@@ -21,7 +21,7 @@ import {
   DEFAULT_GOSSIP_LIMITS,
   type GossipLimits,
   MAX_ANSWER_BYTES,
-  MAX_ID_BYTES,
+  MAX_ID_LENGTH,
   MAX_QUESTION_BYTES,
   MAX_SLOTS,
   type Nanoseconds,
@@ -462,18 +462,8 @@ function offerOf(update: SlotUpdate, handler: PeerHandler): { id: string; size: 
   }
 }
 
-const encoder = new TextEncoder();
-const idBytes = new Uint8Array(MAX_ID_BYTES);
-
-/** Whether it is not empty, and short enough in UTF-8. */
 function isId(id: string): boolean {
-  if (id.length === 0 || id.length > MAX_ID_BYTES) return false;
-  return isAscii(id) || encoder.encodeInto(id, idBytes).read === id.length;
-}
-
-function isAscii(text: string): boolean {
-  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) >= 0x80) return false;
-  return true;
+  return id.length > 0 && id.length <= MAX_ID_LENGTH && id.isWellFormed();
 }
 
 /** So that of two nodes each is the first for half of all artifacts. */

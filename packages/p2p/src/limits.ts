@@ -15,8 +15,8 @@ export const CHUNK_BYTES = 256 * 1024;
 export const MAX_CONTROL_FRAME_BYTES = 64 * 1024;
 /** Larger frames are refused by every transport. */
 export const MAX_FRAME_BYTES = CHUNK_BYTES + 4096;
-/** In UTF-8. An id of a consensus artifact has about 100. */
-export const MAX_ID_BYTES = 192;
+/** In UTF-16. An id of a consensus artifact has about 100. */
+export const MAX_ID_LENGTH = 192;
 export const MAX_QUESTION_BYTES = 60 * 1024;
 /** Of an artifact or an answer: a block with the largest payload that is taken (8 MiB), and what is around it. */
 export const MAX_ANSWER_BYTES = 9 * 1024 * 1024;
@@ -73,7 +73,7 @@ export const DEFAULT_GOSSIP_LIMITS: GossipLimits = {
   maxRetry: 60 * SECOND,
   ackDelay: 50 * MS,
   relayDelay: 100 * MS,
-  emptyDelay: 5 * SECOND,
+  emptyDelay: 20 * SECOND,
   reconsider: 250 * MS,
   minFetch: 5 * SECOND,
   maxFetch: 120 * SECOND,

@@ -17,7 +17,7 @@ import {
   CHUNK_BYTES,
   MAX_ANSWER_BYTES,
   MAX_FRAME_BYTES,
-  MAX_ID_BYTES,
+  MAX_ID_LENGTH,
   MAX_INLINE_BYTES,
   MAX_QUESTION_BYTES,
   MAX_SLOTS,
@@ -73,7 +73,7 @@ export type Message = SlotUpdate | Acknowledgement | Asking | Answering;
 
 const slot = uint(MAX_SLOTS - 1);
 const request = uint();
-const id = text(MAX_ID_BYTES);
+const id = text(3 * MAX_ID_LENGTH);
 const size = uint(MAX_ANSWER_BYTES);
 const place = uint(MAX_CHUNKS - 1);
 

@@ -66,7 +66,7 @@ test("what is retracted before it was sent is not sent, and what was sent is tak
   net.run(1n * MS);
   assert.equal(received(peer, "inline").length, 1);
   gossip.retract(idOf(second));
-  net.run(10n * SECOND);
+  net.run(30n * SECOND);
   assert.ok(received(peer, "empty").length > 0);
   assert.ok(!received(peer, "inline").some((update) => update.artifact.length === first.length && update.commit === 1));
 });
@@ -156,6 +156,29 @@ test("an update with an older commit number does not take the place of a newer o
   assert.equal(node.gossip.size().offeredIds, 1);
   const acknowledged = received(peer, "ack").flatMap(({ commits }) => commits);
   assert.deepEqual(acknowledged.sort(), [3, 5], "the older one need not be sent again either");
+});
+
+test("what a peer offers in another slot than before is still offered when it empties the old one, be it late", () => {
+  for (const order of [
+    [0, 1, 2],
+    [1, 0, 2],
+    [1, 2, 0],
+  ]) {
+    const net = calmNetwork(1);
+    const peer = net.startRaw(1);
+    const node = net.node(0);
+    node.unwanted.add("test/a");
+    const updates = [
+      { kind: "advert", slot: 0, commit: 1, id: "test/a", size: 5000 },
+      { kind: "advert", slot: 1, commit: 2, id: "test/a", size: 5000 },
+      { kind: "empty", slot: 0, commit: 3 },
+    ] as const;
+    for (const place of order) peer.send(node, [updates[place] as Message]);
+    net.run(1n * SECOND);
+    node.unwanted.clear();
+    net.run(1n * SECOND);
+    assert.equal(received(peer, "fetch").length > 0, true, `${order}`);
+  }
 });
 
 test("a peer that starts a new session offers anew, and is told that nothing of the last one is kept", () => {

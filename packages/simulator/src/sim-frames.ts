@@ -6,15 +6,19 @@ import { decodeFrame, encodeFrame, type Frame, type FrameCodec } from "@atoll/p2
 /** One frame of so many is read. */
 const READ_EVERY = 16;
 
+/** A table from bytes to frames would cost more than all else here. */
+interface Written extends Uint8Array {
+  frame?: Frame;
+}
+
 export function sharedFrames(): FrameCodec {
-  const written = new WeakMap<Uint8Array, Frame>();
   let count = 0;
   return {
     encode(frame) {
-      const bytes = encodeFrame(frame);
-      written.set(bytes, frame);
+      const bytes: Written = encodeFrame(frame);
+      bytes.frame = frame;
       return bytes;
     },
-    decode: (bytes) => (++count % READ_EVERY === 0 ? decodeFrame(bytes) : (written.get(bytes) ?? decodeFrame(bytes))),
+    decode: (bytes: Written) => (++count % READ_EVERY === 0 ? undefined : bytes.frame) ?? decodeFrame(bytes),
   };
 }
