@@ -1,7 +1,7 @@
 // The pool of one node: what peers sent, bounded for each of them, and what this node vouches for. Changes of roles are
 // applied here, at once for the roles that follow; what they did since the last `commit` can be taken back as a whole,
 // because what could not be written to the disk must not have happened. Sections 3 and 21.2.
-import type { PrincipalId } from "@atoll/types";
+import type { Height, PrincipalId } from "@atoll/types";
 import { nameArtifact } from "./artifact-id.ts";
 import { type Artifact, type ArtifactId, encodeArtifact, heightOf } from "./artifacts.ts";
 import { MAX_UNVALIDATED_ALIKE, MAX_UNVALIDATED_BYTES, MAX_UNVALIDATED_COUNT } from "./bounds.ts";
@@ -172,12 +172,14 @@ export class ArtifactPool implements Pool {
     const { kind } = artifact;
     // Dealings come from all dealers for the height of one summary; they are checked one by one.
     if (kind === "dkg-dealing") return 0;
-    const isOnce = kind === "catch-up-package";
-    const heights = isOnce ? this.unvalidated.heights(kind, 0, Number.MAX_SAFE_INTEGER) : [heightOf(artifact)];
-    let count = 0;
-    for (const height of heights)
+    const countAt = (height: Height): number => {
+      let count = 0;
       for (const entry of this.unvalidated.at(kind, height)) if (entry.peer === peer) count++;
-    return count;
+      return count;
+    };
+    if (kind !== "catch-up-package") return countAt(heightOf(artifact));
+    const heights = this.unvalidated.heights(kind, 0, Number.MAX_SAFE_INTEGER);
+    return heights.reduce((count, height) => count + countAt(height), 0);
   }
 
   #usageOf(peer: PrincipalId): Usage {

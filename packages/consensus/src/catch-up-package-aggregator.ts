@@ -1,6 +1,6 @@
 // Makes a catch-up package out of shares, of the newest pending summary first: as soon as enough nodes that hold the subnet's
 // key have signed the same content. The block itself is taken from this node's own chain. Section 5.6.
-import { toHex } from "@atoll/types";
+import { type Height, toHex } from "@atoll/types";
 import { blockHash } from "./artifact-hash.ts";
 import type { CatchUpPackage, CatchUpPackageShare } from "./artifacts.ts";
 import { pendingSummaries } from "./catch-up-package-maker.ts";
@@ -9,7 +9,7 @@ import { combineThenVerify } from "./combine-then-verify.ts";
 import { activeTranscript } from "./dkg/registry-version.ts";
 import type { DkgTranscript } from "./dkg-types.ts";
 import type { SummaryBlock } from "./finalized-chain.ts";
-import type { Change, Entry } from "./pool.ts";
+import type { Change, Entry, PoolSection } from "./pool.ts";
 import type { Role, RoleContext } from "./role-context.ts";
 import { catchUpBytes } from "./signed-bytes.ts";
 
@@ -24,7 +24,8 @@ export const catchUpPackageAggregator: Role = (context) => {
 function aggregateAt(context: RoleContext, block: SummaryBlock): Change[] {
   const { pool } = context;
   const transcript = activeTranscript(pool, "high", block.height);
-  if (transcript === undefined) return [];
+  const count = countAt(pool.validated, block.height) + countAt(pool.unvalidated, block.height);
+  if (transcript === undefined || count < transcript.threshold) return [];
   const changes: Change[] = [];
   const groups = new Map<string, Entry<CatchUpPackageShare>[]>();
   for (const section of ["validated", "unvalidated"] as const)
@@ -37,6 +38,10 @@ function aggregateAt(context: RoleContext, block: SummaryBlock): Change[] {
     }
   for (const group of groups.values()) changes.push(...combineGroup(context, transcript, block, group));
   return changes;
+}
+
+function countAt(section: PoolSection, height: Height): number {
+  return section.at("catch-up-package-share", height).length;
 }
 
 function combineGroup(

@@ -3,22 +3,25 @@
 // executed too, and compared once it has. Section 10.3.
 import { equalBytes } from "@atoll/crypto";
 import { type Height, toHex } from "@atoll/types";
-import type { ArtifactId, Certification, CertificationContent, CertificationShare } from "./artifacts.ts";
-import { combineThenVerify } from "./combine-then-verify.ts";
+import type { ArtifactId, Certification, CertificationContent } from "./artifacts.ts";
+import { combineThenVerify, type ShareEntry } from "./combine-then-verify.ts";
 import { isSameDkg } from "./dkg/dkg-keys.ts";
 import { activeTranscript } from "./dkg/registry-version.ts";
 import type { DkgTranscript } from "./dkg-types.ts";
 import { catchUpPackage } from "./finalized-chain.ts";
 import { witnessFault } from "./height-witness.ts";
-import type { Change, Entry } from "./pool.ts";
+import type { Change } from "./pool.ts";
 import { minimumChainLength } from "./pool-bounds.ts";
+import { drop } from "./purger.ts";
 import type { Role, RoleContext } from "./role-context.ts";
 import { certificationBytes } from "./signed-bytes.ts";
 
 /** Heights above the last executed one of which certifications are taken. */
 export const CERTIFICATION_REACH = 20;
 
-const KINDS = ["certification", "certification-share"] as const;
+const WHOLE = ["certification"] as const;
+const SHARE = ["certification-share"] as const;
+const KINDS = [...WHOLE, ...SHARE] as const;
 
 /** One instance per node: it remembers what it has told the state. */
 export function certifier(): Role {
@@ -26,13 +29,16 @@ export function certifier(): Role {
   return (context) => {
     // A node that has computed another state signs nothing more of it.
     if (!deliver(context, told)) return [];
-    for (const act of [signShares, purge, takeCertifications, aggregate]) {
+    for (const act of ACTS) {
       const changes = act(context);
       if (changes.length > 0) return changes;
     }
-    return [];
+    return NONE;
   };
 }
+
+const ACTS = [signShares, purge, takeCertifications, aggregate];
+const NONE: readonly never[] = [];
 
 /** Heights whose certification is of use here. */
 export function heightsToCertify({ state }: Pick<RoleContext, "state">): {
@@ -85,19 +91,15 @@ function signShares(context: RoleContext): Change[] {
 }
 
 // Old ones are kept for slow peers as long as blocks are; what is certified needs no shares.
-function purge(context: RoleContext): Change[] {
+function purge(context: RoleContext): readonly Change[] {
   const { pool, state } = context;
-  const certified = state.certifiedHeight();
   const old = Math.max(0, catchUpPackage(pool).height - minimumChainLength(context));
-  const changes: Change[] = [];
-  const drop = (section: "validated" | "unvalidated", below: Height, kinds: readonly (typeof KINDS)[number][]) => {
-    const due = kinds.filter((kind) => (pool[section].range(kind)?.min ?? below) < below);
-    if (due.length > 0) changes.push({ kind: "purge", section, below, kinds: due });
-  };
-  drop("validated", old, ["certification"]);
-  drop("validated", Math.max(old, certified + 1), ["certification-share"]);
-  drop("unvalidated", Math.max(old, certified + 1), KINDS);
-  return changes;
+  const certified = Math.max(old, state.certifiedHeight() + 1);
+  return [
+    ...drop(pool, "validated", old, WHOLE),
+    ...drop(pool, "validated", certified, SHARE),
+    ...drop(pool, "unvalidated", certified, KINDS),
+  ];
 }
 
 /** Checks certifications that peers sent; where there is one, what else peers sent for its height is of no use. */
@@ -147,16 +149,15 @@ function certificationFault(
 function aggregate(context: RoleContext): Change[] {
   const { pool } = context;
   const { from, to } = heightsToCertify(context);
-  const heights = new Set([
-    ...pool.validated.heights("certification-share", from, to),
-    ...pool.unvalidated.heights("certification-share", from, to),
-  ]);
+  const own = pool.validated.heights("certification-share", from, to);
+  const others = pool.unvalidated.heights("certification-share", from, to);
+  const heights = others.length === 0 ? own : new Set([...own, ...others]);
   const changes: Change[] = [];
   for (const height of heights) {
     const transcript = activeTranscript(pool, "high", height);
     if (transcript === undefined || pool.validated.at("certification", height).length > 0) continue;
-    const own = pool.validated.at("certification-share", height).length;
-    if (own + pool.unvalidated.at("certification-share", height).length < transcript.threshold) continue;
+    const made = pool.validated.at("certification-share", height).length;
+    if (made + pool.unvalidated.at("certification-share", height).length < transcript.threshold) continue;
     changes.push(...strangers(context, transcript, height));
     for (const group of groups(context, transcript, height)) changes.push(...combined(context, transcript, group));
   }
@@ -175,7 +176,7 @@ function strangers({ pool, protocolVersion }: RoleContext, transcript: DkgTransc
 
 interface Group {
   readonly content: CertificationContent;
-  readonly shares: { readonly entry: Entry<CertificationShare>; readonly isChecked: boolean }[];
+  readonly shares: ShareEntry[];
 }
 
 /** Shares on the same root hash with the same witness, where they are enough. */
@@ -184,33 +185,35 @@ function groups(
   { receivers, threshold, dkgId }: DkgTranscript,
   height: Height,
 ): Group[] {
-  const byContent = new Map<string, Group>();
+  const found: Group[] = [];
   for (const section of ["validated", "unvalidated"] as const)
     for (const entry of pool[section].at("certification-share", height)) {
       const { artifact } = entry;
       if (!receivers.includes(artifact.signer) || !isSameDkg(artifact.dkgId, dkgId)) continue;
       if (artifact.protocolVersion !== protocolVersion) continue;
-      const name = `${toHex(artifact.rootHash)}/${toHex(artifact.witness)}`;
-      const group = byContent.get(name) ?? { content: artifact, shares: [] };
-      byContent.set(name, group);
-      group.shares.push({ entry, isChecked: section === "validated" });
+      let group = found.find(({ content }) => isSameContent(content, artifact));
+      if (group === undefined) {
+        group = { content: artifact, shares: [] };
+        found.push(group);
+      }
+      const { signer, signature } = artifact;
+      group.shares.push({ id: entry.id, signer, signature, isChecked: section === "validated" });
     }
-  return [...byContent.values()].filter(({ shares }) => shares.length >= threshold);
+  return found.filter(({ shares }) => shares.length >= threshold);
+}
+
+function isSameContent(a: CertificationContent, b: CertificationContent): boolean {
+  return equalBytes(a.rootHash, b.rootHash) && equalBytes(a.witness, b.witness);
 }
 
 function combined(context: RoleContext, transcript: DkgTranscript, { content, shares }: Group): Change[] {
   const { crypto } = context;
   const invalid = (id: ArtifactId, why: string): Change => ({ kind: "invalid", id, why });
-  const fault = witnessFault(content, crypto.sha256);
-  if (fault !== undefined)
-    return shares.filter(({ isChecked }) => !isChecked).map(({ entry }) => invalid(entry.id, fault));
+  // What this node signs, or has checked, has the right witness.
+  const fault = shares.some(({ isChecked }) => isChecked) ? undefined : witnessFault(content, crypto.sha256);
+  if (fault !== undefined) return shares.map(({ id }) => invalid(id, fault));
   const { protocolVersion, height, rootHash, witness } = content;
-  const { signature, right, wrong } = combineThenVerify(
-    crypto,
-    transcript,
-    certificationBytes(rootHash),
-    shares.map(({ entry, isChecked }) => ({ ...entry.artifact, id: entry.id, isChecked })),
-  );
+  const { signature, right, wrong } = combineThenVerify(crypto, transcript, certificationBytes(rootHash), shares);
   const changes: Change[] = wrong.map((id) => invalid(id, "the share of a certification is wrong"));
   for (const id of right) changes.push({ kind: "move", id });
   if (signature === undefined) return changes;

@@ -5,16 +5,19 @@ import type { Height } from "@atoll/types";
 import type { BlockReference, FinalizationShare } from "./artifacts.ts";
 import { finalizedHeight } from "./finalized-chain.ts";
 import { membershipAt } from "./membership.ts";
+import type { Change } from "./pool.ts";
 import type { Role, RoleContext } from "./role-context.ts";
 import { notarizedHeight } from "./round.ts";
 import { finalizationBytes } from "./signed-bytes.ts";
 
 export const finalizer: Role = (context) => {
   const { pool } = context;
-  return pool.validated
-    .heights("notarization", finalizedHeight(pool) + 1, notarizedHeight(pool))
-    .flatMap((height) => finalizeAt(context, height) ?? [])
-    .map((artifact) => ({ kind: "add", artifact }));
+  const changes: Change[] = [];
+  for (let height = finalizedHeight(pool) + 1; height <= notarizedHeight(pool); height++) {
+    const artifact = finalizeAt(context, height);
+    if (artifact !== undefined) changes.push({ kind: "add", artifact });
+  }
+  return changes;
 };
 
 function finalizeAt(context: RoleContext, height: Height): FinalizationShare | undefined {

@@ -27,6 +27,7 @@ export class HeldBatches implements BatchPort {
   /** The step is on the disk. */
   release(): void {
     const held = this.#held;
+    if (held.length === 0) return;
     this.#held = [];
     // A state that was taken over meanwhile has made what came before it one of the past.
     for (const batch of held) if (batch.height === this.#port.expected()) this.#port.deliver(batch);

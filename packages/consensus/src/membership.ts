@@ -1,6 +1,6 @@
 // Who takes part in a round: the nodes of the subnet at that height, the makers of its blocks with their ranks, and the
 // committee that notarizes and finalizes them. Sections 1 and 4.
-import type { ConsensusSettings, Height, NodeRecord, PrincipalId, RegistryPort } from "@atoll/types";
+import type { ConsensusSettings, Height, NodeRecord, PrincipalId, RegistryPort, RegistryRecord } from "@atoll/types";
 import { beaconHash } from "./artifact-hash.ts";
 import type { RandomBeacon } from "./artifacts.ts";
 import { registryVersionAt } from "./dkg/registry-version.ts";
@@ -34,7 +34,7 @@ export function membershipAt(context: MembershipContext, height: Height): Member
   const registryVersion = registryVersionAt(context.pool, height);
   const record = registryVersion === undefined ? undefined : context.registry.record(registryVersion);
   if (beacon === undefined || registryVersion === undefined || record === undefined) return undefined;
-  const ids = record.nodes.map(({ nodeId }) => nodeId);
+  const { ids, nodes, all } = nodesOf(record);
   const seed = beaconHash(beacon, context.crypto.sha256);
   const order = (purpose: "block-maker-ranking" | "notarization-committee", count: number) =>
     shuffle(ids, purpose, seed, context.crypto.sha256).slice(0, count);
@@ -42,14 +42,34 @@ export function membershipAt(context: MembershipContext, height: Height): Member
   const membership: Membership = {
     registryVersion,
     settings: record.settings,
-    nodes: new Map(record.nodes.map((node) => [node.nodeId, node])),
+    nodes,
     blockMakers: order("block-maker-ranking", faultsTolerated(ids.length) + 1),
-    notaries: new Set(committee === ids.length ? ids : order("notarization-committee", committee)),
+    notaries: committee === ids.length ? all : new Set(order("notarization-committee", committee)),
     threshold: highThreshold(ids.length),
   };
   cache.set(height, membership);
   if (cache.size > KEPT) cache.delete(cache.keys().next().value as Height);
   return membership;
+}
+
+interface SubnetNodes {
+  /** Sorted. */
+  readonly ids: readonly PrincipalId[];
+  readonly nodes: ReadonlyMap<PrincipalId, NodeRecord>;
+  readonly all: ReadonlySet<PrincipalId>;
+}
+
+const subnetNodes = new WeakMap<RegistryRecord, SubnetNodes>();
+
+/** The same in all rounds of a record. */
+function nodesOf(record: RegistryRecord): SubnetNodes {
+  let known = subnetNodes.get(record);
+  if (known === undefined) {
+    const ids = record.nodes.map(({ nodeId }) => nodeId).sort();
+    known = { ids, nodes: new Map(record.nodes.map((node) => [node.nodeId, node])), all: new Set(ids) };
+    subnetNodes.set(record, known);
+  }
+  return known;
 }
 
 /** The one beacon of a height; that of a catch-up package counts too. */

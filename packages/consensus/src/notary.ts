@@ -16,8 +16,9 @@ import { notarizationBytes } from "./signed-bytes.ts";
 export const notary: Role = (context) => {
   const { pool, self, state, now } = context;
   const height = notarizedHeight(pool) + 1;
-  const candidates = pool.validated
-    .at("block-proposal", height)
+  const proposals = pool.validated.at("block-proposal", height);
+  if (proposals.every(({ artifact }) => hasSigned(context, artifact))) return [];
+  const candidates = proposals
     .map(({ artifact }) => artifact)
     .filter(({ signer }) => !isDisqualified(pool, height, signer));
   if (candidates.length === 0) return [];

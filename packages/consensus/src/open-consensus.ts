@@ -112,8 +112,8 @@ class Consensus implements ConsensusNode {
     this.#noteHalt();
     this.#tell(changes);
     return {
-      published: added.filter((entry) => this.#isPublished(entry)).map(published),
-      retracted: removed.filter((entry) => this.#isPublished(entry)).map(({ id }) => id),
+      published: added.length === 0 ? [] : added.filter((entry) => this.#isPublished(entry)).map(published),
+      retracted: removed.length === 0 ? [] : removed.filter((entry) => this.#isPublished(entry)).map(({ id }) => id),
       wakeAt: this.#wakeAt,
     };
   }

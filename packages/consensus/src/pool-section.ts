@@ -23,8 +23,8 @@ export interface PoolEntry extends Entry {
 interface KindIndex {
   readonly heights: Height[];
   readonly entries: Map<Height, PoolEntry[]>;
-  /** The first and the last of them. */
-  range: { readonly min: Height; readonly max: Height } | undefined;
+  /** The first and the last of them, where there are any. */
+  readonly range: { min: Height; max: Height };
   count: number;
   /** Of a change in it. */
   readonly bit: number;
@@ -51,7 +51,7 @@ export class Section implements PoolSection {
     const index = (kind: ArtifactKind): KindIndex => ({
       heights: [],
       entries: new Map(),
-      range: undefined,
+      range: { min: 0, max: 0 },
       count: 0,
       bit: changeBit(name, kind),
     });
@@ -83,7 +83,8 @@ export class Section implements PoolSection {
   }
 
   range(kind: ArtifactKind): { readonly min: Height; readonly max: Height } | undefined {
-    return this.#byKind[kind].range;
+    const { heights, range } = this.#byKind[kind];
+    return heights.length === 0 ? undefined : range;
   }
 
   heights(kind: ArtifactKind, from: Height, to: Height): readonly Height[] {
@@ -111,8 +112,8 @@ export class Section implements PoolSection {
       const place = firstAtLeast(index.heights, height);
       if (place === index.heights.length) index.heights.push(height);
       else index.heights.splice(place, 0, height);
-      index.range = rangeOf(index.heights);
-    } else index.entries.set(height, [...there, entry]);
+      setRange(index);
+    } else there.push(entry);
     index.count++;
     this.#onChange(index.bit);
     return true;
@@ -124,12 +125,14 @@ export class Section implements PoolSection {
     this.#byId.delete(id);
     const index = this.#byKind[entry.artifact.kind];
     const height = heightOf(entry.artifact);
-    const rest = (index.entries.get(height) ?? []).filter((other) => other !== entry);
-    if (rest.length > 0) index.entries.set(height, rest);
+    const there = index.entries.get(height) as PoolEntry[];
+    if (there.length > 1) there.splice(there.indexOf(entry), 1);
     else {
       index.entries.delete(height);
-      index.heights.splice(firstAtLeast(index.heights, height), 1);
-      index.range = rangeOf(index.heights);
+      const place = firstAtLeast(index.heights, height);
+      if (place === 0) index.heights.shift();
+      else index.heights.splice(place, 1);
+      setRange(index);
     }
     index.count--;
     this.#onChange(index.bit);
@@ -156,10 +159,9 @@ export function parseArtifactId(
   return { kind: kind as Artifact["kind"], height };
 }
 
-function rangeOf(heights: readonly Height[]): KindIndex["range"] {
-  const [min] = heights;
-  const max = heights.at(-1);
-  return min === undefined || max === undefined ? undefined : { min, max };
+function setRange({ heights, range }: KindIndex): void {
+  range.min = heights[0] ?? 0;
+  range.max = heights[heights.length - 1] ?? 0;
 }
 
 function firstAtLeast(sorted: readonly number[], value: number): number {

@@ -25,9 +25,9 @@ export interface Entry<A extends Artifact = Artifact> {
 export interface PoolSection {
   get(id: ArtifactId): Entry | undefined;
   has(id: ArtifactId): boolean;
-  /** Of one kind at one height, in the order in which they came. */
+  /** Of one kind at one height, in the order in which they came. As long as nothing changes. */
   at<K extends ArtifactKind>(kind: K, height: Height): readonly Entry<ArtifactOf<K>>[];
-  /** Lowest and highest height of a kind; undefined: none is there. */
+  /** Lowest and highest height of a kind, as long as nothing changes; undefined: none is there. */
   range(kind: ArtifactKind): { readonly min: Height; readonly max: Height } | undefined;
   /** Heights of a kind that have any, ascending, within the bounds (inclusive). */
   heights(kind: ArtifactKind, from: Height, to: Height): readonly Height[];

@@ -88,12 +88,19 @@ function sideBranches({ pool }: RoleContext, from: Height, to: Height): Change[]
   return changes;
 }
 
-function drop(
+/** Where there is any. */
+export function drop(
   pool: Pool,
   section: "validated" | "unvalidated",
   below: Height,
   kinds: readonly ArtifactKind[],
 ): readonly Change[] {
-  const isDue = (kind: ArtifactKind): boolean => (pool[section].range(kind)?.min ?? below) < below;
-  return kinds.some(isDue) ? [{ kind: "purge", section, below, kinds: kinds.filter(isDue) }] : NONE;
+  let due: ArtifactKind[] | undefined;
+  for (const kind of kinds) {
+    const range = pool[section].range(kind);
+    if (range === undefined || range.min >= below) continue;
+    due ??= [];
+    due.push(kind);
+  }
+  return due === undefined ? NONE : [{ kind: "purge", section, below, kinds: due }];
 }

@@ -1,7 +1,7 @@
 // What nodes say to each other, as bytes: one canonical form that is hashed, signed, kept and sent alike. A codec is
 // built from parts, field by field in the order in which they are named, so that the description of a type is also its
 // decoder. Decoding is for untrusted bytes: every length has a bound, every value one encoding, and nothing may follow.
-import { MAX_PRINCIPAL_BYTES, type PrincipalId, principalFromBytes, principalToBytes } from "./ids.ts";
+import { MAX_PRINCIPAL_BYTES, type PrincipalId, principalFromBytes } from "./ids.ts";
 
 /** What is wrong with bytes that somebody sent. */
 export class WireError extends Error {
@@ -73,6 +73,13 @@ export class WireWriter {
     this.#buffer.set(bytes, at);
   }
 
+  /** The bytes that an even number of hex digits stands for. */
+  hex(digits: string): void {
+    let at = this.#reserve(digits.length >>> 1);
+    for (let i = 0; i < digits.length; i += 2)
+      this.#buffer[at++] = hexValue(digits.charCodeAt(i)) * 16 + hexValue(digits.charCodeAt(i + 1));
+  }
+
   u64(value: bigint): void {
     const at = this.#reserve(8);
     const high = Number(value >> 32n);
@@ -107,6 +114,12 @@ export class WireWriter {
     }
     return at;
   }
+}
+
+function hexValue(code: number): number {
+  if (code >= 0x30 && code <= 0x39) return code - 0x30;
+  if (code >= 0x61 && code <= 0x66) return code - 0x57;
+  throw new RangeError("not hex");
 }
 
 export class WireReader {
@@ -255,10 +268,12 @@ function shortAscii(content: Uint8Array): string | undefined {
 }
 
 export const principal: Codec<PrincipalId> = {
-  write: (writer, value) => principalBytes.write(writer, principalToBytes(value)),
+  write(writer, value) {
+    writer.uint(inRange(value.length / 2, MAX_PRINCIPAL_BYTES));
+    writer.hex(value);
+  },
   read: (reader) => principalFromBytes(reader.raw(atMost(reader.uint(), MAX_PRINCIPAL_BYTES, "a length"))),
 };
-const principalBytes = bytes(MAX_PRINCIPAL_BYTES);
 
 /** At most `max` items. */
 export function list<T>(item: Codec<T>, max: number): Codec<readonly T[]> {

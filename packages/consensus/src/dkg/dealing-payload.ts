@@ -11,6 +11,7 @@ import type { DkgContext } from "./summary.ts";
 /** At most `max` from the validated pool. Remote keys first until one target has all, then those that lack least. */
 export function selectDealings({ pool }: DkgContext, chain: IntervalChain, max: number): readonly DkgDealingMessage[] {
   const { summary } = chain.summary.payload;
+  if (pool.validated.at("dkg-dealing", summary.height).length === 0) return [];
   const room = new Room(chain);
   const order = remoteOrder(chain);
   const candidates = pool.validated
@@ -32,6 +33,7 @@ export function validateDealings(
   max: number,
 ): "valid" | "invalid" | "later" {
   if (dealings.length > max) return "invalid";
+  if (dealings.length === 0) return "valid";
   const room = new Room(chain);
   if (!dealings.every((dealing) => room.take(dealing))) return "invalid";
   let answer: "valid" | "later" = "valid";

@@ -4,6 +4,7 @@ import type { DkgDealingArtifact } from "../artifacts.ts";
 import type { DkgConfig } from "../dkg-types.ts";
 import { finalizedTip } from "../finalized-chain.ts";
 import type { Change, Entry } from "../pool.ts";
+import { drop } from "../purger.ts";
 import type { Role, RoleContext } from "../role-context.ts";
 import { checkDealing, isDealingRemembered } from "./dealing-check.ts";
 import { dkgKey } from "./dkg-keys.ts";
@@ -74,9 +75,8 @@ function lacking({ pool }: RoleContext, configs: ReadonlyMap<string, DkgConfig>)
   return missing;
 }
 
+const KINDS = ["dkg-dealing"] as const;
+
 function purged({ pool }: RoleContext, below: number): Change[] {
-  const kinds = ["dkg-dealing"] as const;
-  return (["validated", "unvalidated"] as const)
-    .filter((section) => (pool[section].range("dkg-dealing")?.min ?? below) < below)
-    .map((section) => ({ kind: "purge", section, below, kinds }));
+  return [...drop(pool, "validated", below, KINDS), ...drop(pool, "unvalidated", below, KINDS)];
 }
