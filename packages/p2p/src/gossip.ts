@@ -128,11 +128,12 @@ export class Gossip implements PeerNetwork, TransportHandler {
   }
 
   #newLink(peer: PrincipalId): PeerLink {
+    const isLower = this.#self < peer;
     return new PeerLink(peer, this.#limits, {
       active: this.#active,
       answers: this.#answers,
       peerHas: (id) => this.#adverts.holds(peer, id),
-      isFirst: (id) => this.#self < peer === isEven(id),
+      isFirst: (id) => isEven(id) === isLower,
       encode: (frame) => this.#frames.encode(frame),
       send: (frame) => this.#ports.transport.send(peer, frame),
     });

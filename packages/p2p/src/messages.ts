@@ -102,11 +102,12 @@ export interface FrameCodec {
   decode(bytes: Uint8Array): Frame | undefined;
 }
 
-export function encodeFrame({ session, messages }: Frame): Uint8Array {
+/** `keep`: gives a copy of what was written, of which it must keep nothing else. */
+export function encodeFrame({ session, messages }: Frame, keep?: (written: Uint8Array) => Uint8Array): Uint8Array {
   const writer = new WireWriter();
   writer.raw(session);
   for (const each of messages) message.write(writer, each);
-  return writer.take();
+  return keep === undefined ? writer.take() : writer.finish(keep);
 }
 
 /** The same for one chunk, whose bytes are copied once. */

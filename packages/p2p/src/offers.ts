@@ -38,6 +38,8 @@ interface Later {
   readonly slack: Nanoseconds;
   /** In the order in which they came: whoever is due waits for those before it. */
   readonly places: Set<number>;
+  /** None of them is due before: so that most looks at them are at one number. */
+  notBefore: Nanoseconds;
 }
 
 export class Offers {
@@ -57,6 +59,8 @@ export class Offers {
   /** Commit -> what was sent and is not acknowledged; the oldest first. */
   readonly #inFlight = new Map<number, Sent>();
   #bytesInFlight = 0;
+  /** Nothing that is in flight was sent before. */
+  #oldest: Nanoseconds = 0;
   /** Time to wait for acknowledgements. */
   #wait: Nanoseconds;
   #roundTrip: Nanoseconds = 0;
@@ -67,9 +71,9 @@ export class Offers {
     this.#isFirst = isFirst;
     this.#wait = limits.minRetry;
     const { relayDelay, emptyDelay } = limits;
-    this.#first = { bit: FIRST, slack: relayDelay / 4, places: new Set() };
-    this.#second = { bit: SECOND, slack: relayDelay / 4, places: new Set() };
-    this.#emptied = { bit: EMPTIED, slack: emptyDelay / 2, places: new Set() };
+    this.#first = newLater(FIRST, relayDelay / 4);
+    this.#second = newLater(SECOND, relayDelay / 4);
+    this.#emptied = newLater(EMPTIED, emptyDelay / 2);
     this.#later = [this.#first, this.#second, this.#emptied];
   }
 
@@ -120,10 +124,11 @@ export class Offers {
     this.#now.add(place);
   }
 
-  #enter({ bit, places }: Later, place: number, due: Nanoseconds): void {
-    this.#bits[place] = (this.#bits[place] as number) | bit;
+  #enter(later: Later, place: number, due: Nanoseconds): void {
+    this.#bits[place] = (this.#bits[place] as number) | later.bit;
     this.#dues[place] = due;
-    places.add(place);
+    if (later.places.size === 0) later.notBefore = due;
+    later.places.add(place);
   }
 
   /** It is in no queue any more. */
@@ -188,10 +193,11 @@ export class Offers {
     return this.#inFlight.size < updatesInFlight && this.#bytesInFlight < updateBytesInFlight;
   }
 
-  #due({ places }: Later, until: Nanoseconds): void {
-    if (places.size === 0) return;
-    for (const place of places) {
-      if ((this.#dues[place] as number) > until) return;
+  #due(later: Later, until: Nanoseconds): void {
+    if (later.places.size === 0 || later.notBefore > until) return;
+    for (const place of later.places) {
+      later.notBefore = this.#dues[place] as number;
+      if (later.notBefore > until) return;
       this.#leave(place);
       this.#enterNow(place);
     }
@@ -200,6 +206,7 @@ export class Offers {
   #send({ slot: place, commit, kind }: SlotUpdate, bytes: number, at: Nanoseconds): void {
     const bits = this.#bits[place] as number;
     const isEmpty = kind === "empty";
+    if (this.#inFlight.size === 0) this.#oldest = at;
     this.#inFlight.set(commit, { place, commit, at, bytes, isEmpty, isAgain: (bits & AGAIN) !== 0 });
     this.#commits[place] = commit;
     this.#bytesInFlight += bytes;
@@ -241,9 +248,10 @@ export class Offers {
 
   /** Lets what has waited long enough for its acknowledgement be sent again: how many. */
   retry(now: Nanoseconds): number {
-    if (this.#inFlight.size === 0) return 0;
+    if (this.#inFlight.size === 0 || this.#oldest + this.#wait > now) return 0;
     let count = 0;
     for (const { commit, place, at } of this.#inFlight.values()) {
+      this.#oldest = at;
       if (at + this.#wait > now) break;
       this.#settle(commit);
       this.#bits[place] = (this.#bits[place] as number) | AGAIN;
@@ -267,18 +275,10 @@ export class Offers {
     return this.#now.size > 0 && this.#hasRoom();
   }
 
-  /** When something is due that was not before. */
+  /** When something may be due that was not before. */
   nextTime(): Nanoseconds {
-    let next = NEVER;
-    for (const { at } of this.#inFlight.values()) {
-      next = at + this.#wait;
-      break;
-    }
-    for (const { places } of this.#later) {
-      if (places.size === 0) continue;
-      const [place] = places;
-      next = Math.min(next, this.#dues[place as number] as number);
-    }
+    let next = this.#inFlight.size === 0 ? NEVER : this.#oldest + this.#wait;
+    for (const { places, notBefore } of this.#later) if (places.size > 0) next = Math.min(next, notBefore);
     return next;
   }
 
@@ -288,6 +288,10 @@ export class Offers {
     for (const { places } of this.#later) sum += places.size;
     return sum;
   }
+}
+
+function newLater(bit: number, slack: Nanoseconds): Later {
+  return { bit, slack, places: new Set(), notBefore: 0 };
 }
 
 export interface Taking {

@@ -5,6 +5,8 @@ import { decodeFrame, encodeFrame, type Frame, type FrameCodec } from "@atoll/p2
 
 /** One frame of so many is read. */
 const READ_EVERY = 16;
+/** Memory for many frames: to get some for each takes longer than to write most of them. */
+const SHARED_BYTES = 16 * 1024;
 
 /** A table from bytes to frames would cost more than all else here. */
 interface Written extends Uint8Array {
@@ -13,9 +15,23 @@ interface Written extends Uint8Array {
 
 export function sharedFrames(): FrameCodec {
   let count = 0;
+  let shared = new Uint8Array(SHARED_BYTES);
+  let used = 0;
+  const keep = (written: Uint8Array): Uint8Array => {
+    const { length } = written;
+    if (length > SHARED_BYTES / 8) return written.slice();
+    if (used + length > SHARED_BYTES) {
+      shared = new Uint8Array(SHARED_BYTES);
+      used = 0;
+    }
+    const frame = shared.subarray(used, used + length);
+    frame.set(written);
+    used += length;
+    return frame;
+  };
   return {
     encode(frame) {
-      const bytes: Written = encodeFrame(frame);
+      const bytes: Written = encodeFrame(frame, keep);
       bytes.frame = frame;
       return bytes;
     },
