@@ -8,11 +8,13 @@ export interface SeededDraw {
 }
 
 const WORDS = 16;
+const CONSTANTS = Uint32Array.of(0x61707865, 0x3320646e, 0x79622d32, 0x6b206574);
 const U32 = 2 ** 32;
 
 export function chacha20Draw(seed: Uint8Array): SeededDraw {
   const view = new DataView(seed.buffer, seed.byteOffset, 32);
-  const state = Uint32Array.of(0x61707865, 0x3320646e, 0x79622d32, 0x6b206574, ...new Array(12).fill(0));
+  const state = new Uint32Array(WORDS);
+  state.set(CONSTANTS);
   for (let i = 0; i < 8; i++) state[4 + i] = view.getUint32(4 * i, true);
   let words = new Uint32Array(WORDS);
   let used = WORDS;
@@ -38,7 +40,7 @@ export function chacha20Draw(seed: Uint8Array): SeededDraw {
 
 /** The next 64 bytes of the stream as little-endian words. */
 function block(state: Uint32Array): Uint32Array<ArrayBuffer> {
-  const mixed = Uint32Array.from(state);
+  const mixed = new Uint32Array(state);
   for (let round = 0; round < 10; round++) {
     quarter(mixed, 0, 4, 8, 12);
     quarter(mixed, 1, 5, 9, 13);

@@ -87,7 +87,8 @@ const pushedAside = new WeakMap<Pool, { readonly parent: Block; readonly isIt: b
 function countsAside(pool: Pool, parent: Block): boolean {
   let higher = 0;
   let block: Block | undefined = parent;
-  for (let i = 0; i < GUARD_BLOCKS && block !== undefined; i++) {
+  // No further than until what is left can make no difference.
+  for (let left = GUARD_BLOCKS; higher + left > GUARD_LIMIT && left > 0 && block !== undefined; left--) {
     if (block.rank > 0) higher++;
     block = parentBlock(pool, block);
   }

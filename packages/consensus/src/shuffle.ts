@@ -9,6 +9,16 @@ import { chacha20Draw } from "./chacha20.ts";
 /** The two orders are independent of each other. */
 export type ShufflePurpose = "block-maker-ranking" | "notarization-committee";
 
+const PURPOSES: Readonly<Record<ShufflePurpose, Uint8Array>> = {
+  "block-maker-ranking": prefixOf("block-maker-ranking"),
+  "notarization-committee": prefixOf("notarization-committee"),
+};
+
+function prefixOf(purpose: ShufflePurpose): Uint8Array {
+  const name = new TextEncoder().encode(purpose);
+  return Uint8Array.of(name.length, ...name);
+}
+
 /** `nodes`: in any order; they are sorted first. */
 export function shuffle(
   nodes: readonly PrincipalId[],
@@ -16,8 +26,7 @@ export function shuffle(
   beaconHash: Hash,
   sha256: (data: Uint8Array) => Uint8Array,
 ): PrincipalId[] {
-  const name = new TextEncoder().encode(purpose);
-  const draw = chacha20Draw(sha256(concatBytes(Uint8Array.of(name.length), name, beaconHash)));
+  const draw = chacha20Draw(sha256(concatBytes(PURPOSES[purpose], beaconHash)));
   const order = [...nodes].sort();
   for (let i = order.length - 1; i > 0; i--) {
     const j = draw.below(i + 1);

@@ -1,6 +1,10 @@
 // Rounds of several nodes, with everything that can go wrong on the way: section 5, and 5.10 worked to the message.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { ArtifactPool, type Block, blockHash } from "@atoll/consensus";
+import { sha256 } from "@atoll/crypto/sha";
+import type { PrincipalId } from "@atoll/types";
+import { proposalDelay } from "../src/round.ts";
 import { TestSubnet } from "./harness/many-nodes.ts";
 
 const allAt = (subnet: TestSubnet, height: number, nodes = [...subnet.nodes.keys()]) =>
@@ -184,5 +188,40 @@ describe("a subnet of four nodes", () => {
     assert.ok(subnet.rules.invalid.length > 0);
     for (const blamed of subnet.rules.invalid.filter((line) => others.some((id) => line.includes(`from ${id}`))))
       assert.fail(blamed);
+  });
+});
+
+describe("the delay of a maker", () => {
+  /** Of the maker of rank 1, in delays of one rank, on a chain of blocks of these ranks. */
+  const delayOn = (ranks: readonly number[]) => {
+    const subnet = new TestSubnet({ nodes: 1 });
+    const genesis = subnet.genesis();
+    const pool = new ArtifactPool(sha256);
+    const now = { wall: 0n, monotonic: 0n };
+    let parent: Block = genesis.block;
+    pool.apply([{ kind: "add", artifact: genesis }], now);
+    for (const [i, rank] of ranks.entries()) {
+      const block = { ...genesis.block, height: i + 1, parent: blockHash(parent), rank };
+      const proposal = {
+        kind: "block-proposal",
+        block,
+        signer: "a0" as PrincipalId,
+        signature: new Uint8Array(),
+      } as const;
+      pool.apply([{ kind: "add", artifact: proposal }], now);
+      parent = block;
+    }
+    const { settings } = subnet.record;
+    return Number(proposalDelay(pool, settings, 1, parent) / settings.unitDelay);
+  };
+  const some = (count: number, rank: number) => Array.from({ length: count }, () => rank);
+
+  it("is longer when more than ten of the last thirty blocks were of a higher rank", () => {
+    assert.equal(delayOn([...some(20, 0), ...some(10, 1)]), 1);
+    assert.equal(delayOn([...some(20, 0), ...some(11, 2)]), 2);
+    assert.equal(delayOn([...some(11, 1), ...some(19, 0)]), 2);
+    assert.equal(delayOn([...some(11, 1), ...some(20, 0)]), 1);
+    assert.equal(delayOn(some(11, 1)), 2);
+    assert.equal(delayOn(some(10, 1)), 1);
   });
 });
