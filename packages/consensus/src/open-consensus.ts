@@ -36,7 +36,7 @@ import { intactArtifacts } from "./pool-repair.ts";
 import { type PoolEntry, parseArtifactId } from "./pool-section.ts";
 import { PoolStorage, type StoredPool, type WrittenArtifact } from "./pool-storage.ts";
 import type { ConsensusPorts } from "./ports.ts";
-import { purgeHeight } from "./purger.ts";
+import { purgeHeight, purger } from "./purger.ts";
 import type { ConsensusEvent } from "./role-context.ts";
 import { beaconHeight, notarizedHeight } from "./round.ts";
 
@@ -87,6 +87,9 @@ class Consensus implements ConsensusNode {
     const { genesis } = options;
     if ((this.#pool.validated.range("catch-up-package")?.max ?? -1) < genesis.height)
       this.#pool.restore(this.#pool.entryOf(genesis, encodeArtifact(genesis), NEVER, undefined));
+    // The log has more than the pool had: what is settled is not broadcast again.
+    this.#pool.apply(purger()({ ...this.#context, now: NEVER, wakeAt: () => {} }), NEVER);
+    this.#pool.commit();
     if (stored.damages > 0) this.#tellDamage(stored);
   }
 

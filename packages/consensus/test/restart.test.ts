@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
-import { artifactCodec, PoolStorage } from "@atoll/consensus";
+import { artifactCodec, heightOf, PoolStorage } from "@atoll/consensus";
 import type { CrashKind, MemoryStorage } from "@atoll/state/store/memory-storage";
 import { EnvironmentError } from "@atoll/types";
 import { decodeWire } from "@atoll/types/wire";
@@ -101,6 +101,21 @@ describe("crashes and restarts", () => {
     const heights = blocks(2).map(({ height }) => height);
     assert.deepEqual(heights, [...new Set(heights)], "blocks that did not become final are gone");
     assert.deepEqual(subnet.rules.alarms, []);
+  });
+
+  it("do not broadcast again what is settled, although it is still on the disk", () => {
+    const subnet = new TestSubnet({ seed: 13 });
+    assert.ok(subnet.run(60_000, () => subnet.finalized(2) >= 8));
+    subnet.crash(2, "all");
+    subnet.start(2);
+    const final = subnet.finalized(2);
+    assert.ok(final >= 8);
+    const settled = subnet
+      .running(2)
+      .published()
+      .filter(({ artifact }) => artifact.kind === "notarization-share" || artifact.kind === "finalization-share")
+      .filter(({ artifact }) => heightOf(artifact) <= final);
+    assert.deepEqual(settled, []);
   });
 
   it("go on while old artifacts cannot be removed from the disk", () => {

@@ -5,6 +5,7 @@ import type { Artifact } from "@atoll/consensus";
 import { principalFromBytes } from "@atoll/types";
 import { AcceptedMessages } from "../src/checkers/accepted-messages.ts";
 import { type Observed, observer } from "../src/checkers/checker.ts";
+import { executionChecker } from "../src/checkers/execution.ts";
 import { randomnessChecker } from "../src/checkers/randomness.ts";
 import { SECOND } from "../src/scheduler.ts";
 
@@ -41,6 +42,19 @@ test("nothing is executed that nobody has sent", () => {
   messages.sent("a");
   messages.checker.executed(executed(1, "a"));
   assert.throws(() => messages.checker.executed(executed(1, "b")), /message b was executed, and nobody has sent it/);
+});
+
+test("a certified state was executed by somebody honest, be it by a process that ended before it could tell", () => {
+  const certified = (height: number) =>
+    ({ node: node(0), kind: "event", event: { kind: "certified", height, hash: "" } }) as const;
+  const check = observer([executionChecker({ fewestMembers: 1 })]);
+  check(executed(0));
+  check(certified(1));
+  assert.throws(() => check(certified(2)), /height 2 is certified, but executed by 0 honest nodes/);
+  check({ node: node(0), kind: "crashed" });
+  check({ node: node(0), kind: "started", height: 2 });
+  check(certified(2));
+  assert.throws(() => check(certified(3)), /height 3 is certified, but executed by 0 honest nodes/);
 });
 
 test("nobody signs a tape before the block below it is final, nor a beacon before the one below it is notarized", () => {

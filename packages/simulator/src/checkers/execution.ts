@@ -21,11 +21,13 @@ interface Executed {
 /** Heights above its own of which a node learns what the others certified, and some more. */
 const NOTICED_WITHIN = 25;
 
-export function executionChecker(facts: RunFacts): Checker {
+export function executionChecker(facts: Pick<RunFacts, "fewestMembers">): Checker {
   const heights = new ByHeight<Executed>(REMEMBERED_HEIGHTS);
   /** Of each message the height of the batch that it was in. */
   const requests = new Map<string, Height>();
   const next = new Map<number, { height: Height; time: Time }>();
+  /** Who began with the state of a height on its disk: a process can end between writing a state and telling of it. */
+  const begunWith = new ByHeight<Set<number>>(REMEMBERED_HEIGHTS);
 
   const noteExecuted = (observation: ObservationOf<"executed">): void => {
     const { node, height, time, digest, rootHash } = observation;
@@ -57,7 +59,11 @@ export function executionChecker(facts: RunFacts): Checker {
   };
 
   return {
-    started: begin,
+    started(observation) {
+      begin(observation);
+      const { node, height } = observation;
+      if (node.isHonest) begunWith.at(height, () => new Set()).add(node.index);
+    },
     synced: begin,
     crashed({ node }) {
       if (node.corruptsState) corrupt.forget(node);
@@ -72,7 +78,7 @@ export function executionChecker(facts: RunFacts): Checker {
       if (event.kind !== "certified") return;
       if (node.corruptsState) corrupt.certified(node, event.height);
       if (!node.isHonest || event.height === 0) return;
-      const by = heights.get(event.height)?.by.size ?? 0;
+      const by = new Set([...(heights.get(event.height)?.by ?? []), ...(begunWith.get(event.height) ?? [])]).size;
       const needed = Math.floor((facts.fewestMembers - 1) / 3) + 1;
       if (by < needed)
         throw new Violation(4, `height ${event.height} is certified, but executed by ${by} honest nodes`);
