@@ -224,9 +224,10 @@ export class Offers {
     }
   }
 
-  /** True: there is room again where there was none. */
+  /** True: something is due sooner than before, as there is room again where there was none, or less to wait for. */
   acknowledge(commits: readonly number[], now: Nanoseconds): boolean {
     const hadRoom = this.#hasRoom();
+    const wait = this.#wait;
     let first: Sent | undefined;
     for (const commit of commits) {
       const sent = this.#inFlight.get(commit);
@@ -236,7 +237,7 @@ export class Offers {
       if (sent.isEmpty) this.#bits[sent.place] = (this.#bits[sent.place] as number) & ~TOLD;
     }
     if (first !== undefined) this.#noteRoundTrip(now - first.at);
-    return !hadRoom && this.#hasRoom();
+    return (!hadRoom && this.#hasRoom()) || this.#wait < wait;
   }
 
   /** A busy peer is now quick, now slow: the slow times count at once, and are forgotten slowly. */

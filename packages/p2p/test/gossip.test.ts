@@ -106,6 +106,27 @@ test("updates that are not acknowledged are sent again, with pauses that grow fr
   }
 });
 
+test("a peer that acknowledges something again is soon sent again what else was lost", () => {
+  const net = calmNetwork(1);
+  const peer = net.startRaw(1);
+  const node = net.node(0);
+  const publish = (mark: number) => node.gossip.publish(idOf(artifact(100, mark)), artifact(100, mark));
+  let session = new Uint8Array();
+  peer.onFrame = (frame) => {
+    session = new Uint8Array(frame.session);
+  };
+  peer.send(node, []);
+  publish(1);
+  const sent = () => received(peer, "inline");
+  while (sent().length < 10) net.run(1n * MS);
+  publish(2);
+  net.run(2n * MS);
+  assert.equal(sent().length, 11, "the pause before the first one comes again is long by now");
+  peer.send(node, [{ kind: "ack", session, generation: 1, commits: [sent().at(-1)?.commit ?? 0] }]);
+  net.run(300n * MS);
+  assert.equal(sent().length, 12);
+});
+
 test("a way there and back that takes longer than the first pause soon causes no updates to be sent again", () => {
   const far = { ...CALM, minDelay: 200n * MS, maxDelay: 200n * MS };
   const net = new GossipNetwork(1, far);
