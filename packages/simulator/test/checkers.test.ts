@@ -76,4 +76,11 @@ test("nobody signs a tape before the block below it is final, nor a beacon befor
   assert.throws(() => signs("random-tape-share", 2), /signs tape 2 when 0 is final/);
   event(0, "finalized", 3);
   signs("random-tape-share", 4);
+  // It has notarized one more, and ended before it could tell.
+  const artifact = { kind: "notarization", height: 6 } as Artifact;
+  check({ node: node(0), kind: "published", id: "", artifact, isOld: true, isDurable: true });
+  assert.throws(() => signs("random-beacon-share", 7), /signs beacon 7 when 4 is notarized/);
+  check({ node: node(0), kind: "started", height: 3 });
+  signs("random-beacon-share", 7);
+  assert.throws(() => signs("random-beacon-share", 8), /signs beacon 8 when 6 is notarized/);
 });

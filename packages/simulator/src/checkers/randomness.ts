@@ -25,12 +25,16 @@ export function randomnessChecker(): Checker {
     return own;
   };
   return {
-    // What its pool has from before, or the package that it begins with, it does not tell.
+    // Of what its pool has from before, or the package that it begins with, it makes no events.
     started({ node }) {
       if (node.isHonest) Object.assign(knownTo(node), all);
     },
     published({ node, artifact, isOld }) {
-      if (node.isHonest && !isOld) checkShare(node, artifact, knownTo(node));
+      if (!node.isHonest) return;
+      if (!isOld) checkShare(node, artifact, knownTo(node));
+      // It may have ended before it could tell what is on its disk now.
+      else if (artifact.kind === "notarization") note(all, { kind: "notarized", height: artifact.height });
+      else if (artifact.kind === "finalization") note(all, { kind: "finalized", height: artifact.height });
     },
     event({ node, event }) {
       if (!node.isHonest || !("height" in event)) return;
