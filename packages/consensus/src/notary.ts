@@ -1,8 +1,7 @@
 // The notary: a member of the round's committee signs the valid block of the lowest rank that it has once the delay of that
 // rank has passed. It may sign several blocks of a height, only ever of lower rank (or of higher rank when the lower one is
-// disqualified), and nothing at heights that are notarized already; nor, after a restart that lost a notarization, at heights
-// where it has said that there is only one block. Section 5.4.
-
+// disqualified), and nothing at heights that are notarized already; nor, after a restart that lost a notarization, another block
+// than the one that it has said is the only one. Section 5.4.
 import { equalBytes } from "@atoll/crypto/domain";
 import { blockHash } from "./artifact-hash.ts";
 import type { BlockProposal, NotarizationShare } from "./artifacts.ts";
@@ -23,14 +22,17 @@ export const notary: Role = (context) => {
     .filter(({ signer }) => !isDisqualified(pool, height, signer));
   if (candidates.length === 0) return [];
   const rank = candidates.reduce((lowest, { block }) => Math.min(lowest, block.rank), Number.MAX_SAFE_INTEGER);
+  const only = pool.validated
+    .at("finalization-share", height)
+    .find(({ artifact }) => artifact.signer === self)?.artifact;
   const unsigned = candidates
     .filter(({ block }) => block.rank === rank)
-    .filter((proposal) => !hasSigned(context, proposal));
+    .filter((proposal) => !hasSigned(context, proposal))
+    .filter(({ block }) => only === undefined || equalBytes(blockHash(block), only.blockHash));
   const membership = membershipAt(context, height);
   const start = roundStart(pool, height);
   if (unsigned.length === 0 || membership === undefined || start === undefined) return [];
   if (!membership.notaries.has(self)) return [];
-  if (pool.validated.at("finalization-share", height).some(({ artifact }) => artifact.signer === self)) return [];
   const delay = notaryDelay(
     pool,
     membership.settings,

@@ -118,6 +118,32 @@ describe("crashes and restarts", () => {
     assert.deepEqual(settled, []);
   });
 
+  it("go on alone from a finalization share whose notarization is lost", () => {
+    const subnet = new TestSubnet({ seed: 15, nodes: 1 });
+    assert.ok(subnet.run(60_000, () => subnet.finalized(0) >= 8));
+    const { storage } = subnet.node(0);
+    const final = subnet.finalized(0);
+    subnet.crash(0, "all");
+    // As a torn write may leave it: of what was decided last the block, and that this node has called it the only one.
+    const { artifacts } = new PoolStorage(storage, digest).open();
+    for (const name of storage.list()) storage.remove(name);
+    const kept = artifacts.filter(({ artifact }) => {
+      const { kind } = artifact;
+      const height = heightOf(artifact);
+      if (height === final)
+        return kind === "block-proposal" || kind === "finalization-share" || kind === "random-beacon";
+      return height < final || kind === "block-proposal";
+    });
+    assert.ok(kept.some(({ artifact }) => artifact.kind === "finalization-share" && artifact.height === final));
+    const log = new PoolStorage(storage, digest);
+    log.open();
+    log.write(kept.map(({ artifact, bytes }) => ({ artifact, bytes, hash: digest(bytes), isVote: false })));
+    subnet.start(0);
+    assert.equal(subnet.finalized(0), final - 1);
+    assert.ok(subnet.run(60_000, () => subnet.finalized(0) >= final + 3));
+    assert.deepEqual(subnet.rules.alarms, []);
+  });
+
   it("go on while old artifacts cannot be removed from the disk", () => {
     const subnet = new TestSubnet({ seed: 11, settings: { dkgIntervalLength: 9 } });
     assert.ok(subnet.run(60_000, () => subnet.finalized(0) >= 8));

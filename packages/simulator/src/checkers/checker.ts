@@ -92,7 +92,7 @@ export function observer(checkers: readonly Checker[]): (observation: Observatio
 }
 
 /** What is agreed on by nodes of one version of the protocol: these see nothing of a node by itself. */
-type AgreementChecker = Pick<Checker, "published" | "event">;
+type AgreementChecker = Pick<Checker, "published" | "event" | "crashed">;
 
 /**
  * One checker for each version of the protocol: at an upgrade the new version begins with the package of the switch, and what the
@@ -114,6 +114,9 @@ export function byVersion(make: () => AgreementChecker): AgreementChecker {
     },
     event(observation) {
       of(observation.node.protocolVersion).event?.(observation);
+    },
+    crashed(observation) {
+      for (const checker of checkers.values()) checker.crashed?.(observation);
     },
   };
 }

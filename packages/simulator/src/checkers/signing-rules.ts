@@ -19,14 +19,10 @@ interface Signed {
   finalized: string | undefined;
 }
 
-/** What a node vouches for at a height: blocks by their makers' ranks, and makers that have been proved to lie. */
-interface Known {
-  readonly makers: Map<string, number>;
-  readonly liars: Set<string>;
-}
-
 interface Life {
-  readonly known: ByHeight<Known>;
+  /** What the node vouches for at a height: blocks by their makers' ranks, and makers that have been proved to lie. */
+  makers: ByHeight<Map<string, number>>;
+  readonly liars: ByHeight<Set<string>>;
   readonly signed: ByHeight<Signed>;
   /** Its own block of each height. */
   readonly proposed: ByHeight<string>;
@@ -34,7 +30,9 @@ interface Life {
   notarizedHeight: Height;
 }
 
-export function signingRulesChecker({ mostMembers }: Pick<RunFacts, "mostMembers">): Pick<Checker, "published"> {
+export function signingRulesChecker({
+  mostMembers,
+}: Pick<RunFacts, "mostMembers">): Pick<Checker, "published" | "crashed"> {
   const makers = Math.floor((mostMembers - 1) / 3) + 1;
   const honest = new Set<PrincipalId>();
   const lives = new Map<number, Life>();
@@ -62,9 +60,9 @@ export function signingRulesChecker({ mostMembers }: Pick<RunFacts, "mostMembers
     } else if (!signed.notarized.has(hash)) {
       if (!isOld) checkNotarizing(index, artifact.height, life.notarizedHeight);
       const block = blocks.get(height)?.get(hash);
-      if (!isOld) checkLowest(index, height, block?.rank, life.known.get(height));
+      if (!isOld) checkLowest(index, height, block?.rank, life);
       signed.notarized.add(hash);
-      if (block !== undefined) checkOrder(index, height, block, signed, life.known.get(height)?.liars);
+      if (block !== undefined) checkOrder(index, height, block, signed, life.liars.get(height));
     }
     if (signed.finalized !== undefined && signed.notarized.size > (signed.notarized.has(signed.finalized) ? 1 : 0))
       throw new Violation(5, `node ${index} signed a block as final at height ${height} and notarized another`);
@@ -81,12 +79,12 @@ export function signingRulesChecker({ mostMembers }: Pick<RunFacts, "mostMembers
     if (!honest.has(node.id)) return;
     checkVouched(node.index, artifact, { honest, makers });
     if ("signer" in artifact && artifact.signer !== node.id) {
-      noteKnown(lifeOf(node.index).known, artifact);
+      noteKnown(lifeOf(node.index), artifact);
       return;
     }
     if (VOTES.has(artifact.kind) && !isDurable)
       throw new Violation(5, `node ${node.index} sends a ${artifact.kind} that a crash could make it forget`);
-    noteKnown(lifeOf(node.index).known, artifact);
+    noteKnown(lifeOf(node.index), artifact);
     if (artifact.kind === "block-proposal") checkOnly(node.index, artifact, lifeOf(node.index).proposed);
     noteShare(node.index, artifact, isOld);
     if (artifact.kind === "notarization") {
@@ -94,12 +92,24 @@ export function signingRulesChecker({ mostMembers }: Pick<RunFacts, "mostMembers
       life.notarizedHeight = Math.max(life.notarizedHeight, artifact.height);
     }
   };
-  return { published };
+  return {
+    published,
+    crashed({ node }) {
+      const life = lives.get(node.index);
+      if (life !== undefined) forgetUnsynced(life);
+    },
+  };
+}
+
+/** Blocks and notarizations need not be on the disk; what is there the node publishes when it starts. */
+function forgetUnsynced(life: Life): void {
+  life.makers = new ByHeight(REMEMBERED_HEIGHTS);
+  life.notarizedHeight = 0;
 }
 
 function newLife(): Life {
   const heights = <T>() => new ByHeight<T>(REMEMBERED_HEIGHTS);
-  return { known: heights(), signed: heights(), proposed: heights(), notarizedHeight: 0 };
+  return { makers: heights(), liars: heights(), signed: heights(), proposed: heights(), notarizedHeight: 0 };
 }
 
 /** What no node that keeps to the protocol passes on, whoever made it. */
@@ -120,10 +130,12 @@ function checkOnly(index: number, { block }: BlockProposal, proposed: ByHeight<s
     throw new Violation(5, `node ${index} proposed two blocks at height ${block.height}`);
 }
 
-function noteKnown(heights: ByHeight<Known>, artifact: Artifact): void {
-  const at = (height: Height): Known => heights.at(height, () => ({ makers: new Map(), liars: new Set() }));
-  if (artifact.kind === "block-proposal") at(artifact.block.height).makers.set(artifact.signer, artifact.block.rank);
-  if (artifact.kind === "equivocation-proof") at(artifact.height).liars.add(artifact.signer);
+function noteKnown({ makers, liars }: Life, artifact: Artifact): void {
+  if (artifact.kind === "block-proposal") {
+    const { height, rank } = artifact.block;
+    makers.at(height, () => new Map()).set(artifact.signer, rank);
+  }
+  if (artifact.kind === "equivocation-proof") liars.at(artifact.height, () => new Set()).add(artifact.signer);
 }
 
 /** Two blocks of one rank are of one maker: who has both has the proof that it lies, and its rank no longer counts. */
@@ -140,10 +152,10 @@ function checkOrder(
   signed.blocks.push(block);
 }
 
-function checkLowest(index: number, height: Height, rank: number | undefined, known: Known | undefined): void {
-  if (rank === undefined || known === undefined) return;
-  for (const [maker, lower] of known.makers)
-    if (lower < rank && !known.liars.has(maker))
+function checkLowest(index: number, height: Height, rank: number | undefined, { makers, liars }: Life): void {
+  if (rank === undefined) return;
+  for (const [maker, lower] of makers.get(height) ?? [])
+    if (lower < rank && liars.get(height)?.has(maker) !== true)
       throw new Violation(5, `node ${index} signed rank ${rank} at height ${height} and had a block of rank ${lower}`);
 }
 
