@@ -60,14 +60,19 @@ function validateProposal(context: RoleContext, membership: Membership, entry: E
   }
 }
 
-// What does not depend on anything else is checked once.
-const faults = new WeakMap<BlockProposal, string>();
+// What depends on nothing but who takes part is checked once. Nodes of one process may see one proposal with different eyes.
+const faults = new WeakMap<Membership, WeakMap<BlockProposal, string>>();
 
 function makerFault(context: RoleContext, membership: Membership, proposal: BlockProposal): string | undefined {
-  const known = faults.get(proposal);
+  let found = faults.get(membership);
+  if (found === undefined) {
+    found = new WeakMap();
+    faults.set(membership, found);
+  }
+  const known = found.get(proposal);
   if (known !== undefined) return known === "" ? undefined : known;
   const fault = findMakerFault(context, membership, proposal);
-  faults.set(proposal, fault ?? "");
+  found.set(proposal, fault ?? "");
   return fault;
 }
 
