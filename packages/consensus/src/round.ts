@@ -4,8 +4,7 @@ import { equalBytes } from "@atoll/crypto/domain";
 import type { ConsensusSettings, Height, Time } from "@atoll/types";
 import { blockHash } from "./artifact-hash.ts";
 import type { Block, BlockReference, Notarization } from "./artifacts.ts";
-import { nextSummaryHeight } from "./dkg/registry-version.ts";
-import { catchUpPackage, finalizedHeight, knownBlock, parentBlock } from "./finalized-chain.ts";
+import { catchUpPackage, finalizedHeight, knownBlock, nextSummaryHeight, parentBlock } from "./finalized-chain.ts";
 import type { Entry, Instant, Pool } from "./pool.ts";
 
 export function notarizedHeight(pool: Pool): Height {

@@ -10,10 +10,10 @@ const MAX_UPDATES = 2000;
 
 // What is noted of a place, as bits: in which queue it is, ...
 const NOW = 1;
-const FIRST = 2;
-const SECOND = 4;
+const AS_FIRST = 2;
+const AS_SECOND = 4;
 const EMPTIED = 8;
-const QUEUED = NOW | FIRST | SECOND | EMPTIED;
+const QUEUED = NOW | AS_FIRST | AS_SECOND | EMPTIED;
 /** ... that the peer may believe that it holds something, ... */
 const TOLD = 16;
 /** ... that its update waits to be sent again, ... */
@@ -71,8 +71,8 @@ export class Offers {
     this.#isFirst = isFirst;
     this.#wait = limits.minRetry;
     const { relayDelay, emptyDelay } = limits;
-    this.#first = newLater(FIRST, relayDelay / 4);
-    this.#second = newLater(SECOND, relayDelay / 4);
+    this.#first = newLater(AS_FIRST, relayDelay / 4);
+    this.#second = newLater(AS_SECOND, relayDelay / 4);
     this.#emptied = newLater(EMPTIED, emptyDelay / 2);
     this.#later = [this.#first, this.#second, this.#emptied];
   }

@@ -5,8 +5,6 @@ import type { DkgSummary, DkgTag, DkgTranscript } from "../dkg-types.ts";
 import { catchUpPackage, nextSummaryHeight, type SummaryBlock } from "../finalized-chain.ts";
 import type { Pool } from "../pool.ts";
 
-export { nextSummaryHeight } from "../finalized-chain.ts";
-
 /** Whether the block at `height`, on a chain whose last summary before it is `summary`, has to be a summary block. */
 export function isSummaryHeight(summary: DkgSummary, height: Height): boolean {
   return nextSummaryHeight(summary) === height;
